@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* clock.h - deadlines: CLOCK_MONOTONIC in nanoseconds, 0 is "never". */
+#ifndef BASE_CLOCK_H
+#define BASE_CLOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+static inline uint64_t clock_now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static inline bool clock_is_past(uint64_t deadline_ns)
+{
+    return deadline_ns != 0 && clock_now_ns() >= deadline_ns;
+}
+
+#endif

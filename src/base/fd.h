@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fd.h - file descriptors that die with the function that opened them.
+ *
+ *  auto_fd int fd = open(...);      closed when the function returns
+ *  self->fd = steal_fd(&fd);        unless somebody else owns it now
+ */
+#ifndef BASE_FD_H
+#define BASE_FD_H
+
+#include <errno.h>
+#include <unistd.h>
+
+/* Close, if open; keep errno; say "not there". */
+static inline void close_fd(int *fd)
+{
+    int sys = errno;
+
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+    errno = sys;
+}
+
+static inline int steal_fd(int *fd)
+{
+    int was = *fd;
+
+    *fd = -1;
+    return was;
+}
+
+#define auto_fd __attribute__((cleanup(close_fd)))
+
+#endif
