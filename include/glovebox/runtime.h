@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * glovebox/runtime.h - run a script you do not trust, in your own process.
+ *
+ * A runtime holds what all scripts share.  A script is a file sealed in a
+ * sandbox.  A call hands it messages and takes its answers: you write the
+ * inputs into memory that the script reads, and read the outputs where the
+ * script wrote them; nothing is copied on the way.
+ *
+ *  gbx_runtime_open(&runtime, NULL, &err);
+ *  gbx_script_open(&script, runtime, "luma.py", NULL, &err);
+ *  gbx_call_begin(&call, script, deadline_ns, &err);
+ *  gbx_call_room(call, "frame", GBX_STREAM, bytes, &data, &err);
+ *  read(camera, data, bytes);
+ *  gbx_call_run(call, deadline_ns, &err);
+ *  while (gbx_call_next(call, &port, &message) == 0) ...
+ *  gbx_call_finish(call);
+ *
+ * Threads: any thread, any function; close last and alone.
+ * Memory:  what open returns is owned by the caller and freed by close; all
+ *          else is borrowed, as each function says.
+ * Time:    deadlines are CLOCK_MONOTONIC, in nanoseconds; 0 is "never".
+ */
+#ifndef GBX_RUNTIME_H
+#define GBX_RUNTIME_H
+
+#include "glovebox/message.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct gbx_runtime;
+struct gbx_script;
+
+enum gbx_isolation {
+    GBX_ISOLATION_AUTO, /* the strongest that this host offers */
+    GBX_ISOLATION_PROCESS,
+};
+
+/* stream: 1 stdout, 2 stderr.  May be called by any call's thread. */
+typedef void (*gbx_output_fn)(void *context, int stream, const void *text,
+                              size_t bytes);
+
+/*
+ * A host call: the script asks, the host answers.  arguments is a copy that no
+ * guest can change.  Returns 0 with the answer built, or a GBX_E* code; the
+ * script then sees an exception with err's text.
+ */
+typedef int (*gbx_host_fn)(void *context, const struct gbx_message *arguments,
+                           struct gbx_builder *answer, struct gbx_error *err);
+
+/* Zero in any field means the default. */
+struct gbx_runtime_config {
+    size_t struct_bytes;     /* sizeof this struct: tells versions apart */
+    const char *libexec_dir; /* guest programs; default: where installed */
+    gbx_output_fn output;    /* what scripts print; default: dropped */
+    void *output_context;
+};
+
+/* Zero in any field means the default. */
+struct gbx_limits {
+    uint64_t memory_bytes;  /* private memory, default 256 MiB */
+    uint64_t message_bytes; /* one arena; largest message; default 1 GiB */
+    uint64_t cpu_ns; /* CPU time since open, whole seconds; default none */
+    uint64_t output_bytes; /* printed in one call; default 16 MiB */
+    uint64_t disk_bytes;   /* private /tmp; default 64 MiB */
+    uint32_t processes;    /* and threads, in all; default 64 */
+    uint32_t files;        /* open at once, a process; default 256 */
+};
+
+struct gbx_script_config {
+    size_t struct_bytes;
+    enum gbx_isolation isolation;
+    struct gbx_limits limits;
+    uint64_t spin_ns; /* each side waits awake for so long; default 20 us, or
+                         none where there is one CPU; 1 means none */
+    const char *config_json; /* context.config, an object; default {} */
+    const char *actor_id;    /* default: the actor's name, else the file's */
+    uint64_t start_ns;       /* longest start, with loading; default 10 s */
+    int hide_folder;         /* 1: the script's folder is not visible to it */
+};
+
+/* Returns 0 and a runtime to close; else a code, and *runtime is NULL. */
+int gbx_runtime_open(struct gbx_runtime **runtime,
+                     const struct gbx_runtime_config *config,
+                     struct gbx_error *err);
+
+/* All scripts must be closed.  NULL is allowed. */
+void gbx_runtime_close(struct gbx_runtime *runtime);
+
+/*
+ * Let scripts call fn under this name.  Before the first script is opened.
+ * Returns 0, GBX_EARGUMENT for a name in use, or GBX_ELIMIT.
+ */
+int gbx_runtime_register(struct gbx_runtime *runtime, const char *name,
+                         gbx_host_fn fn, void *context);
+
+/*
+ * Seal a script in a sandbox and load it there.
+ * Returns 0 and a script to close; GBX_EFILE, GBX_ELOAD (a syntax error, no
+ * actor in it; the traceback goes to the runtime's output as stderr),
+ * GBX_EUNSUPPORTED (this host cannot isolate) or any other code.
+ */
+int gbx_script_open(struct gbx_script **script, struct gbx_runtime *runtime,
+                    const char *path, const struct gbx_script_config *config,
+                    struct gbx_error *err);
+
+/* Ends the sandbox.  No call may be unfinished.  NULL is allowed. */
+void gbx_script_close(struct gbx_script *script);
+
+/*
+ * What the script says of itself: component, description, inports, outports...
+ * as JSON.  Borrowed until close.
+ */
+const char *gbx_script_metadata(const struct gbx_script *script);
+
+/* "process"; for people and logs. */
+const char *gbx_script_isolation(const struct gbx_script *script);
+
+/* The library's version, "0.1.0". */
+const char *gbx_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#include "glovebox/call.h"
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * backend.h - the door: what every isolation can do, and nothing else is asked
+ * of it.  The core (sandbox.c) owns the region, the channel and the states; a
+ * backend makes a guest program run on the other side of the region.
+ *
+ *  open -> run ... run -> wipe -> run ... -> close
+ *                   kill, from any thread, at any time between open and close
+ *
+ * Threads: one at a time, but kill.
+ * Memory:  self is zeroed memory of self_bytes, allocated by the core.
+ */
+#ifndef SANDBOX_BACKEND_H
+#define SANDBOX_BACKEND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "glovebox/error.h"
+#include "glovebox/runtime.h"
+
+#include "channel/region.h"
+
+/* What runs inside, and under which limits.  All borrowed until open returns,
+ * except what says "until close". */
+struct bundle {
+    const char *program;      /* the guest program, a host path */
+    const char *const *argv;  /* NULL-terminated; argv[0] its name */
+    const char *const *envp;  /* the whole environment */
+    const char *libexec_dir;  /* helpers of the library itself */
+    const char *folder;       /* host folder shown at /script, or NULL */
+    struct gbx_limits limits; /* every field set */
+
+    /* Bytes that the guest wrote to its file descriptors 1 and 2.  Called from
+     * run, kill never.  A negative return ends the run with that code. */
+    int (*output)(void *context, int stream, const void *text, size_t bytes);
+    void *output_context; /* until close */
+};
+
+/* Something that an isolation needs of its host, or could use. */
+enum probe_state { PROBE_MISSING, PROBE_OK, PROBE_PARTLY };
+
+struct probe_item {
+    const char *name;
+    int state;          /* enum probe_state; partly: works, with less */
+    char text[200];     /* what was found */
+    const char *remedy; /* or NULL */
+};
+
+struct backend {
+    const char *name;
+    size_t self_bytes;
+
+    /* What this host offers, tried out.  Fills at most max; how many. */
+    size_t (*probe)(struct probe_item *items, size_t max);
+
+    /*
+     * Start the guest.  It has not rung yet when open returns.
+     * Returns 0; GBX_EUNSUPPORTED, GBX_EFILE, GBX_EHOST..., and err names what
+     * is missing and the remedy.  close is called even then.
+     */
+    int (*open)(void *self, const struct bundle *what, struct region *shared,
+                struct gbx_error *err);
+
+    /*
+     * Let the guest run until it rings (0), stops (a code that says why:
+     * GBX_EEXIT, GBX_ESIGNAL, GBX_ECPU, GBX_EMEMORY, GBX_EOUTPUT), is
+     * killed (GBX_ECANCELED), or the time is over (GBX_ETIME: it still runs).
+     * The caller has announced its sleep (channel_asleep).
+     */
+    int (*run)(void *self, uint64_t deadline_ns);
+
+    /* Wake the guest: the host's bell word has grown. Never waits. */
+    void (*ring)(void *self);
+
+    /* A file descriptor that is readable when run would return; until close. */
+    int (*fd)(void *self);
+
+    /* Why the guest stopped, for a person; after run returned such a code. */
+    void (*explain)(void *self, struct gbx_error *err);
+
+    /* Back to how it was when open returned: nothing of the past is left.  The
+     * region is reset by it. */
+    int (*wipe)(void *self, struct gbx_error *err);
+
+    void (*kill)(void *self);  /* from any thread; does not wait */
+    void (*close)(void *self); /* also on a half-opened one; idempotent */
+};
+
+extern const struct backend backend_process;
+
+#endif

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/error.h"
+#include "sandbox/sandbox.h"
+
+static void become(struct sandbox *sandbox, enum sandbox_state next)
+{
+    must(sandbox_may(sandbox->state, next));
+    sandbox->state = next;
+}
+
+int sandbox_run(struct sandbox *sandbox, uint64_t deadline_ns)
+{
+    int rc = sandbox->backend->run(sandbox->self, deadline_ns);
+
+    if (rc < 0 && rc != GBX_ETIME)
+        sandbox->stopped = rc;
+    return rc;
+}
+
+/* The channel's four ways to the world, for every backend alike. */
+
+static int bell_sleep(void *context, uint32_t seen, uint64_t deadline_ns)
+{
+    struct sandbox *sandbox = context;
+
+    (void)seen;
+    return sandbox_run(sandbox, deadline_ns);
+}
+
+static void bell_ring(void *context)
+{
+    struct sandbox *sandbox = context;
+
+    sandbox->backend->ring(sandbox->self);
+}
+
+static int bell_grow(void *context, uint64_t bytes)
+{
+    struct sandbox *sandbox = context;
+
+    return region_grow(&sandbox->region, HALF_HOST, bytes);
+}
+
+static int bell_poll(void *context)
+{
+    struct sandbox *sandbox = context;
+
+    return atomic_load_explicit(&sandbox->canceled, memory_order_relaxed)
+               ? GBX_ECANCELED
+               : 0;
+}
+
+/* What the guest wrote to its descriptors 1 and 2. */
+static int raw_output(void *context, int stream, const void *text, size_t bytes)
+{
+    struct sandbox *sandbox = context;
+
+    sandbox->printed_bytes += bytes;
+    if (sandbox->printed_bytes > sandbox->printed_max)
+        return GBX_EOUTPUT;
+    if (sandbox->output != NULL)
+        sandbox->output(sandbox->output_context, stream, text, bytes);
+    return 0;
+}
+
+static int step_region(struct sandbox *sandbox,
+                       const struct sandbox_config *config,
+                       struct gbx_error *err)
+{
+    uint64_t half = config->bundle.limits.message_bytes + GBX_ARENA_OFF;
+    int rc = region_open(&sandbox->region, half, err);
+
+    if (rc < 0)
+        return rc;
+    channel_init(&sandbox->channel,
+                 &(struct channel_config){
+                     .side = CHANNEL_HOST,
+                     .base = sandbox->region.base,
+                     .half_bytes = sandbox->region.half_bytes,
+                     .spin_ns = config->spin_ns,
+                     .bell = {.sleep = bell_sleep,
+                              .ring = bell_ring,
+                              .grow = bell_grow,
+                              .poll = bell_poll,
+                              .context = sandbox},
+                 });
+    /* Guest: reads it before it waits. */
+    atomic_store_explicit(&sandbox->channel.mine->spin_ns, config->spin_ns,
+                          memory_order_relaxed);
+    return 0;
+}
+
+static int step_guest(struct sandbox *sandbox,
+                      const struct sandbox_config *config,
+                      struct gbx_error *err)
+{
+    struct bundle bundle = config->bundle;
+
+    bundle.output = raw_output;
+    bundle.output_context = sandbox;
+    if (scratch_open(&sandbox->scratch, SANDBOX_SCRATCH_BYTES) < 0)
+        return fail(err, GBX_EHOST, "no memory for a sandbox");
+    sandbox->self = calloc(1, config->backend->self_bytes);
+    if (sandbox->self == NULL)
+        return fail(err, GBX_EHOST, "no memory for a sandbox");
+    sandbox->backend = config->backend;
+    return config->backend->open(sandbox->self, &bundle, &sandbox->region, err);
+}
+
+static int step_ready(struct sandbox *sandbox, uint64_t deadline_ns,
+                      struct gbx_error *err)
+{
+    struct sandbox_event event;
+    int rc = sandbox_step(sandbox, deadline_ns, &event, err);
+
+    if (rc == GBX_ETIME)
+        return fail(err, rc, "the guest program did not start in time");
+    if (rc == 0 && event.kind != GBX_KIND_READY)
+        rc = fail(err, GBX_EBROKEN, "the guest did not say READY first");
+    return rc;
+}
+
+int sandbox_open(struct sandbox *sandbox, const struct sandbox_config *config,
+                 uint64_t deadline_ns, struct gbx_error *err)
+{
+    int rc;
+
+    *sandbox = (struct sandbox){
+        .state = SANDBOX_EMPTY,
+        .region = REGION_NONE,
+        .calls = config->calls,
+        .output = config->output,
+        .output_context = config->output_context,
+        .printed_max = config->bundle.limits.output_bytes,
+    };
+    become(sandbox, SANDBOX_STARTING);
+    if ((rc = step_region(sandbox, config, err)) < 0 ||
+        (rc = step_guest(sandbox, config, err)) < 0 ||
+        (rc = step_ready(sandbox, deadline_ns, err)) < 0)
+        sandbox_close(sandbox);
+    else
+        become(sandbox, SANDBOX_IDLE);
+    return rc;
+}
+
+void sandbox_close(struct sandbox *sandbox)
+{
+    if (sandbox->state == SANDBOX_BUSY)
+        become(sandbox, SANDBOX_BROKEN);
+    if (sandbox->backend != NULL && sandbox->self != NULL)
+        sandbox->backend->close(sandbox->self);
+    free(sandbox->self);
+    sandbox->self = NULL;
+    sandbox->backend = NULL;
+    scratch_close(&sandbox->scratch);
+    region_close(&sandbox->region);
+    if (sandbox->state != SANDBOX_EMPTY)
+        become(sandbox, SANDBOX_EMPTY);
+}
+
+void sandbox_break(struct sandbox *sandbox)
+{
+    if (sandbox->state == SANDBOX_BROKEN)
+        return;
+    become(sandbox, SANDBOX_BROKEN);
+    sandbox->backend->kill(sandbox->self);
+}
+
+void sandbox_begin(struct sandbox *sandbox)
+{
+    become(sandbox, SANDBOX_BUSY);
+    if (++sandbox->last_call == 0) /* 0 is "no call" */
+        sandbox->last_call = 1;
+    sandbox->call = sandbox->last_call;
+    sandbox->printed_bytes = 0;
+    sandbox->asks = 0;
+}
+
+void sandbox_finish(struct sandbox *sandbox)
+{
+    sandbox->call = 0;
+    if (sandbox->state == SANDBOX_BUSY)
+        become(sandbox, SANDBOX_IDLE);
+}
+
+int sandbox_send(struct sandbox *sandbox, struct gbx_descriptor *descriptor,
+                 const char *port, uint64_t deadline_ns)
+{
+    int rc = 0;
+
+    descriptor->call = sandbox->call;
+    if (port != NULL)
+        rc = channel_put_name(&sandbox->channel, descriptor, port, strlen(port),
+                              deadline_ns);
+    return rc < 0 ? rc
+                  : channel_send(&sandbox->channel, descriptor, deadline_ns);
+}
+
+int sandbox_send_copy(struct sandbox *sandbox,
+                      struct gbx_descriptor *descriptor, const void *body,
+                      size_t bytes, uint64_t deadline_ns)
+{
+    uint64_t off;
+    int rc;
+
+    if (bytes > 0) {
+        rc = channel_reserve(&sandbox->channel, bytes, deadline_ns, &off);
+        if (rc < 0)
+            return rc;
+        memcpy(channel_at(&sandbox->channel, off), body, bytes);
+        descriptor->body_off = off;
+        descriptor->body_bytes = (uint32_t)bytes;
+        sandbox->channel.count.copied_bytes += bytes;
+    }
+    rc = sandbox_send(sandbox, descriptor, NULL, deadline_ns);
+    if (rc < 0 && bytes > 0)
+        channel_drop(&sandbox->channel, descriptor->body_off);
+    return rc;
+}
+
+int sandbox_fd(struct sandbox *sandbox)
+{
+    return sandbox->backend->fd(sandbox->self);
+}
+
+void sandbox_give(struct sandbox *sandbox, uint64_t body_off)
+{
+    if (body_off != 0)
+        channel_give(&sandbox->channel, body_off);
+}
+
+void sandbox_kill(struct sandbox *sandbox)
+{
+    atomic_store(&sandbox->canceled, true);
+    sandbox->backend->kill(sandbox->self);
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sandbox.h - one sealed instance: a region, a channel through it, and a guest
+ * on its other side, run by a backend (backend.h).
+ *
+ *  sandbox_open(&sandbox, &config, deadline_ns, &err);     guest is READY
+ *  sandbox_send(&sandbox, &descriptor, port, deadline_ns);
+ *  while (sandbox_step(&sandbox, deadline_ns, &event, &err) == 0) ...
+ *  sandbox_close(&sandbox);
+ *
+ * Stepping serves what the guest asks of its host (prints, host calls, a longer
+ * arena) and hands out only what the owner of the call must know.
+ *
+ * Threads: one at a time, but sandbox_kill.
+ * Memory:  all of it at open; stepping allocates only for arguments of host
+ *          calls above SANDBOX_SCRATCH_BYTES.
+ */
+#ifndef SANDBOX_SANDBOX_H
+#define SANDBOX_SANDBOX_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/scratch.h"
+#include "channel/channel.h"
+#include "channel/region.h"
+#include "sandbox/backend.h"
+#include "sandbox/host_call.h"
+#include "sandbox/state.h"
+
+#define SANDBOX_SCRATCH_BYTES (64u << 10)
+
+struct sandbox_config {
+    const struct backend *backend;
+    struct bundle bundle; /* its output fields are set by the sandbox */
+    uint64_t spin_ns;
+    gbx_output_fn output; /* may be NULL */
+    void *output_context;
+    const struct host_calls *calls; /* borrowed until close */
+};
+
+struct sandbox {
+    enum sandbox_state state;
+    const struct backend *backend;
+    void *self; /* owned: the backend's private part */
+    struct region region;
+    struct channel channel;
+    struct scratch scratch; /* arguments of a host call */
+
+    const struct host_calls *calls;
+    gbx_output_fn output;
+    void *output_context;
+    uint64_t printed_bytes, printed_max; /* in this call */
+
+    uint32_t call;        /* the call in progress, or 0 */
+    uint32_t last_call;   /* the newest number given out */
+    uint32_t asks;        /* host calls served in it */
+    int ended;            /* the code with which it ended, or 0 */
+    int stopped;          /* the backend's code of that, or 0 */
+    atomic_bool canceled; /* any thread */
+};
+
+/* What a step found. */
+struct sandbox_event {
+    enum gbx_kind kind; /* READY, LOADED, OUTPUT, DONE or FAILED */
+    bool has_message;
+    char port[GBX_NAME_BYTES_MAX + 1];
+    struct gbx_message message; /* body: in the region, still the guest's */
+    uint64_t body_off;          /* to give back, or 0 */
+};
+
+/*
+ * Start a guest and wait until its language runs.
+ * Returns 0 and an IDLE sandbox, or a code and an EMPTY one.
+ */
+int sandbox_open(struct sandbox *sandbox, const struct sandbox_config *config,
+                 uint64_t deadline_ns, struct gbx_error *err);
+void sandbox_close(struct sandbox *sandbox); /* idempotent */
+
+/* The sandbox is of no more use; the guest, if it lives, ends. */
+void sandbox_break(struct sandbox *sandbox);
+
+/* From IDLE to BUSY with a new call number, and back. */
+void sandbox_begin(struct sandbox *sandbox);
+void sandbox_finish(struct sandbox *sandbox);
+
+/* Send a descriptor of the call in progress; port may be NULL. */
+int sandbox_send(struct sandbox *sandbox, struct gbx_descriptor *descriptor,
+                 const char *port, uint64_t deadline_ns);
+
+/* Send a descriptor whose body is a copy of these bytes (control plane). */
+int sandbox_send_copy(struct sandbox *sandbox,
+                      struct gbx_descriptor *descriptor, const void *body,
+                      size_t bytes, uint64_t deadline_ns);
+
+/*
+ * Wait for the next event.
+ * Returns 0; GBX_ETIME with the guest still running; any other code, and the
+ * sandbox is BROKEN and err says why.
+ */
+int sandbox_step(struct sandbox *sandbox, uint64_t deadline_ns,
+                 struct sandbox_event *event, struct gbx_error *err);
+
+/* The same without waiting: GBX_EAGAIN when sandbox_fd should be polled. */
+int sandbox_try_step(struct sandbox *sandbox, struct sandbox_event *event,
+                     struct gbx_error *err);
+int sandbox_fd(struct sandbox *sandbox);
+
+/* The body of an event is no longer needed. */
+void sandbox_give(struct sandbox *sandbox, uint64_t body_off);
+
+/* Between the files of this room: the backend's run, and what it said last. */
+int sandbox_run(struct sandbox *sandbox, uint64_t deadline_ns);
+
+/* From any thread between open and close: whoever waits gets GBX_ECANCELED. */
+void sandbox_kill(struct sandbox *sandbox);
+
+#endif
