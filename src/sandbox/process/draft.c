@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * draft.c - the plan: what a sandbox's root holds, and which limits apply.
+ *
+ *   /usr               the host's, read-only
+ *   /bin /sbin /lib*   links into /usr, or the host's directories
+ *   /etc               ld.so.cache, alternatives (libraries are links into it),
+ *                      localtime; and names for the one user there is
+ *   /dev               null zero full random urandom; shm is /tmp
+ *   /tmp               private, in memory, limited
+ *   /script            the script's folder, read-only
+ *   /.glovebox/NAME    the guest program, under its own name
+ *
+ * No /proc and no /sys (init/root.c says why).
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/error.h"
+#include "sandbox/process/process.h"
+
+#define STACK_BYTES (8u << 20)
+#define PAGE_BYTES  4096u
+
+/* Addresses beyond counted memory: code, reservations of allocators. */
+#define ADDRESS_SLACK (UINT64_C(4) << 30)
+
+/*
+ * A plan in the making.  What does not fit is counted, not written, and told
+ * at the end: one check instead of thirty.
+ */
+struct draft {
+    struct plan *plan;
+    bool is_full;
+};
+
+static uint32_t text(struct draft *draft, const char *string)
+{
+    struct plan *plan = draft->plan;
+    const size_t bytes = strlen(string) + 1;
+    const uint32_t off = plan->text_bytes;
+
+    if (bytes > PLAN_TEXT_MAX - off) {
+        draft->is_full = true;
+        return 0;
+    }
+    memcpy(plan->text + off, string, bytes);
+    plan->text_bytes += (uint32_t)bytes;
+    return off;
+}
+
+static struct operation *operation(struct draft *draft,
+                                   enum operation_kind kind, const char *source,
+                                   const char *target, uint32_t flags)
+{
+    struct plan *plan = draft->plan;
+
+    must(plan->operation_count < PLAN_OPERATIONS_MAX);
+    plan->operations[plan->operation_count] = (struct operation){
+        .kind = kind,
+        .flags = flags,
+        .source = text(draft, source),
+        .target = text(draft, target),
+        .fd = -1,
+    };
+    return &plan->operations[plan->operation_count++];
+}
+
+static void bind_host(struct draft *draft, const char *path, uint32_t flags)
+{
+    operation(draft, OPERATION_BIND, path, path + 1,
+              flags | OPERATION_OPTIONAL);
+}
+
+/* As the host has it: /bin is a link on most, a directory on others. */
+static void top_level(struct draft *draft, const char *path)
+{
+    char link[PATH_MAX];
+    struct stat st;
+    ssize_t got;
+
+    if (lstat(path, &st) < 0)
+        return;
+    if (S_ISDIR(st.st_mode)) {
+        bind_host(draft, path, 0);
+    } else if (S_ISLNK(st.st_mode)) {
+        got = readlink(path, link, sizeof(link) - 1);
+        link[got < 0 ? 0 : got] = '\0';
+        if (got > 0)
+            operation(draft, OPERATION_LINK, link, path + 1, 0);
+    }
+}
+
+static void system_files(struct draft *draft)
+{
+    static const char *const tops[] = {"/bin",   "/sbin",   "/lib",
+                                       "/lib32", "/libx32", "/lib64"};
+
+    bind_host(draft, "/usr", 0);
+    for (size_t i = 0; i < ARRAY_SIZE(tops); i++)
+        top_level(draft, tops[i]);
+}
+
+/* Without a time zone file, time is UTC. */
+static void local_time(struct draft *draft)
+{
+    static const char path[] = "/etc/localtime", zones[] = "/usr/share/";
+    char link[PATH_MAX];
+    ssize_t got = readlink(path, link, sizeof(link) - 1);
+
+    link[got < 0 ? 0 : got] = '\0';
+    if (strncmp(link, zones, sizeof(zones) - 1) == 0)
+        operation(draft, OPERATION_LINK, link, path + 1, 0);
+    else if (access(path, R_OK) == 0)
+        bind_host(draft, path, OPERATION_FILE);
+}
+
+static void etc_files(struct draft *draft, uid_t uid, gid_t gid)
+{
+    char names[128];
+
+    operation(draft, OPERATION_DIR, "", "etc", 0);
+    bind_host(draft, "/etc/ld.so.cache", OPERATION_FILE);
+    bind_host(draft, "/etc/alternatives", 0);
+    local_time(draft);
+    snprintf(names, sizeof(names),
+             "guest:x:%u:%u:guest:/tmp:/usr/sbin/nologin\n", uid, gid);
+    operation(draft, OPERATION_TEXT, names, "etc/passwd", 0);
+    snprintf(names, sizeof(names), "guest:x:%u:\n", gid);
+    operation(draft, OPERATION_TEXT, names, "etc/group", 0);
+    operation(draft, OPERATION_TEXT, "passwd: files\ngroup: files\n",
+              "etc/nsswitch.conf", 0);
+}
+
+static void dev_files(struct draft *draft)
+{
+    static const char *const nodes[] = {"/dev/null", "/dev/zero", "/dev/full",
+                                        "/dev/random", "/dev/urandom"};
+
+    operation(draft, OPERATION_DIR, "", "dev", 0);
+    for (size_t i = 0; i < ARRAY_SIZE(nodes); i++)
+        operation(draft, OPERATION_BIND, nodes[i], nodes[i] + 1,
+                  OPERATION_FILE | OPERATION_DEVICE);
+    operation(draft, OPERATION_LINK, "/tmp", "dev/shm", 0);
+}
+
+static void private_tmp(struct draft *draft, uint64_t bytes)
+{
+    struct operation *tmp = operation(draft, OPERATION_TMPFS, "", "tmp", 0);
+    uint64_t inodes = bytes / PAGE_BYTES + 64;
+
+    tmp->size_bytes = bytes;
+    tmp->inodes = (uint32_t)(inodes < 1u << 20 ? inodes : 1u << 20);
+}
+
+/* A mount that the host brings, or a host path that init can walk to. */
+static int show(struct draft *draft, bool brought, int fd, const char *path,
+                const char *target, uint32_t flags, struct gbx_error *err)
+{
+    char *full = realpath(path, NULL);
+    struct operation *bind;
+
+    if (full == NULL)
+        return fail(err, GBX_EFILE, "%s: %s", path, strerrordesc_np(errno));
+    bind = operation(draft, brought ? OPERATION_MOUNT : OPERATION_BIND, full,
+                     target, flags);
+    bind->fd = brought ? fd : -1;
+    free(full);
+    return 0;
+}
+
+static int list_root(struct draft *draft, const struct process *self,
+                     const struct bundle *what, struct gbx_error *err)
+{
+    struct plan *plan = draft->plan;
+    char program[NAME_MAX + 16];
+    int rc;
+
+    snprintf(program, sizeof(program), "/.glovebox/%s",
+             basename(what->program));
+    system_files(draft);
+    etc_files(draft, plan->uid, plan->gid);
+    dev_files(draft);
+    private_tmp(draft, self->limits.disk_bytes);
+    operation(draft, OPERATION_DIR, "", ".glovebox", 0);
+    rc = show(draft, self->brings_mounts, INIT_FD_PROGRAM, what->program,
+              program + 1, OPERATION_FILE, err);
+    if (rc == 0 && what->folder != NULL)
+        rc = show(draft, self->brings_mounts, INIT_FD_FOLDER, what->folder,
+                  "script", 0, err);
+    plan->program = text(draft, program);
+    return rc;
+}
+
+static void limit(struct plan *plan, __rlimit_resource_t resource,
+                  uint64_t soft, uint64_t hard)
+{
+    must(plan->rlimit_count < PLAN_RLIMITS_MAX);
+    plan->rlimits[plan->rlimit_count].resource = resource;
+    plan->rlimits[plan->rlimit_count].soft = soft;
+    plan->rlimits[plan->rlimit_count++].hard = hard;
+}
+
+static void list_limits(struct plan *plan, const struct gbx_limits *limits,
+                        uint64_t half_bytes)
+{
+    const uint64_t addresses =
+        limits->memory_bytes + 2 * half_bytes + ADDRESS_SLACK;
+    const uint64_t seconds = (limits->cpu_ns + 999999999u) / 1000000000u;
+
+    /* RLIMIT_DATA counts private writable memory: not the shared region, not
+     * code.  The limit on addresses is a net below it. */
+    limit(plan, RLIMIT_DATA, limits->memory_bytes, limits->memory_bytes);
+    limit(plan, RLIMIT_AS, addresses, addresses);
+    limit(plan, RLIMIT_STACK, STACK_BYTES, STACK_BYTES);
+    limit(plan, RLIMIT_NOFILE, limits->files, limits->files);
+    limit(plan, RLIMIT_FSIZE, limits->disk_bytes, limits->disk_bytes);
+    limit(plan, RLIMIT_CORE, 0, 0);
+    limit(plan, RLIMIT_MEMLOCK, 65536, 65536);
+    limit(plan, RLIMIT_MSGQUEUE, 0, 0);
+    limit(plan, RLIMIT_SIGPENDING, 1024, 1024);
+    limit(plan, RLIMIT_RTPRIO, 0, 0);
+    limit(plan, RLIMIT_NICE, 0, 0);
+
+    /* A program may catch the first (SIGXCPU), not the second. */
+    if (limits->cpu_ns != 0)
+        limit(plan, RLIMIT_CPU, seconds, seconds + 1);
+
+    /* Counted in this user namespace.  Where init is of the guest's own user,
+     * it is one of those counted (start.c adds it). */
+    limit(plan, RLIMIT_NPROC, limits->processes, limits->processes);
+}
+
+static int list_texts(struct draft *draft, const char *const *strings,
+                      uint32_t offs[PLAN_ARGS_MAX], uint32_t *count,
+                      struct gbx_error *err)
+{
+    for (*count = 0; strings[*count] != NULL; ++*count) {
+        if (*count == PLAN_ARGS_MAX - 1)
+            return fail(err, GBX_ELIMIT,
+                        "more than %d arguments or variables for a guest",
+                        PLAN_ARGS_MAX - 1);
+        offs[*count] = text(draft, strings[*count]);
+    }
+    return 0;
+}
+
+int draft_plan(struct process *self, const struct bundle *what,
+               struct gbx_error *err)
+{
+    struct plan *plan = self->plan;
+    struct draft draft = {.plan = plan};
+    int rc;
+
+    if ((rc = list_root(&draft, self, what, err)) < 0 ||
+        (rc = list_texts(&draft, what->argv, plan->args, &plan->arg_count,
+                         err)) < 0 ||
+        (rc = list_texts(&draft, what->envp, plan->envs, &plan->env_count,
+                         err)) < 0)
+        return rc;
+    list_limits(plan, &self->limits, self->shared->half_bytes);
+    if (draft.is_full)
+        return fail(err, GBX_ELIMIT,
+                    "arguments and paths of a guest exceed %d bytes",
+                    PLAN_TEXT_MAX);
+    plan->magic = PLAN_MAGIC;
+    return 0;
+}
+
+size_t plan_bytes(const struct plan *plan)
+{
+    return offsetof(struct plan, text) + plan->text_bytes;
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* explain.c - what went wrong, for a person: the step, the thing, the remedy.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/error.h"
+#include "sandbox/process/process.h"
+
+static const char *step_text(uint32_t step)
+{
+    static const char *const texts[] = {
+#define X(name, text) [STEP_##name] = text,
+        INIT_STEPS(X)
+#undef X
+    };
+
+    return step < ARRAY_SIZE(texts) ? texts[step] : "?";
+}
+
+/* What most often makes a step fail with this errno. */
+static const char *remedy(const struct report *report)
+{
+    const bool denied = report->sys == EPERM || report->sys == EACCES;
+
+    switch (report->step) {
+    case STEP_ROOT:
+    case STEP_OPERATION:
+    case STEP_PIVOT:
+        if (denied)
+            return "; in a container, allow mounts in user namespaces (its "
+                   "seccomp and AppArmor profiles); glovebox doctor tells more";
+        return report->sys == ENOSYS ? "; Linux 5.12 or newer is needed" : "";
+    case STEP_IDENTITY:
+    case STEP_FORK:
+        return report->sys == EAGAIN
+                   ? "; RLIMIT_NPROC (ulimit -u) of the caller is reached"
+                   : "";
+    case STEP_SECCOMP:
+        return "; a kernel with CONFIG_SECCOMP_FILTER is needed";
+    case STEP_EXEC_GUEST:
+        if (report->sys == ENOENT)
+            return "; is its loader in /lib64 or /usr?";
+        if (report->sys == ENOMEM || report->sys == EAGAIN)
+            return "; raise the memory or process limit";
+        return denied ? "; is it executable for everybody?" : "";
+    default:
+        return "";
+    }
+}
+
+static int code_of(const struct report *report)
+{
+    if (report->step == STEP_EXEC_GUEST)
+        return report->sys == ENOMEM ? GBX_EMEMORY : GBX_EFILE;
+    if (report->sys == ENOSYS || report->sys == EPERM)
+        return GBX_EUNSUPPORTED;
+    return GBX_EHOST;
+}
+
+int explain_report(const struct process *self, const struct report *report,
+                   struct gbx_error *err)
+{
+    const struct plan *plan = self->plan;
+    const struct operation *operation = NULL;
+    const char *reason = strerrordesc_np(report->sys);
+    int code = code_of(report);
+
+    if (report->step == STEP_OPERATION &&
+        report->detail < plan->operation_count)
+        operation = &plan->operations[report->detail];
+    errno = 0;
+    fail(err, code, "%s%s%s: %s%s", step_text(report->step),
+         operation != NULL ? ": /" : "",
+         operation != NULL ? plan->text + operation->target : "",
+         reason != NULL ? reason : "unknown error", remedy(report));
+    if (err != NULL)
+        err->sys = report->sys;
+    return code;
+}
+
+int explain_clone(int sys, struct gbx_error *err)
+{
+    const char *why = strerrordesc_np(sys);
+
+    switch (sys) {
+    case ENOSPC:
+    case EUSERS:
+        why = "no more user namespaces are allowed; raise "
+              "/proc/sys/user/max_user_namespaces";
+        break;
+    case EPERM:
+        why = "user namespaces are not allowed; see the sysctls "
+              "kernel.unprivileged_userns_clone (1) and "
+              "kernel.apparmor_restrict_unprivileged_userns (0), or the "
+              "container's seccomp profile";
+        break;
+    case EINVAL:
+        why = "this kernel lacks a kind of namespace; glovebox doctor tells "
+              "which";
+        break;
+    case EAGAIN:
+        why = "RLIMIT_NPROC (ulimit -u) of the caller is reached";
+        break;
+    }
+    errno = sys;
+    return fail(err,
+                sys == EAGAIN || sys == ENOMEM ? GBX_EHOST : GBX_EUNSUPPORTED,
+                "make a sandbox: %s", why != NULL ? why : "unknown error");
+}
+
+void explain_end(const struct process *self, struct gbx_error *err)
+{
+    const struct ended *ended = &self->ended;
+    const char *name = sigdescr_np(ended->signal);
+
+    errno = 0;
+    switch (self->last) {
+    case GBX_EEXIT:
+        fail(err, self->last, "the guest exited with status %d", ended->status);
+        break;
+    case GBX_ESIGNAL:
+        fail(err, self->last, "signal %d (%s) killed the guest", ended->signal,
+             name != NULL ? name : "unknown");
+        break;
+    case GBX_ECPU:
+        fail(err, self->last,
+             "the CPU time limit of %" PRIu64 " ms was reached",
+             self->limits.cpu_ns / 1000000u);
+        break;
+    case GBX_EMEMORY:
+        fail(err, self->last, "the memory limit of %" PRIu64 " KiB was reached",
+             self->limits.memory_bytes / 1024u);
+        break;
+    case GBX_EBROKEN:
+        fail(err, self->last,
+             "the sandbox's first process was killed from outside of it");
+        break;
+    default:
+        fail(err, self->last, "%s", gbx_strerror(self->last));
+    }
+}

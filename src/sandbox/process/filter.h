@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * filter.h - which system calls a guest may make; the list is in filter_make.c.
+ */
+#ifndef SANDBOX_PROCESS_FILTER_H
+#define SANDBOX_PROCESS_FILTER_H
+
+#include "sandbox/process/plan.h"
+
+extern const struct filter process_filter;
+
+#endif

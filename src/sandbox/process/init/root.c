@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * root.c - the sandbox's root: an empty tmpfs, and in it only what the plan
+ * lists.
+ *
+ * Whatever is not put in does not exist inside: the old root is left by
+ * pivot_root and let go of.  Trees of the host are cloned with all that is
+ * mounted below them, made read-only as a whole, and cut off from what the host
+ * will mount later (MS_PRIVATE).
+ *
+ * Why no /proc: it would let a guest open its file descriptors anew, with other
+ * rights than they were given with (a read-only memfd for writing; its own
+ * program on the host), and shows paths of the host in mountinfo.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "sandbox/process/init/init.h"
+
+/* A new tmpfs, not yet attached; -1 with errno. */
+static int tmpfs_open(uint64_t size_bytes, uint32_t inodes, const char *mode)
+{
+    char size[24], nodes[12];
+    int fs = fsopen("tmpfs", FSOPEN_CLOEXEC), fd = -1;
+
+    snprintf(size, sizeof(size), "%llu", (unsigned long long)size_bytes);
+    snprintf(nodes, sizeof(nodes), "%u", inodes);
+    if (fs >= 0 && fsconfig(fs, FSCONFIG_SET_STRING, "size", size, 0) == 0 &&
+        fsconfig(fs, FSCONFIG_SET_STRING, "nr_inodes", nodes, 0) == 0 &&
+        fsconfig(fs, FSCONFIG_SET_STRING, "mode", mode, 0) == 0 &&
+        fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
+        fd = fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+    if (fs >= 0)
+        close(fs);
+    return fd;
+}
+
+static int attach(int tree, const char *target)
+{
+    return move_mount(tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH);
+}
+
+static int make_target(const struct operation *operation, const char *target)
+{
+    if (operation->flags & OPERATION_FILE)
+        return mknodat(AT_FDCWD, target, S_IFREG | 0444, 0);
+    return mkdir(target, 0755);
+}
+
+/* Close to the guest what the host's mount would allow. */
+static int confine(int tree, const struct operation *operation)
+{
+    struct mount_attr attr = {
+        .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID,
+        .propagation = MS_PRIVATE,
+    };
+
+    if (operation->flags & OPERATION_DEVICE)
+        attr.attr_set |= MOUNT_ATTR_NOEXEC;
+    else
+        attr.attr_set |= MOUNT_ATTR_NODEV;
+    return mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr,
+                         sizeof(attr));
+}
+
+static int do_bind(const struct operation *operation, const char *source,
+                   const char *target)
+{
+    int tree = operation->fd;
+    int rc = -1;
+
+    if (operation->kind == OPERATION_BIND)
+        tree = open_tree(AT_FDCWD, source,
+                         OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+    if (tree < 0)
+        return operation->flags & OPERATION_OPTIONAL && errno == ENOENT ? 0
+                                                                        : -1;
+    if (confine(tree, operation) == 0 && make_target(operation, target) == 0)
+        rc = attach(tree, target);
+    close(tree);
+    return rc;
+}
+
+static int do_tmpfs(const struct operation *operation, const char *target)
+{
+    int tree = tmpfs_open(operation->size_bytes, operation->inodes, "1777");
+    int rc = -1;
+
+    if (tree >= 0 && mkdir(target, 0755) == 0)
+        rc = attach(tree, target);
+    if (tree >= 0)
+        close(tree);
+    return rc;
+}
+
+static int do_text(const char *source, const char *target)
+{
+    size_t bytes = strlen(source);
+    int fd = open(target, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+    int rc = -1;
+
+    if (fd >= 0 && write(fd, source, bytes) == (ssize_t)bytes)
+        rc = 0;
+    if (fd >= 0)
+        close(fd);
+    return rc;
+}
+
+static int do_operation(const struct plan *plan,
+                        const struct operation *operation)
+{
+    const char *source = plan->text + operation->source;
+    const char *target = plan->text + operation->target;
+
+    switch (operation->kind) {
+    case OPERATION_DIR:
+        return mkdir(target, 0755);
+    case OPERATION_LINK:
+        return symlink(source, target);
+    case OPERATION_TEXT:
+        return do_text(source, target);
+    case OPERATION_BIND:
+    case OPERATION_MOUNT:
+        return do_bind(operation, source, target);
+    case OPERATION_TMPFS:
+        return do_tmpfs(operation, target);
+    }
+    errno = ENOSYS;
+    return -1;
+}
+
+/* The new root covers the old one, then changes places with it. */
+static void pivot(void)
+{
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
+
+    if (syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 ||
+        chdir("/") < 0 ||
+        mount_setattr(AT_FDCWD, "/", 0, &attr, sizeof(attr)) < 0)
+        init_fail(STEP_PIVOT, 0);
+}
+
+void root_build(const struct plan *plan)
+{
+    int root;
+
+    umask(0);
+    root = tmpfs_open(1 << 20, 256, "0755");
+    if (root < 0 || attach(root, "/") < 0 || fchdir(root) < 0)
+        init_fail(STEP_ROOT, 0);
+    for (uint32_t i = 0; i < plan->operation_count; i++)
+        if (do_operation(plan, &plan->operations[i]) < 0)
+            init_fail(STEP_OPERATION, i);
+    pivot();
+    close(root);
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * plan.h - what the host tells glovebox-init to do, and what comes back.
+ *
+ * Host and init are of one build, but two programs: a wrong or truncated init
+ * must be noticed, so each record starts with its magic and has one length.
+ *
+ *   host                                   glovebox-init (pid 1)
+ *    | clone + exec, fds at fixed numbers --> |
+ *    | uid_map, gid_map of the new namespace  |
+ *    | plan ---------- control socket ------> |
+    | <-------------- control socket: hello  | fork pid 2: it builds the root
+ *    | filter -------- control socket ------> | (pid 2) seals itself, exec
+ *    | <-- start pipe: a report, or its end (the guest program runs)
+ *    |                                        |
+ *    | <-------------- control socket: ended  | when pid 2 is gone
+ */
+#ifndef SANDBOX_PROCESS_PLAN_H
+#define SANDBOX_PROCESS_PLAN_H
+
+#include <linux/filter.h>
+#include <stdint.h>
+
+#define PLAN_MAGIC   0x316e6c7078626767ull /* "ggbxpln1" */
+#define FILTER_MAGIC 0x31746c6678626767ull
+#define ENDED_MAGIC  0x31646e6578626767ull
+#define REPORT_MAGIC 0x3174707278626767ull
+#define HELLO_MAGIC  0x316f6c6878626767ull /* init's answer to a plan */
+
+/*
+ * File descriptors init is born with.  0 is closed; 1 to 5 are the guest's own:
+ * its output pipes and what abi/region.h names.
+ */
+enum {
+    INIT_FD_OUT = 1,
+    INIT_FD_ERR = 2,
+    INIT_FD_HOST_HALF = 3,
+    INIT_FD_GUEST_HALF = 4,
+    INIT_FD_BELL = 5,
+    INIT_FD_CONTROL = 6, /* socket, SOCK_SEQPACKET */
+    INIT_FD_START = 7,   /* pipe, for one report */
+    INIT_FD_CALLER = 8,  /* pidfd of the process that embeds the library */
+    INIT_FD_PROGRAM = 9, /* detached mount, or absent */
+    INIT_FD_FOLDER = 10, /* detached mount, or absent */
+    INIT_FD_CGROUP = 11, /* directories in which argv[1] is our cgroup */
+    INIT_FD_SELF = INIT_FD_CGROUP + 3, /* init's own file */
+    INIT_FD_COUNT
+};
+
+#define PLAN_CGROUPS (INIT_FD_SELF - INIT_FD_CGROUP)
+
+/* One step in building the root.  Paths in the root have no leading slash. */
+enum operation_kind {
+    OPERATION_NONE,
+    OPERATION_DIR,   /* target */
+    OPERATION_LINK,  /* target becomes a symbolic link to source */
+    OPERATION_TEXT,  /* target becomes a file; source is its content */
+    OPERATION_BIND,  /* host path source, read-only, at target */
+    OPERATION_MOUNT, /* detached mount number `fd`, read-only, at target */
+    OPERATION_TMPFS, /* at target: size_bytes, inodes */
+};
+
+#define OPERATION_OPTIONAL 1u /* a source that is not there is no error */
+#define OPERATION_FILE     2u /* source is a file, not a directory */
+#define OPERATION_DEVICE   4u /* source is a device node, and shall work */
+
+struct operation {
+    uint32_t kind; /* enum operation_kind */
+    uint32_t flags;
+    uint32_t source, target; /* offsets in text */
+    int32_t fd;
+    uint32_t inodes;
+    uint64_t size_bytes;
+};
+
+#define PLAN_OPERATIONS_MAX 40
+#define PLAN_RLIMITS_MAX    16
+#define PLAN_ARGS_MAX       64 /* of argv, and of envp */
+#define PLAN_TEXT_MAX       24576
+#define PLAN_NAME_MAX       64 /* of a cgroup, with its end */
+
+#define PLAN_SET_GROUPS 1u /* may, and must, leave all other groups */
+#define PLAN_CGROUP_V1  2u /* pid 2 joins by writing to "tasks" */
+#define PLAN_CGROUP_V2  4u /* pid 2 is born in it */
+
+struct plan {
+    uint64_t magic;
+    uint32_t flags;
+    uint32_t uid, gid; /* inside */
+    uint32_t program;  /* text: path in the root */
+    uint32_t cgroups;  /* bit i: INIT_FD_CGROUP + i is to be joined (v1) */
+    uint32_t operation_count, rlimit_count, arg_count, env_count;
+    uint32_t text_bytes, reserved;
+    uint32_t args[PLAN_ARGS_MAX], envs[PLAN_ARGS_MAX]; /* offsets in text */
+    struct {
+        uint32_t resource, reserved;
+        uint64_t soft, hard;
+    } rlimits[PLAN_RLIMITS_MAX];
+    struct operation operations[PLAN_OPERATIONS_MAX];
+    char text[PLAN_TEXT_MAX]; /* strings; only text_bytes of it are sent */
+};
+
+#define FILTER_CODE_MAX 2048
+
+struct filter {
+    uint64_t magic;
+    uint32_t count, reserved;
+    struct sock_filter code[FILTER_CODE_MAX]; /* only count of it are sent */
+};
+
+/* Where starting a guest can fail; the host has the words. */
+#define INIT_STEPS(X)                                                          \
+    X(EXEC_INIT, "start glovebox-init")                                        \
+    X(READ_PLAN, "read the plan")                                              \
+    X(FORK, "fork the guest")                                                  \
+    X(JOIN_CGROUP, "join the cgroup")                                          \
+    X(CGROUP_NAMESPACE, "leave the host's cgroup namespace")                   \
+    X(IDENTITY, "become the sandbox's user")                                   \
+    X(HOSTNAME, "set the host name")                                           \
+    X(ROOT, "make the sandbox's root")                                         \
+    X(OPERATION, "put into the sandbox's root")                                \
+    X(PIVOT, "move into the sandbox's root")                                   \
+    X(FDS, "set up file descriptors")                                          \
+    X(RLIMIT, "set a resource limit")                                          \
+    X(CAPABILITIES, "drop all capabilities")                                   \
+    X(LANDLOCK, "restrict file access (Landlock)")                             \
+    X(READ_FILTER, "read the system call filter")                              \
+    X(SECCOMP, "restrict system calls (seccomp)")                              \
+    X(EXEC_GUEST, "start the guest program")
+
+enum init_step {
+#define X(name, text) STEP_##name,
+    INIT_STEPS(X)
+#undef X
+        STEP_COUNT
+};
+
+struct report {
+    uint64_t magic;
+    uint32_t step;   /* enum init_step */
+    int32_t sys;     /* errno */
+    uint32_t detail; /* the operation's or the limit's number */
+    uint32_t reserved;
+};
+
+struct ended {
+    uint64_t magic;
+    int32_t signal; /* that killed it, or 0 */
+    int32_t status; /* that it exited with */
+    uint64_t cpu_ns;
+};
+
+_Static_assert(sizeof(struct operation) == 32, "no padding");
+_Static_assert(sizeof(struct report) == 24, "no padding");
+_Static_assert(sizeof(struct ended) == 24, "no padding");
+
+#endif

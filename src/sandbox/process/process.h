@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * process.h - a guest as a sealed process: the private part of the backend.
+ *
+ *   open: look for what will be needed, write the plan       (process.c,
+ * draft.c) start: pipes, cgroup, clone, identity, plan, filter (start.c) run:
+ * wait for a bell, some output, or an end             (process.c) stop: kill,
+ * bury, remove the cgroup                           (start.c)
+ *
+ * wipe is stop and start: nothing of a process can be left but its absence.
+ */
+#ifndef SANDBOX_PROCESS_PROCESS_H
+#define SANDBOX_PROCESS_PROCESS_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "sandbox/backend.h"
+#include "sandbox/process/cgroup.h"
+#include "sandbox/process/plan.h"
+
+#define OUTPUT_BYTES 65536
+
+/* What lives from start to stop. */
+struct cell {
+    int pidfd;       /* of init; changed under the lock of kill */
+    int control;     /* socket to init; likewise */
+    int bell;        /* eventfd, never read: epoll tells of each ring once */
+    int output[2];   /* read ends of the guest's stdout and stderr */
+    bool has_cgroup; /* made, to be removed */
+};
+
+#define CELL_NONE                                                              \
+    {                                                                          \
+        .pidfd = -1, .control = -1, .bell = -1, .output = { -1, -1 }           \
+    }
+
+/* Owner thread; but `killed` and, under `lock`, the cell's control also belong
+ * to whoever kills. */
+struct process {
+    bool is_open;
+    pthread_mutex_t lock;
+    atomic_bool killed;
+
+    /* Until close. */
+    struct gbx_limits limits;
+    int (*output)(void *context, int stream, const void *text, size_t bytes);
+    void *output_context;
+    struct region *shared;
+    struct plan *plan; /* owned */
+    int init_fd;       /* glovebox-init */
+    int program_fd;    /* O_PATH */
+    int folder_fd;     /* O_PATH, or -1 */
+    int idmap_fd;      /* user namespace that shows the folder as the guest's */
+    int epoll_fd;
+    bool brings_mounts; /* the host clones program and folder, not init */
+    struct cgroup cgroup;
+
+    struct cell cell;
+    int end;            /* 0 while it runs, else the code of its end */
+    struct ended ended; /* what init said */
+    int last;           /* what run returned */
+    char buffer[OUTPUT_BYTES];
+};
+
+/* draft.c: write self->plan.  GBX_ELIMIT for too many or too long texts. */
+int draft_plan(struct process *self, const struct bundle *what,
+               struct gbx_error *err);
+
+/* How many bytes of the plan are to be sent. */
+size_t plan_bytes(const struct plan *plan);
+
+/* start.c: from nothing to a guest program that runs; and back, always. */
+int cell_start(struct process *self, struct gbx_error *err);
+void cell_stop(struct process *self);
+
+/* Tell init to end everything; locked or by the owner.  Never waits. */
+void cell_end(const struct process *self);
+
+/* explain.c: fail() with what init reported, and the remedy. */
+int explain_report(const struct process *self, const struct report *report,
+                   struct gbx_error *err);
+int explain_clone(int sys, struct gbx_error *err);
+void explain_end(const struct process *self, struct gbx_error *err);
+
+#endif

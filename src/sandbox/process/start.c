@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * start.c - from nothing to a guest program that runs.
+ *
+ * A row of steps; what is there when one fails is taken away by cell_stop.
+ * While init is loaded by the kernel, the host makes its cgroup.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "sandbox/process/birth.h"
+#include "sandbox/process/filter.h"
+#include "sandbox/process/process.h"
+
+#define NOBODY       65534u
+#define END_WAIT_MS  3000
+#define KERNEL_BYTES (16u << 20)
+
+/* The other ends, which die with the start. */
+struct ends {
+    int output[2], control, start, start_in, caller, program, folder;
+};
+
+#define ENDS_NONE                                                              \
+    {                                                                          \
+        .output = {-1, -1}, .control = -1, .start = -1, .start_in = -1,        \
+        .caller = -1, .program = -1, .folder = -1                              \
+    }
+
+static void close_ends(struct ends *ends)
+{
+    close_fd(&ends->output[0]);
+    close_fd(&ends->output[1]);
+    close_fd(&ends->control);
+    close_fd(&ends->start);
+    close_fd(&ends->start_in);
+    close_fd(&ends->caller);
+    close_fd(&ends->program);
+    close_fd(&ends->folder);
+}
+
+/* Our end never waits; the guest's does, that is how a flood is slowed down. */
+static int open_output(int *ours, int *theirs)
+{
+    int both[2];
+
+    if (pipe2(both, O_CLOEXEC) < 0)
+        return -1;
+    *ours = both[0];
+    *theirs = both[1];
+    return fcntl(*ours, F_SETFL, O_NONBLOCK);
+}
+
+static int step_pipes(struct process *self, struct ends *ends,
+                      struct gbx_error *err)
+{
+    struct cell *cell = &self->cell;
+    int both[2];
+
+    if ((cell->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0)
+        return fail(err, GBX_EHOST, "open an eventfd");
+    for (int i = 0; i < 2; i++)
+        if (open_output(&cell->output[i], &ends->output[i]) < 0)
+            return fail(err, GBX_EHOST, "open a pipe");
+    if (pipe2(both, O_CLOEXEC) < 0)
+        return fail(err, GBX_EHOST, "open a pipe");
+    ends->start_in = both[0];
+    ends->start = both[1];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, both) < 0)
+        return fail(err, GBX_EHOST, "open a socket pair");
+    pthread_mutex_lock(&self->lock);
+    cell->control = both[0];
+    if (atomic_load(&self->killed))
+        cell_end(self);
+    pthread_mutex_unlock(&self->lock);
+    ends->control = both[1];
+    ends->caller = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    if (ends->caller < 0)
+        return fail(err, errno == ENOSYS ? GBX_EUNSUPPORTED : GBX_EHOST,
+                    "pidfd_open (Linux 5.3 or newer is needed)");
+    return 0;
+}
+
+static int step_watch(struct process *self, struct gbx_error *err)
+{
+    const struct cell *cell = &self->cell;
+    const struct {
+        int fd;
+        uint32_t events;
+    } watched[] = {
+        {cell->control, EPOLLIN},
+        {cell->output[0], EPOLLIN},
+        {cell->output[1], EPOLLIN},
+        {cell->bell, EPOLLIN | EPOLLET},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(watched); i++) {
+        struct epoll_event event = {.events = watched[i].events,
+                                    .data.fd = watched[i].fd};
+
+        if (epoll_ctl(self->epoll_fd, EPOLL_CTL_ADD, watched[i].fd, &event) < 0)
+            return fail(err, GBX_EHOST, "watch a file descriptor");
+    }
+    return 0;
+}
+
+/* A clone of what a path leads to, which may be attached elsewhere, once. */
+static int clone_tree(int fd)
+{
+    return open_tree(fd, "",
+                     OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE |
+                         AT_EMPTY_PATH);
+}
+
+static int step_mounts(struct process *self, struct ends *ends,
+                       struct gbx_error *err)
+{
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP};
+
+    if (!self->brings_mounts)
+        return 0;
+    if ((ends->program = clone_tree(self->program_fd)) < 0)
+        return fail(err, GBX_EHOST, "clone the mount of the guest program");
+    if (self->folder_fd < 0)
+        return 0;
+    if ((ends->folder = clone_tree(self->folder_fd)) < 0)
+        return fail(err, GBX_EHOST, "clone the mount of the script's folder");
+    if (self->idmap_fd < 0)
+        return 0;
+    attr.userns_fd = (unsigned)self->idmap_fd;
+    if (mount_setattr(ends->folder, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr,
+                      sizeof(attr)) < 0)
+        return fail(err, GBX_EHOST,
+                    "show the script's folder as the sandbox's own");
+    return 0;
+}
+
+static int step_clone(struct process *self, struct ends *ends, pid_t *pid,
+                      struct gbx_error *err)
+{
+    const struct cgroup *cgroup = &self->cgroup;
+    const struct birth birth = {
+        .fd =
+            {
+                [0] = -1,
+                [INIT_FD_OUT] = ends->output[0],
+                [INIT_FD_ERR] = ends->output[1],
+                [INIT_FD_HOST_HALF] = self->shared->host_read_fd,
+                [INIT_FD_GUEST_HALF] = self->shared->fd[HALF_GUEST],
+                [INIT_FD_BELL] = self->cell.bell,
+                [INIT_FD_CONTROL] = ends->control,
+                [INIT_FD_START] = ends->start,
+                [INIT_FD_CALLER] = ends->caller,
+                [INIT_FD_PROGRAM] = ends->program,
+                [INIT_FD_FOLDER] = ends->folder,
+                [INIT_FD_CGROUP] = cgroup->parent[0],
+                [INIT_FD_CGROUP + 1] = cgroup->parent[1],
+                [INIT_FD_CGROUP + 2] = cgroup->parent[2],
+                [INIT_FD_SELF] = self->init_fd,
+            },
+        .name = cgroup->name,
+    };
+    bool execed;
+    int pidfd;
+
+    if ((*pid = birth_init(&birth, &pidfd, &execed)) < 0) {
+        if (execed)
+            return fail(err, GBX_EHOST, "start glovebox-init");
+        return explain_clone(errno, err);
+    }
+    self->cell.pidfd = pidfd;
+
+    /* Only the children have these now, so that an end is seen as one. */
+    close_fd(&ends->output[0]);
+    close_fd(&ends->output[1]);
+    close_fd(&ends->control);
+    close_fd(&ends->start);
+    return 0;
+}
+
+static int step_cgroup(struct process *self, struct gbx_error *err)
+{
+    const struct cgroup_limits limits = {
+        /* All that is charged to it: private memory, /tmp, what it writes in
+         * its half of the region, and what the kernel keeps about it. */
+        .memory_bytes = self->limits.memory_bytes + self->limits.disk_bytes +
+                        self->shared->half_bytes + KERNEL_BYTES,
+        .processes = self->limits.processes,
+    };
+    int rc;
+
+    if (self->cgroup.version == 0)
+        return 0;
+    if ((rc = cgroup_make(&self->cgroup, &limits, err)) < 0)
+        return rc;
+    self->cell.has_cgroup = true;
+    self->plan->cgroups = 0;
+    for (int i = 0; i < PLAN_CGROUPS; i++)
+        if (self->cgroup.parent[i] >= 0)
+            self->plan->cgroups |= 1u << i;
+    self->plan->flags |=
+        self->cgroup.version == 1 ? PLAN_CGROUP_V1 : PLAN_CGROUP_V2;
+    return 0;
+}
+
+static void set_process_limit(struct plan *plan, uint64_t count)
+{
+    for (uint32_t i = 0; i < plan->rlimit_count; i++)
+        if (plan->rlimits[i].resource == RLIMIT_NPROC)
+            plan->rlimits[i].soft = plan->rlimits[i].hard = count;
+}
+
+static int fail_no_init(const struct process *self, struct gbx_error *err)
+{
+    if (atomic_load(&self->killed))
+        return fail(err, GBX_ECANCELED, "killed while it started");
+    return fail(err, GBX_EFILE,
+                "glovebox-init ended at once: is it of the same build as the "
+                "library? Install both again");
+}
+
+/* Nobody can be given an identity who is dead. */
+static int fail_identity(const struct process *self, struct gbx_error *err)
+{
+    int sys = errno;
+
+    if (birth_await(self->cell.pidfd, 100))
+        return fail_no_init(self, err);
+    errno = sys;
+    return fail(err, GBX_EHOST, "map the sandbox's user");
+}
+
+/*
+ * Run by root, the guest is nobody, so that no file of root's is its own.  Run
+ * by anybody else, it is its caller: nobody else could be had.  A root that may
+ * not make somebody else (in some containers) is called nobody, too.
+ */
+static int step_identity(struct process *self, pid_t pid, struct gbx_error *err)
+{
+    const struct birth_ids self_ids = {geteuid(), getegid()};
+    const struct birth_ids nobody = {NOBODY, NOBODY};
+    const bool root = geteuid() == 0;
+    struct plan *plan = self->plan;
+    const struct birth_ids *inside = root ? &nobody : &self_ids;
+
+    plan->uid = inside->uid;
+    plan->gid = inside->gid;
+    plan->flags &= ~PLAN_SET_GROUPS;
+    if (root && birth_map(pid, &nobody, &nobody, true) == 0) {
+        plan->flags |= PLAN_SET_GROUPS;
+        set_process_limit(plan, self->limits.processes);
+        return 0;
+    }
+    set_process_limit(plan, self->limits.processes + 1ull);
+    if ((root && errno != EPERM) ||
+        birth_map(pid, inside, &self_ids, false) < 0)
+        return fail_identity(self, err);
+    return 0;
+}
+
+static int send_all(const struct process *self, const void *bytes, size_t count,
+                    struct gbx_error *err)
+{
+    /* A broken connection has a reason, and step_wait will hear it. */
+    if (send(self->cell.control, bytes, count, MSG_NOSIGNAL) < 0 &&
+        errno != EPIPE && errno != ECONNRESET)
+        return fail(err, GBX_EHOST, "send to glovebox-init");
+    return 0;
+}
+
+static int step_send(struct process *self, struct gbx_error *err)
+{
+    const struct filter *filter = &process_filter;
+    int rc = send_all(self, self->plan, plan_bytes(self->plan), err);
+
+    return rc < 0 ? rc
+                  : send_all(self, filter,
+                             offsetof(struct filter, code) +
+                                 filter->count * sizeof(filter->code[0]),
+                             err);
+}
+
+/* The pipe ends when the guest program runs, after a report when it does not.
+ */
+static int step_wait(struct process *self, struct ends *ends,
+                     struct gbx_error *err)
+{
+    struct report report;
+    uint64_t hello = 0;
+    ssize_t got;
+
+    while ((got = read(ends->start_in, &report, sizeof(report))) < 0)
+        if (errno != EINTR)
+            return fail(err, GBX_EHOST, "wait for glovebox-init");
+    if (got == sizeof(report) && report.magic == REPORT_MAGIC &&
+        report.step < STEP_COUNT)
+        return explain_report(self, &report, err);
+
+    /* A pipe may also end because there is no init: it said hello before. */
+    if (got == 0 &&
+        recv(self->cell.control, &hello, sizeof(hello), MSG_DONTWAIT) ==
+            sizeof(hello) &&
+        hello == HELLO_MAGIC)
+        return 0;
+    return fail_no_init(self, err);
+}
+
+int cell_start(struct process *self, struct gbx_error *err)
+{
+    struct ends ends = ENDS_NONE;
+    pid_t pid;
+    int rc;
+
+    self->end = 0;
+    cgroup_choose_name(&self->cgroup);
+    if ((rc = step_pipes(self, &ends, err)) < 0 ||
+        (rc = step_watch(self, err)) < 0 ||
+        (rc = step_mounts(self, &ends, err)) < 0 ||
+        (rc = step_clone(self, &ends, &pid, err)) < 0 ||
+        (rc = step_cgroup(self, err)) < 0 ||
+        (rc = step_identity(self, pid, err)) < 0 ||
+        (rc = step_send(self, err)) < 0 ||
+        (rc = step_wait(self, &ends, err)) < 0)
+        cell_stop(self);
+    close_ends(&ends);
+    return rc;
+}
+
+/* Explicitly: a process the caller forked may keep the file open. */
+static void unwatch(const struct process *self, int fd)
+{
+    if (fd >= 0)
+        epoll_ctl(self->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+}
+
+void cell_end(const struct process *self)
+{
+    if (self->cell.control >= 0)
+        shutdown(self->cell.control, SHUT_RDWR);
+}
+
+void cell_stop(struct process *self)
+{
+    struct cell *cell = &self->cell;
+
+    /* What keeps the processes also removes the cgroup: were that left to us,
+     * a caller killed at the wrong moment would leave it behind. */
+    cell_end(self);
+    if (cell->has_cgroup)
+        birth_await(cell->pidfd, END_WAIT_MS);
+    if (cell->pidfd >= 0)
+        birth_end(cell->pidfd);
+    if (cell->has_cgroup)
+        cgroup_remove(&self->cgroup);
+    cell->has_cgroup = false;
+    close_fd(&cell->pidfd);
+
+    unwatch(self, cell->control);
+    unwatch(self, cell->bell);
+    unwatch(self, cell->output[0]);
+    unwatch(self, cell->output[1]);
+    close_fd(&cell->bell);
+    close_fd(&cell->output[0]);
+    close_fd(&cell->output[1]);
+
+    /* kill() shuts this one down: it may not be another's by then. */
+    pthread_mutex_lock(&self->lock);
+    close_fd(&cell->control);
+    pthread_mutex_unlock(&self->lock);
+}

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every step of opening fails once, and nothing is left behind.  The linker
+ * puts our functions in front of the real ones (--wrap).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/process/box.h"
+
+static struct box box;
+static int fails_at, calls; /* 0: never */
+static const char *failed;
+
+/* Is it this call's turn to fail? */
+static bool turn(const char *name)
+{
+    if (fails_at == 0 || ++calls != fails_at)
+        return false;
+    failed = name;
+    errno = ENOMEM;
+    return true;
+}
+
+/* Result, name, parameters, arguments, result of a failure. */
+#define WRAP(type, name, parameters, arguments, failure)                       \
+    type __real_##name parameters;                                             \
+    type __wrap_##name parameters;                                             \
+    type __wrap_##name parameters                                              \
+    {                                                                          \
+        if (turn(#name))                                                       \
+            return failure;                                                    \
+        return __real_##name arguments;                                        \
+    }
+
+WRAP(int, epoll_create1, (int flags), (flags), -1)
+WRAP(int, epoll_ctl, (int epfd, int op, int fd, struct epoll_event *event),
+     (epfd, op, fd, event), -1)
+WRAP(int, eventfd, (unsigned count, int flags), (count, flags), -1)
+WRAP(int, pipe2, (int fds[2], int flags), (fds, flags), -1)
+WRAP(int, socketpair, (int domain, int type, int protocol, int fds[2]),
+     (domain, type, protocol, fds), -1)
+WRAP(int, open_tree, (int dir, const char *path, unsigned flags),
+     (dir, path, flags), -1)
+WRAP(int, mount_setattr,
+     (int dir, const char *path, unsigned flags, struct mount_attr *attr,
+      size_t bytes),
+     (dir, path, flags, attr, bytes), -1)
+WRAP(int, open, (const char *path, int flags, mode_t mode), (path, flags, mode),
+     -1)
+WRAP(int, openat, (int dir, const char *path, int flags, mode_t mode),
+     (dir, path, flags, mode), -1)
+WRAP(void *, calloc, (size_t count, size_t bytes), (count, bytes), NULL)
+WRAP(char *, realpath, (const char *path, char *out), (path, out), NULL)
+WRAP(int, mkdirat, (int dir, const char *path, mode_t mode), (dir, path, mode),
+     -1)
+WRAP(ssize_t, send, (int fd, const void *bytes, size_t count, int flags),
+     (fd, bytes, count, flags), -1)
+WRAP(ssize_t, write, (int fd, const void *bytes, size_t count),
+     (fd, bytes, count), -1)
+WRAP(int, __clone,
+     (int (*fn)(void *), void *stack, int flags, void *context, int *pidfd),
+     (fn, stack, flags, context, pidfd), -1)
+
+/* Open with the nth call failing; returns whether there was an nth. */
+static bool open_failing(int n, const char *folder)
+{
+    const int fds = count_fds();
+    int rc;
+
+    box_begin(&box, "hang", "");
+    box.bundle.folder = folder;
+    calls = 0;
+    failed = NULL;
+    fails_at = n;
+    rc = box_open(&box);
+    fails_at = 0;
+    if (failed != NULL && rc < 0 && box.err.what[0] == '\0')
+        fail_msg("%s failed without a word", failed);
+    if (rc == 0)
+        assert_int_equal(count_strays(), 2);
+    box_close(&box);
+    if (count_fds() != fds || count_strays() != 0 || count_children() != 0 ||
+        count_cgroups() != 0)
+        fail_msg("call %d, %s, left something behind", n, failed);
+    return failed != NULL;
+}
+
+static char folder[] = "/tmp/glovebox-test-XXXXXX";
+
+static void each_call_may_fail(void **state)
+{
+    int n = 1;
+
+    (void)state;
+    while (open_failing(n, NULL))
+        n++;
+    assert_in_range(n, 20, 200);
+}
+
+static void each_call_may_fail_with_a_folder(void **state)
+{
+    int n = 1;
+
+    (void)state;
+    while (open_failing(n, folder))
+        n++;
+    assert_in_range(n, 20, 200);
+}
+
+static void each_call_of_a_wipe_may_fail(void **state)
+{
+    int n = 0, rc;
+
+    (void)state;
+    do {
+        const int fds = count_fds();
+
+        box_begin(&box, "hang", "");
+        assert_int_equal(box_open(&box), 0);
+        calls = 0;
+        failed = NULL;
+        fails_at = ++n;
+        rc = backend_process.wipe(box.self, &box.err);
+        fails_at = 0;
+        if (rc < 0) /* and once more, when the fault has passed */
+            assert_int_equal(backend_process.wipe(box.self, &box.err), 0);
+        box_close(&box);
+        assert_int_equal(count_fds(), fds);
+        assert_int_equal(count_strays(), 0);
+        assert_int_equal(count_cgroups(), 0);
+    } while (failed != NULL);
+}
+
+/* A libexec folder of our own with such an init in it. */
+static void try_init(const char *content, size_t bytes, mode_t mode, int want,
+                     const char *text)
+{
+    char path[64];
+    int fd;
+
+    snprintf(path, sizeof(path), "%s/glovebox-init", folder);
+    fd = open(path, O_CREAT | O_WRONLY | O_TRUNC, 0700);
+    assert_true(fd >= 0 && write(fd, content, bytes) == (ssize_t)bytes);
+    fchmod(fd, mode);
+    close(fd);
+    box_begin(&box, "hang", "");
+    box.bundle.libexec_dir = folder;
+    assert_int_equal(box_open(&box), want);
+    if (strstr(box.err.what, text) == NULL)
+        fail_msg("not \"%s\" but \"%s\"", text, box.err.what);
+    box_close(&box);
+    unlink(path);
+    assert_int_equal(count_strays(), 0);
+    assert_int_equal(count_children(), 0);
+}
+
+static void an_init_that_is_none_is_told(void **state)
+{
+    static char whole[1 << 21];
+    char path[256];
+    ssize_t bytes;
+    int fd;
+
+    (void)state;
+    snprintf(path, sizeof(path), "%s/glovebox-init", box_libexec);
+    fd = open(path, O_RDONLY, 0);
+    bytes = read(fd, whole, sizeof(whole));
+    close(fd);
+    assert_true(bytes > 4096);
+
+    try_init("", 0, 0755, GBX_EHOST, "start glovebox-init");
+    try_init("text", 4, 0755, GBX_EHOST, "start glovebox-init");
+    try_init(whole, 100, 0755, GBX_EHOST, "start glovebox-init");
+    try_init(whole, (size_t)bytes / 2, 0755, GBX_EFILE, "ended at once");
+    try_init(whole, (size_t)bytes, 0644, GBX_EHOST, "start glovebox-init");
+}
+
+static void a_guest_that_is_no_program_is_told(void **state)
+{
+    char path[64];
+    int fd;
+
+    (void)state;
+    snprintf(path, sizeof(path), "%s/guest", folder);
+    fd = open(path, O_CREAT | O_WRONLY | O_TRUNC, 0755);
+    assert_true(fd >= 0 && write(fd, "text", 4) == 4);
+    close(fd);
+    box_begin(&box, "hang", "");
+    box.bundle.program = path;
+    assert_int_equal(box_open(&box), GBX_EFILE);
+    assert_non_null(strstr(box.err.what, "start the guest program: Exec for"));
+    box_close(&box);
+    unlink(path);
+}
+
+static void what_is_missing_is_named(void **state)
+{
+    static const struct {
+        const char *libexec, *program, *folder, *text;
+        int want;
+    } cases[] = {
+        {"/nowhere", NULL, NULL, "/nowhere/glovebox-init: No such", GBX_EFILE},
+        {NULL, "/nowhere/g", NULL, "/nowhere/g: No such", GBX_EFILE},
+        {NULL, "/etc/passwd", NULL, "not an executable file", GBX_EFILE},
+        {NULL, "/usr", NULL, "/usr: not an executable file", GBX_EFILE},
+        {NULL, NULL, "/nowhere", "/nowhere: No such", GBX_EFILE},
+        {NULL, NULL, "/etc/passwd", "/etc/passwd: Not a dir", GBX_EFILE},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        box_begin(&box, "hang", "");
+        box.bundle.folder = cases[i].folder;
+        if (cases[i].libexec != NULL)
+            box.bundle.libexec_dir = cases[i].libexec;
+        if (cases[i].program != NULL)
+            box.bundle.program = cases[i].program;
+        assert_int_equal(box_open(&box), cases[i].want);
+        if (strstr(box.err.what, cases[i].text) == NULL)
+            fail_msg("not \"%s\" but \"%s\"", cases[i].text, box.err.what);
+        box_close(&box);
+    }
+}
+
+static void too_many_arguments_are_refused(void **state)
+{
+    static const char *argv[100];
+    static char text[30000];
+
+    (void)state;
+    for (int i = 0; i < 99; i++)
+        argv[i] = "x";
+    box_begin(&box, "hang", "");
+    box.bundle.argv = argv;
+    assert_int_equal(box_open(&box), GBX_ELIMIT);
+    box_close(&box);
+    memset(text, 'x', sizeof(text) - 1);
+    box_begin(&box, "hang", text);
+    assert_int_equal(box_open(&box), GBX_ELIMIT);
+    box_close(&box);
+}
+
+static int setup(void **state)
+{
+    if (box_possible(state) < 0 || mkdtemp(folder) == NULL)
+        return -1;
+    return chmod(folder, 0755);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    return rmdir(folder);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_call_may_fail),
+        cmocka_unit_test(each_call_may_fail_with_a_folder),
+        cmocka_unit_test(each_call_of_a_wipe_may_fail),
+        cmocka_unit_test(an_init_that_is_none_is_told),
+        cmocka_unit_test(a_guest_that_is_no_program_is_told),
+        cmocka_unit_test(what_is_missing_is_named),
+        cmocka_unit_test(too_many_arguments_are_refused),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * guest.c - a hostile guest program of many kinds: argv[1] says which.  It
+ * tries what it should not be able to do, prints what it could, one line each,
+ * and exits.  Static, so that it needs nothing of the root.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <linux/futex.h>
+
+#include "glovebox/abi/region.h"
+#include "tests/process/guest.h"
+
+static const char *argument;
+
+static void ring(void)
+{
+    uint64_t one = 1;
+
+    (void)!write(GBX_FD_BELL, &one, sizeof(one));
+}
+
+static void list(const char *path)
+{
+    DIR *dir = opendir(path);
+    struct dirent *entry;
+
+    if (dir == NULL)
+        return;
+    while ((entry = readdir(dir)) != NULL)
+        if (entry->d_name[0] != '.' || strlen(entry->d_name) > 2)
+            printf("%s/%s\n", strcmp(path, "/") == 0 ? "" : path,
+                   entry->d_name);
+    closedir(dir);
+}
+
+/* All but what is in /usr and the like. */
+static int look(void)
+{
+    list("/");
+    list("/etc");
+    list("/dev");
+    list("/tmp");
+    list("/script");
+    return 0;
+}
+
+/* Print what can be read of what is named. */
+static int read_paths(void)
+{
+    char copy[4096], byte;
+
+    snprintf(copy, sizeof(copy), "%s", argument);
+    for (char *path = strtok(copy, ":"); path; path = strtok(NULL, ":")) {
+        int fd = open(path, O_RDONLY);
+
+        if (fd >= 0 && read(fd, &byte, 1) == 1)
+            printf("%s\n", path);
+        close(fd);
+    }
+    return 0;
+}
+
+/* Print where a file can be made or an existing one be opened for writing. */
+static int write_paths(void)
+{
+    static const char *const dirs[] = {
+        "/",    "/usr",       "/usr/bin",   "/etc",    "/etc/alternatives",
+        "/dev", "/usr/local", "/.glovebox", "/script", "/tmp",
+        "/lib", "/bin",       "/dev/shm",
+    };
+    static const char *const files[] = {
+        "/usr/bin/env",
+        "/etc/passwd",
+        "/etc/ld.so.cache",
+        "/dev/null",
+        "/.glovebox/gbx-test-guest",
+        "/script/input.txt",
+        "/script/fifo",
+    };
+    char path[64];
+
+    for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
+        snprintf(path, sizeof(path), "%s/made", dirs[i]);
+        int fd = open(path, O_CREAT | O_WRONLY, 0600);
+
+        if (fd >= 0)
+            printf("%s\n", dirs[i]);
+        close(fd);
+        unlink(path);
+    }
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        int fd = open(files[i], O_WRONLY | O_NONBLOCK);
+
+        if (fd >= 0)
+            printf("%s\n", files[i]);
+        if (chmod(files[i], 0777) == 0)
+            printf("chmod %s\n", files[i]);
+        close(fd);
+    }
+    return 0;
+}
+
+/* Print what an ordinary program needs and could not have. */
+static int ordinary(void)
+{
+    int pair[2], status;
+    pid_t pid;
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+        printf("socketpair %d\n", errno);
+    if (mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+             -1, 0) == MAP_FAILED)
+        printf("mmap %d\n", errno);
+    if ((pid = fork()) == 0)
+        _exit(7);
+    if (waitpid(pid, &status, 0) != pid || WEXITSTATUS(status) != 7)
+        printf("fork %d\n", errno);
+    if ((pid = fork()) == 0) {
+        execl("/usr/bin/env", "env", "true", NULL);
+        _exit(8);
+    }
+    if (waitpid(pid, &status, 0) != pid || WEXITSTATUS(status) != 0)
+        printf("exec %d\n", WEXITSTATUS(status));
+    if (fcntl(1, F_DUPFD_CLOEXEC, 20) != 20)
+        printf("fcntl %d\n", errno);
+    if (isatty(1) || errno != ENOTTY)
+        printf("isatty %d\n", errno);
+    if (open("/dev/null", O_WRONLY | O_TRUNC) < 0)
+        printf("null %d\n", errno);
+    if (open("/dev/shm/sem", O_CREAT | O_RDWR, 0600) < 0)
+        printf("shm %d\n", errno);
+    if (mkdir("/tmp/a", 0700) || mkdir("/tmp/b", 0700) ||
+        close(open("/tmp/a/f", O_CREAT | O_WRONLY, 0600)) ||
+        rename("/tmp/a/f", "/tmp/b/f"))
+        printf("rename %d\n", errno);
+    return 0;
+}
+
+static int who(void)
+{
+    struct rlimit core;
+    char host[64];
+    gid_t groups[8];
+    int caps = 0, fds = 0;
+
+    for (int i = 0; i < 64; i++)
+        caps += prctl(PR_CAPBSET_READ, i) == 1;
+    for (int i = 0; i < 4096; i++)
+        fds += fcntl(i, F_GETFD) >= 0;
+    getrlimit(RLIMIT_CORE, &core);
+    gethostname(host, sizeof(host));
+    printf("uid %u gid %u groups %d pid %d ppid %d host %s\n", getuid(),
+           getgid(), getgroups(8, groups), getpid(), getppid(), host);
+    printf("caps %d nnp %d seccomp %d fds %d core %llu\n", caps,
+           prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0),
+           (int)prctl(PR_GET_SECCOMP, 0, 0, 0, 0), fds,
+           (unsigned long long)core.rlim_cur);
+    return 0;
+}
+
+/* Signals as a new program expects them; nothing left to read on stdin. */
+static int born(void)
+{
+    struct sigaction action;
+    sigset_t mask;
+    char byte;
+    int odd = 0;
+
+    sigprocmask(SIG_SETMASK, NULL, &mask);
+    for (int i = 1; i < 32; i++) {
+        sigaction(i, NULL, &action);
+        odd += action.sa_handler != SIG_DFL || sigismember(&mask, i);
+    }
+    printf("odd signals %d, stdin %zd, argument %s, VARIABLE %s\n", odd,
+           read(0, &byte, 1), argument, getenv("VARIABLE"));
+    return 0;
+}
+
+/* Print the processes that can be seen, and those that can be killed. */
+static int others(void)
+{
+    for (pid_t pid = 1; pid < 65536; pid++)
+        if (pid != getpid() && kill(pid, 0) == 0)
+            printf("%d\n", pid);
+    kill(1, SIGKILL);
+    kill(1, SIGTERM);
+    usleep(50000);
+    printf("still here\n");
+    return 0;
+}
+
+static int memory(void)
+{
+    size_t mib = 0;
+    char *block;
+
+    while (mib < 100000 && (block = malloc(1 << 20)) != NULL) {
+        memset(block, 1, 1 << 20);
+        mib++;
+    }
+    printf("%zu %d\n", mib, errno);
+    return 0;
+}
+
+/* Many processes, each within its limit; the largest is the first. */
+static int crowd(void)
+{
+    for (int i = 0; i < 20; i++)
+        if (fork() == 0) {
+            memset(malloc(3 << 20), 1, 3 << 20);
+            pause();
+        }
+    usleep(300000);
+    return memory();
+}
+
+static _Noreturn int spin(void)
+{
+    for (;;)
+        ;
+}
+
+static int spin_together(void)
+{
+    for (int i = 0; i < 3; i++)
+        if (fork() == 0)
+            spin();
+    pause();
+    return 0;
+}
+
+static int spin_stubbornly(void)
+{
+    signal(SIGXCPU, SIG_IGN);
+    spin();
+}
+
+static int fork_bomb(void)
+{
+    int count = 0;
+
+    for (; count < 100000; count++) {
+        pid_t pid = fork();
+
+        if (pid < 0)
+            break;
+        if (pid == 0) {
+            pause();
+            _exit(0);
+        }
+    }
+    printf("%d %d\n", count, errno);
+    return 0;
+}
+
+/* Each child forks as well; nobody counts. */
+static _Noreturn int wild_bomb(void)
+{
+    for (;;)
+        fork();
+}
+
+static int open_files(void)
+{
+    int count = 0;
+
+    while (count < 100000 && dup(0) >= 0)
+        count++;
+    printf("%d %d\n", count, errno);
+    return 0;
+}
+
+static int fill_disk(void)
+{
+    static char block[65536];
+    unsigned long long bytes = 0;
+    char name[32];
+    ssize_t got = 0;
+
+    signal(SIGXFSZ, SIG_IGN);
+    for (int i = 0; i < 64; i++) {
+        snprintf(name, sizeof(name), "/tmp/%d", i);
+        int fd = open(name, O_CREAT | O_WRONLY, 0600);
+
+        while (fd >= 0 && (got = write(fd, block, sizeof(block))) > 0)
+            bytes += (unsigned long long)got;
+        close(fd);
+    }
+    printf("%llu %d\n", bytes, errno);
+    return 0;
+}
+
+static int flood(void)
+{
+    static char block[65536];
+
+    memset(block, 'x', sizeof(block));
+    for (int i = 0; i < 16384; i++)
+        if (write(1, block, sizeof(block)) < 0)
+            return 1;
+    return 0;
+}
+
+static int end(void)
+{
+    int number = atoi(argument + 1);
+
+    if (argument[0] == 's')
+        kill(getpid(), number);
+    printf("last words\n");
+    fflush(stdout);
+    _exit(number);
+}
+
+static int close_all(void)
+{
+    close_range(0, ~0u, 0);
+    pause();
+    return 0;
+}
+
+/* Leaves a child that outlives it. */
+static int orphan(void)
+{
+    if (fork() == 0) {
+        setsid();
+        pause();
+    }
+    return 3;
+}
+
+/* The bell is the guest's, to do with as it likes. */
+static int spoil_bell(void)
+{
+    uint64_t much = UINT64_MAX - 1, count;
+
+    for (int i = 0; i < 200000; i++) {
+        fcntl(GBX_FD_BELL, F_SETFL, O_NONBLOCK);
+        ring();
+        (void)!read(GBX_FD_BELL, &count, sizeof(count));
+        fcntl(GBX_FD_BELL, F_SETFL, 0);
+    }
+    (void)!write(GBX_FD_BELL, &much, sizeof(much));
+    pause();
+    return 0;
+}
+
+/* Ring for each ring, as long as it takes; tells what was in the region. */
+static int echo(void)
+{
+    struct gbx_half_head *host, *guest;
+    uint32_t seen;
+
+    host = mmap(NULL, 4096, PROT_READ, MAP_SHARED, GBX_FD_HOST_HALF, 0);
+    guest = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED,
+                 GBX_FD_GUEST_HALF, 0);
+    if (host == MAP_FAILED || guest == MAP_FAILED)
+        return 1;
+    printf("handler_ns %llu\n", (unsigned long long)guest->handler_ns);
+    fflush(stdout);
+    guest->handler_ns = 77;
+    seen = host->bell;
+    ring();
+    for (;;) {
+        while (host->bell == seen)
+            syscall(SYS_futex, &host->bell, FUTEX_WAIT, seen, NULL, NULL, 0);
+        seen = host->bell;
+        ring();
+    }
+}
+
+/* What is read-only stays so. */
+static int host_half(void)
+{
+    if (mmap(NULL, 4096, PROT_WRITE, MAP_SHARED, GBX_FD_HOST_HALF, 0) !=
+        MAP_FAILED)
+        printf("mapped\n");
+    if (write(GBX_FD_HOST_HALF, "x", 1) == 1)
+        printf("written\n");
+    if (open("/proc/self/fd/3", O_RDWR) >= 0 || open("/dev/fd/3", O_RDWR) >= 0)
+        printf("opened anew\n");
+    return 0;
+}
+
+static _Noreturn int hang(void)
+{
+    for (;;)
+        pause();
+}
+
+static const struct {
+    const char *name;
+    int (*run)(void);
+} kinds[] = {
+    {"look", look},
+    {"read", read_paths},
+    {"write", write_paths},
+    {"calls", forbidden_calls},
+    {"ordinary", ordinary},
+    {"who", who},
+    {"born", born},
+    {"others", others},
+    {"memory", memory},
+    {"crowd", crowd},
+    {"spin", spin},
+    {"spin_together", spin_together},
+    {"spin_stubbornly", spin_stubbornly},
+    {"fork_bomb", fork_bomb},
+    {"wild_bomb", wild_bomb},
+    {"open_files", open_files},
+    {"fill_disk", fill_disk},
+    {"flood", flood},
+    {"end", end},
+    {"close_all", close_all},
+    {"orphan", orphan},
+    {"spoil_bell", spoil_bell},
+    {"echo", echo},
+    {"host_half", host_half},
+    {"hang", hang},
+};
+
+int main(int argc, char **argv)
+{
+    argument = argc > 2 ? argv[2] : "";
+    for (size_t i = 0; argc > 1 && i < sizeof(kinds) / sizeof(kinds[0]); i++)
+        if (strcmp(kinds[i].name, argv[1]) == 0)
+            return kinds[i].run();
+    return 99;
+}
