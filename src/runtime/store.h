@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store.h - context.state: what a script remembers from call to call, kept in
+ * the host, so that it outlives the sandbox.
+ *
+ * Keys are text, values CBOR items.  All of it is reached by host calls named
+ * state.get, state.set ... (store.c lists them); docs/python.md has the
+ * script's side.
+ *
+ *  store_init(&store);
+ *  store_register(&store, &calls);
+ *  store_fini(&store);
+ *
+ * Threads: any, by its lock; init and fini alone.
+ * Memory:  owned; at most STORE_BYTES_MAX, all costs counted, and while a
+ *          state.set_all runs as much again.
+ * Time:    expiry counts CLOCK_MONOTONIC: not the time a host is suspended.
+ */
+#ifndef RUNTIME_STORE_H
+#define RUNTIME_STORE_H
+
+#include <pthread.h>
+
+#include "runtime/store/table.h"
+#include "sandbox/host_call.h"
+
+#define STORE_KEY_MAX     1024u /* bytes of a key or a pattern; at least 1 */
+#define STORE_BYTES_MAX   (64u << 20) /* see store/table.h for what counts */
+#define STORE_SECONDS_MAX 4000000000u /* until a key expires: 126 years */
+
+struct store {
+    pthread_mutex_t lock; /* of the table */
+    struct store_table table;
+    uint64_t (*now_ns)(void); /* clock_now_ns; tests have their own */
+};
+
+void store_init(struct store *store);
+void store_fini(struct store *store);
+
+/* Returns 0, or host_calls_add's code. */
+int store_register(struct store *store, struct host_calls *calls);
+
+#endif

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * table.h - the store's keys and values, without a word of CBOR.
+ *
+ *   tree, by key              entry                chain
+ *      (b)        +--------------------------+     +------+   +------+
+ *     /   \  ---> | key  expires_ns  value --+---> | item +-> | item | ...
+ *   (a)   (c)     +--------------------------+     +------+   +------+
+ *
+ * A value is a chain of items: a list's elements, or the one item of any other
+ * value.  So pushing, popping and joining change two pointers, cost nothing and
+ * cannot fail: whoever changes the store first makes a chain aside, which can.
+ *
+ * bytes is what all this takes of the host's memory, allocator's share included
+ * (64-bit glibc): many small things count for what they cost.
+ *
+ * Threads: the holder of the store's lock.
+ * Memory:  owned by the table; a chain aside, by who made it.
+ */
+#ifndef RUNTIME_STORE_TABLE_H
+#define RUNTIME_STORE_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct store_key {
+    const char *text; /* not terminated; UTF-8; NUL allowed */
+    size_t bytes;
+};
+
+struct store_item {
+    struct store_item *next;
+    size_t bytes;
+    uint8_t cbor[];
+};
+
+/* All zero is an empty one. */
+struct store_chain {
+    struct store_item *first, *last;
+    uint64_t count;
+    size_t cost;
+};
+
+struct store_entry {
+    struct store_key key; /* first: it is what the tree compares */
+    uint64_t expires_ns;  /* 0: never */
+    bool is_list;         /* value is a list's elements, maybe none */
+    struct store_chain value;
+    struct store_entry *next, *previous; /* in the table's list */
+    char text[];
+};
+
+/* All zero is an empty one. */
+struct store_table {
+    void *tree;
+    struct store_entry *first; /* all entries, the newest first */
+    uint64_t due_ns;           /* nothing expires before; 0: nothing does */
+    size_t count, bytes;
+};
+
+/* Append a copy of an item. Returns false, nothing changed, without memory. */
+bool store_chain_add(struct store_chain *chain, const void *cbor, size_t bytes);
+
+/* Move all items of `more` to the end; it is empty then. */
+void store_chain_join(struct store_chain *chain, struct store_chain *more);
+
+void store_chain_fini(struct store_chain *chain); /* idempotent */
+
+/* What an entry for this key adds to bytes, its value not counted. */
+size_t store_entry_cost(struct store_key key);
+
+/* Returns the entry, borrowed until it is removed; or NULL. */
+struct store_entry *store_table_find(const struct store_table *table,
+                                     struct store_key key);
+
+/* The key is not there. Returns an entry with an empty value; NULL without
+ * memory. */
+struct store_entry *store_table_add(struct store_table *table,
+                                    struct store_key key);
+
+void store_table_remove(struct store_table *table, struct store_entry *entry);
+
+/* Give the entry this value for its own; the chain is empty then. */
+void store_table_set(struct store_table *table, struct store_entry *entry,
+                     bool is_list, struct store_chain *chain);
+
+/* Append to the entry's list; the chain is empty then. */
+void store_table_extend(struct store_table *table, struct store_entry *entry,
+                        struct store_chain *chain);
+
+/* Drop the first element of the entry's list; there is one. */
+void store_table_shift(struct store_table *table, struct store_entry *entry);
+
+/* 0: never. */
+void store_table_expire(struct store_table *table, struct store_entry *entry,
+                        uint64_t expires_ns);
+
+/* Remove what has expired. */
+void store_table_sweep(struct store_table *table, uint64_t now_ns);
+
+/* Calls fn for each entry, sorted by the bytes of their keys. */
+typedef void (*store_visit_fn)(void *context, const struct store_entry *entry);
+void store_table_walk(const struct store_table *table, store_visit_fn fn,
+                      void *context);
+
+void store_table_fini(struct store_table *table); /* idempotent: empty then */
+
+#endif
