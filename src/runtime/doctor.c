@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "channel/region.h"
+#include "glovebox/doctor.h"
+#include "runtime/runtime.h"
+#include "sandbox/backend.h"
+
+struct report {
+    struct gbx_check *checks;
+    size_t room, count;
+};
+
+static void add(struct report *report, const char *name, int state,
+                const char *text, const char *remedy)
+{
+    struct gbx_check *check;
+
+    if (report->count++ >= report->room)
+        return;
+    check = &report->checks[report->count - 1];
+    check->state = state;
+    snprintf(check->name, sizeof(check->name), "%s", name);
+    snprintf(check->text, sizeof(check->text), "%s", text);
+    snprintf(check->remedy, sizeof(check->remedy), "%s",
+             remedy != NULL ? remedy : "");
+}
+
+static void add_program(struct report *report, const char *dir,
+                        const char *name, const char *what)
+{
+    char path[512], text[200];
+
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    if (access(path, X_OK) == 0) {
+        add(report, what, GBX_CHECK_OK, path, NULL);
+        return;
+    }
+    snprintf(text, sizeof(text), "%.140s: %.50s", path, strerrordesc_np(errno));
+    add(report, what, GBX_CHECK_MISSING, text,
+        "install Glovebox, or set GLOVEBOX_LIBEXEC to the folder of its "
+        "helper programs");
+}
+
+static void add_region(struct report *report)
+{
+    struct region region = REGION_NONE;
+    struct gbx_error err;
+    int rc = region_open(&region, GBX_HALF_BYTES_MIN, &err);
+
+    region_close(&region);
+    if (rc == 0)
+        add(report, "shared memory", GBX_CHECK_OK,
+            "memfd with seals, mapped by both sides", NULL);
+    else
+        add(report, "shared memory", GBX_CHECK_MISSING, err.what,
+            "Linux 3.17 or newer with memfd_create and /proc is needed");
+}
+
+static void add_cpus(struct report *report)
+{
+    cpu_set_t set;
+    char text[100];
+    int count =
+        sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+
+    snprintf(text, sizeof(text), "%d: calls %s", count,
+             count > 1 ? "spin before they sleep" : "sleep at once");
+    add(report, "CPUs", count > 1 ? GBX_CHECK_OK : GBX_CHECK_PARTLY, text,
+        count > 1 ? NULL : "with two CPUs a call costs no system call");
+}
+
+static void add_stdlib(struct report *report)
+{
+    static const char path[] = "/usr/lib/python3.11/os.py";
+
+    if (access(path, R_OK) == 0)
+        add(report, "Python's library", GBX_CHECK_OK, "/usr/lib/python3.11",
+            NULL);
+    else
+        add(report, "Python's library", GBX_CHECK_MISSING,
+            "/usr/lib/python3.11 is not there",
+            "apt-get install libpython3.11-stdlib");
+}
+
+static void add_isolation(struct report *report)
+{
+    struct probe_item items[GBX_CHECKS_MAX];
+    size_t count = backend_process.probe(items, GBX_CHECKS_MAX);
+
+    for (size_t i = 0; i < count && i < GBX_CHECKS_MAX; i++)
+        add(report, items[i].name, items[i].state, items[i].text,
+            items[i].remedy);
+}
+
+size_t gbx_doctor(struct gbx_check *checks, size_t room,
+                  const char *libexec_dir)
+{
+    struct report report = {.checks = checks, .room = room};
+    const char *dir = runtime_find_libexec(libexec_dir);
+
+    add_program(&report, dir, "glovebox-init", "sandbox helper");
+    add_program(&report, dir, "glovebox-python", "Python guest");
+    add_stdlib(&report);
+    add_region(&report);
+    add_cpus(&report);
+    add_isolation(&report);
+    return report.count;
+}

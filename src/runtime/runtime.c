@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/error.h"
+#include "runtime/runtime.h"
+
+const char *runtime_find_libexec(const char *asked)
+{
+    if (asked == NULL)
+        asked = secure_getenv("GLOVEBOX_LIBEXEC");
+    return asked != NULL ? asked : GLOVEBOX_LIBEXEC_DIR;
+}
+
+int gbx_runtime_open(struct gbx_runtime **runtime,
+                     const struct gbx_runtime_config *config,
+                     struct gbx_error *err)
+{
+    static const struct gbx_runtime_config none = {
+        .struct_bytes = sizeof(struct gbx_runtime_config)};
+    struct gbx_runtime *made;
+
+    *runtime = NULL;
+    if (config == NULL)
+        config = &none;
+    if (config->struct_bytes != sizeof(*config))
+        return fail(err, GBX_EARGUMENT,
+                    "gbx_runtime_config.struct_bytes is %zu, not %zu: built "
+                    "for another version of the library?",
+                    config->struct_bytes, sizeof(*config));
+    made = calloc(1, sizeof(*made));
+    if (made == NULL)
+        return fail(err, GBX_EHOST, "no memory for a runtime");
+    made->libexec_dir = strdup(runtime_find_libexec(config->libexec_dir));
+    if (made->libexec_dir == NULL) {
+        free(made);
+        return fail(err, GBX_EHOST, "no memory for a runtime");
+    }
+    made->output = config->output;
+    made->output_context = config->output_context;
+    *runtime = made;
+    return 0;
+}
+
+void gbx_runtime_close(struct gbx_runtime *runtime)
+{
+    if (runtime == NULL)
+        return;
+    must(atomic_load(&runtime->scripts) == 0); /* close them first */
+    free(runtime->libexec_dir);
+    free(runtime);
+}
+
+int gbx_runtime_register(struct gbx_runtime *runtime, const char *name,
+                         gbx_host_fn fn, void *context)
+{
+    return host_calls_add(&runtime->calls, name, fn, context);
+}
+
+const char *gbx_version(void)
+{
+    return GLOVEBOX_VERSION;
+}

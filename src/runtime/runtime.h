@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * runtime.h - what the files of this room share: the objects behind the public
+ * handles of glovebox/runtime.h.
+ *
+ *   gbx_runtime --< gbx_script --- sandbox
+ *                        |
+ *                        +------- gbx_call   one, lent to one caller at a time
+ *
+ * A script keeps its call object, so that starting a call allocates nothing.
+ */
+#ifndef RUNTIME_RUNTIME_H
+#define RUNTIME_RUNTIME_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "glovebox/runtime.h"
+
+#include "base/scratch.h"
+#include "runtime/store.h"
+#include "sandbox/host_call.h"
+#include "sandbox/sandbox.h"
+
+#define CALL_INPUTS_MAX    64u  /* in one call */
+#define CALL_OUTPUTS_MAX   512u /* kept for gbx_call_next */
+#define CALL_SCRATCH_BYTES (256u << 10)
+#define SCRIPT_BYTES_MAX   (16u << 20)
+#define SCRIPT_PORTS_MAX   256u
+#define START_NS           10000000000ull /* to start a guest and load */
+#define SPIN_NS            20000u
+
+struct gbx_runtime {
+    char *libexec_dir; /* owned */
+    gbx_output_fn output;
+    void *output_context;
+    struct host_calls calls; /* the embedder's */
+    atomic_uint scripts;     /* open ones */
+};
+
+enum call_phase { CALL_FREE, CALL_FILLING, CALL_RUNNING, CALL_ENDED };
+
+struct call_output {
+    const char *port; /* in the scratch */
+    struct gbx_message message;
+    uint64_t body_off; /* to give back, or 0: the body is in the scratch */
+};
+
+struct gbx_call {
+    struct gbx_script *script;
+    enum call_phase phase;
+    int result; /* once ENDED */
+    uint64_t begin_deadline_ns, deadline_ns;
+
+    uint32_t input_count;
+    struct call_input {
+        struct gbx_descriptor descriptor;
+        const char *port; /* in the scratch */
+    } inputs[CALL_INPUTS_MAX];
+
+    uint32_t output_count, output_next;
+    struct call_output outputs[CALL_OUTPUTS_MAX];
+
+    struct scratch scratch; /* names, text, copies; until finish */
+    struct gbx_failure failure;
+    struct gbx_call_stats stats;
+    uint64_t started_ns;
+    uint64_t copied_before, guest_copied_before, sleeps_before;
+
+    gbx_arrival_fn arrival;
+    void *arrival_context;
+    int poll_fd, timer_fd; /* owned, made by submit, or -1 */
+    bool kicked;           /* the timer is set to now, not the deadline */
+};
+
+struct gbx_script {
+    struct gbx_runtime *runtime;
+    struct gbx_script_config config; /* its texts are owned here */
+    char *path, *folder, *file;      /* file: the name without its folder */
+    char *source;
+    size_t source_bytes;
+    char *program;           /* the guest program for its language */
+    char *metadata;          /* JSON */
+    char **inports;          /* NULL-terminated; NULL: any */
+    struct host_calls calls; /* the runtime's and the store's */
+    struct store store;      /* context.state */
+
+    pthread_mutex_t lock; /* of busy */
+    pthread_cond_t freed;
+    bool busy; /* the call is lent */
+
+    struct sandbox sandbox; /* of the call's thread, while lent */
+    struct gbx_call call;
+};
+
+/*
+ * Where helpers and guest programs are: where asked, else by GLOVEBOX_LIBEXEC
+ * (not for set-id programs), else where they were installed.
+ */
+const char *runtime_find_libexec(const char *asked);
+
+/* Start the script's sandbox and load the script. For open and for a call
+ * after a broken one. */
+int script_start(struct gbx_script *script, uint64_t deadline_ns,
+                 struct gbx_error *err);
+
+#endif

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * script.c - a script's life: read on the host, sealed, loaded, and started
+ * again after it broke its sandbox.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "runtime/report.h"
+#include "runtime/runtime.h"
+
+static const struct gbx_limits limits_default = {
+    .memory_bytes = 256ull << 20,
+    .message_bytes = 1ull << 30,
+    .cpu_ns = 0,
+    .output_bytes = 16ull << 20,
+    .disk_bytes = 64ull << 20,
+    .processes = 64,
+    .files = 256,
+};
+
+/* Below this no language starts. */
+static const struct gbx_limits limits_least = {
+    .memory_bytes = 16ull << 20,
+    .message_bytes = 2ull << 20,
+    .cpu_ns = 1000000000,
+    .output_bytes = 1,
+    .disk_bytes = 4096,
+    .processes = 1,
+    .files = 8,
+};
+
+/* X(field, what a person calls it): limits that have a default and a least. */
+#define LIMITS(X)                                                              \
+    X(memory_bytes, "memory limit")                                            \
+    X(message_bytes, "message limit")                                          \
+    X(cpu_ns, "CPU time limit (ns)")                                           \
+    X(output_bytes, "output limit")                                            \
+    X(disk_bytes, "disk limit")                                                \
+    X(processes, "process limit")                                              \
+    X(files, "open files limit")
+
+static int settle_limits(struct gbx_limits *limits, struct gbx_error *err)
+{
+#define X(field, text)                                                         \
+    if (limits->field == 0)                                                    \
+        limits->field = limits_default.field;                                  \
+    else if (limits->field < limits_least.field)                               \
+        return fail(err, GBX_EARGUMENT,                                        \
+                    "the %s of %llu is too small: at least %llu", text,        \
+                    (unsigned long long)limits->field,                         \
+                    (unsigned long long)limits_least.field);
+    LIMITS(X)
+#undef X
+    if (limits->message_bytes > GBX_HALF_BYTES_MAX - GBX_ARENA_OFF)
+        return fail(err, GBX_EARGUMENT,
+                    "the message limit of %llu is too large: at most %llu",
+                    (unsigned long long)limits->message_bytes,
+                    (unsigned long long)(GBX_HALF_BYTES_MAX - GBX_ARENA_OFF));
+    return 0;
+}
+
+static uint64_t default_spin(void)
+{
+    cpu_set_t set;
+
+    /* With one CPU, whoever spins keeps the other from running. */
+    if (sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) < 2)
+        return 0;
+    return SPIN_NS;
+}
+
+static int step_config(struct gbx_script *script,
+                       const struct gbx_script_config *config,
+                       struct gbx_error *err)
+{
+    struct gbx_script_config *mine = &script->config;
+
+    if (config != NULL) {
+        if (config->struct_bytes != sizeof(*config))
+            return fail(err, GBX_EARGUMENT,
+                        "gbx_script_config.struct_bytes is %zu, not %zu: built "
+                        "for another version of the library?",
+                        config->struct_bytes, sizeof(*config));
+        *mine = *config;
+    }
+    mine->config_json =
+        strdup(mine->config_json != NULL ? mine->config_json : "{}");
+    if (mine->actor_id != NULL)
+        mine->actor_id = strdup(mine->actor_id);
+    if (mine->config_json == NULL)
+        return fail(err, GBX_EHOST, "no memory for a script");
+    if (mine->isolation != GBX_ISOLATION_AUTO &&
+        mine->isolation != GBX_ISOLATION_PROCESS)
+        return fail(err, GBX_EARGUMENT, "no isolation has number %d",
+                    (int)mine->isolation);
+    mine->spin_ns = mine->spin_ns == 0   ? default_spin()
+                    : mine->spin_ns == 1 ? 0
+                                         : mine->spin_ns;
+    if (mine->start_ns == 0)
+        mine->start_ns = START_NS;
+    return settle_limits(&mine->limits, err);
+}
+
+static int step_paths(struct gbx_script *script, const char *path,
+                      struct gbx_error *err)
+{
+    const char *dot = strrchr(path, '.');
+    char *slash;
+
+    if (dot == NULL || strcmp(dot, ".py") != 0)
+        return fail(err, GBX_EARGUMENT,
+                    "%s: the name must end in .py: Python is the language "
+                    "spoken so far",
+                    path);
+    script->path = realpath(path, NULL);
+    if (script->path == NULL)
+        return fail(err, GBX_EFILE, "%s: %s", path, strerrordesc_np(errno));
+    slash = strrchr(script->path, '/');
+    script->file = strdup(slash + 1);
+    script->folder =
+        slash == script->path
+            ? strdup("/")
+            : strndup(script->path, (size_t)(slash - script->path));
+    if (asprintf(&script->program, "%s/glovebox-python",
+                 script->runtime->libexec_dir) < 0)
+        script->program = NULL;
+    if (!script->file || !script->folder || !script->program)
+        return fail(err, GBX_EHOST, "no memory for a script");
+    return 0;
+}
+
+static int read_all(int fd, char *to, size_t bytes)
+{
+    size_t at = 0;
+
+    while (at < bytes) {
+        ssize_t n = read(fd, to + at, bytes - at);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return -1;
+        at += (size_t)n;
+    }
+    return 0;
+}
+
+static int step_source(struct gbx_script *script, struct gbx_error *err)
+{
+    auto_fd int fd = open(script->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    struct stat st;
+
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return fail(err, GBX_EFILE, "%s: %s", script->path,
+                    strerrordesc_np(errno));
+    if (!S_ISREG(st.st_mode))
+        return fail(err, GBX_EFILE, "%s: not a file", script->path);
+    if (st.st_size > SCRIPT_BYTES_MAX)
+        return fail(err, GBX_ELIMIT, "%s: larger than %u bytes", script->path,
+                    SCRIPT_BYTES_MAX);
+    script->source_bytes = (size_t)st.st_size;
+    script->source = malloc(script->source_bytes + 1);
+    if (script->source == NULL)
+        return fail(err, GBX_EHOST, "no memory for a script");
+    if (read_all(fd, script->source, script->source_bytes) < 0)
+        return fail(err, GBX_EFILE, "%s: cannot be read", script->path);
+    return 0;
+}
+
+static int step_calls(struct gbx_script *script, struct gbx_error *err)
+{
+    script->calls = script->runtime->calls;
+    if (store_register(&script->store, &script->calls) < 0)
+        return fail(err, GBX_ELIMIT, "too many host calls are registered");
+    if (scratch_open(&script->call.scratch, CALL_SCRATCH_BYTES) < 0)
+        return fail(err, GBX_EHOST, "no memory for a script");
+    return 0;
+}
+
+/* The Object that LOAD carries (abi/message.h). */
+static int build_load(struct gbx_builder *b, const struct gbx_script *script,
+                      struct gbx_error *err)
+{
+    const char *id = script->config.actor_id;
+    struct gbx_message config;
+    struct gbx_builder json;
+    int rc;
+
+    gbx_builder_init(&json);
+    rc = gbx_message_from_json(&config, &json, script->config.config_json,
+                               strlen(script->config.config_json),
+                               GBX_JSON_PLAIN, err);
+    if (rc == 0 && config.type != GBX_OBJECT)
+        rc = fail(err, GBX_EFORMAT, "the configuration is no JSON object");
+    if (rc == 0) {
+        gbx_build_map(b, 4);
+        gbx_build_text(b, "file", 4);
+        gbx_build_text(b, script->file, strlen(script->file));
+        gbx_build_text(b, "source", 6);
+        gbx_build_text(b, script->source, script->source_bytes);
+        gbx_build_text(b, "config", 6);
+        gbx_build_item(b, config.body, config.body_bytes);
+        gbx_build_text(b, "actor_id", 8);
+        gbx_build_text(b, id != NULL ? id : "", id != NULL ? strlen(id) : 0);
+        rc = b->error;
+        if (rc == GBX_EARGUMENT)
+            rc = fail(err, GBX_ELOAD, "%s: not UTF-8 text", script->path);
+        else if (rc < 0)
+            fail(err, rc, "no memory to hand %s over", script->file);
+    }
+    gbx_builder_fini(&json);
+    return rc;
+}
+
+/* Take the guest's word on the loaded script. */
+static int take_loaded(struct gbx_script *script,
+                       const struct sandbox_event *event, struct gbx_error *err)
+{
+    struct gbx_failure failure;
+    int rc;
+
+    if (event->kind == GBX_KIND_FAILED) {
+        rc = report_failure(event, &script->call.scratch, &failure);
+        if (rc == GBX_EBROKEN)
+            return fail(err, rc, "the guest sent a malformed report");
+        rc = rc == GBX_ESCRIPT ? GBX_ELOAD : rc;
+        if (script->runtime->output != NULL)
+            script->runtime->output(script->runtime->output_context, 2,
+                                    failure.traceback,
+                                    strlen(failure.traceback));
+        return fail(err, rc, "%s: %s: %s", script->file, failure.type,
+                    failure.message);
+    }
+    if (event->kind != GBX_KIND_LOADED)
+        return fail(err, GBX_EBROKEN, "the guest did not answer LOAD");
+    free(script->metadata);
+    free(script->inports);
+    script->metadata = NULL;
+    script->inports = NULL;
+    return report_metadata(event, &script->metadata, &script->inports, err);
+}
+
+static int load(struct gbx_script *script, uint64_t deadline_ns,
+                struct gbx_error *err)
+{
+    struct gbx_descriptor d = {
+        .kind = GBX_KIND_LOAD, .type = GBX_OBJECT, .flags = GBX_HAS_MESSAGE};
+    struct sandbox_event event;
+    struct gbx_builder b;
+    int rc;
+
+    gbx_builder_init(&b);
+    rc = build_load(&b, script, err);
+    if (rc == 0 && (rc = sandbox_send_copy(&script->sandbox, &d, b.bytes,
+                                           b.count, deadline_ns)) < 0)
+        fail(err, rc, "%s: cannot be handed over: %s", script->file,
+             gbx_strerror(rc));
+    gbx_builder_fini(&b);
+    if (rc == 0)
+        rc = sandbox_step(&script->sandbox, deadline_ns, &event, err);
+    if (rc == GBX_ETIME)
+        return fail(err, rc, "%s: loading it took too long", script->file);
+    if (rc == 0) {
+        rc = take_loaded(script, &event, err);
+        sandbox_give(&script->sandbox, event.body_off);
+    }
+    return rc;
+}
+
+int script_start(struct gbx_script *script, uint64_t deadline_ns,
+                 struct gbx_error *err)
+{
+    static const char *const env[] = {"PATH=/usr/local/bin:/usr/bin:/bin",
+                                      "HOME=/tmp", "TMPDIR=/tmp",
+                                      "LANG=C.UTF-8", NULL};
+    const char *argv[] = {"glovebox-python", NULL};
+    struct sandbox_config config = {
+        .backend = &backend_process,
+        .bundle = {.program = script->program,
+                   .argv = argv,
+                   .envp = env,
+                   .libexec_dir = script->runtime->libexec_dir,
+                   .folder = script->config.hide_folder ? NULL : script->folder,
+                   .limits = script->config.limits},
+        .spin_ns = script->config.spin_ns,
+        .output = script->runtime->output,
+        .output_context = script->runtime->output_context,
+        .calls = &script->calls,
+    };
+    int rc;
+
+    sandbox_close(&script->sandbox);
+    rc = sandbox_open(&script->sandbox, &config, deadline_ns, err);
+    if (rc < 0)
+        return rc;
+    rc = load(script, deadline_ns, err);
+    if (rc < 0)
+        sandbox_close(&script->sandbox);
+    return rc;
+}
+
+int gbx_script_open(struct gbx_script **script, struct gbx_runtime *runtime,
+                    const char *path, const struct gbx_script_config *config,
+                    struct gbx_error *err)
+{
+    struct gbx_script *made = calloc(1, sizeof(*made));
+    pthread_condattr_t attr;
+    int rc;
+
+    *script = NULL;
+    if (made == NULL)
+        return fail(err, GBX_EHOST, "no memory for a script");
+    made->runtime = runtime;
+    made->call.poll_fd = made->call.timer_fd = -1;
+    made->sandbox.region = (struct region)REGION_NONE;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&made->freed, &attr);
+    pthread_condattr_destroy(&attr);
+    pthread_mutex_init(&made->lock, NULL);
+    store_init(&made->store);
+    atomic_fetch_add(&runtime->scripts, 1);
+
+    if ((rc = step_config(made, config, err)) < 0 ||
+        (rc = step_paths(made, path, err)) < 0 ||
+        (rc = step_source(made, err)) < 0 || (rc = step_calls(made, err)) < 0 ||
+        (rc = script_start(made, clock_now_ns() + made->config.start_ns, err)) <
+            0)
+        gbx_script_close(made);
+    else
+        *script = made;
+    return rc;
+}
+
+void gbx_script_close(struct gbx_script *script)
+{
+    if (script == NULL)
+        return;
+    sandbox_close(&script->sandbox);
+    close_fd(&script->call.poll_fd);
+    close_fd(&script->call.timer_fd);
+    scratch_close(&script->call.scratch);
+    store_fini(&script->store);
+    pthread_cond_destroy(&script->freed);
+    pthread_mutex_destroy(&script->lock);
+    atomic_fetch_sub(&script->runtime->scripts, 1);
+    free((char *)(uintptr_t)script->config.config_json);
+    free((char *)(uintptr_t)script->config.actor_id);
+    free(script->path);
+    free(script->folder);
+    free(script->file);
+    free(script->source);
+    free(script->program);
+    free(script->metadata);
+    free(script->inports);
+    free(script);
+}
+
+const char *gbx_script_metadata(const struct gbx_script *script)
+{
+    return script->metadata;
+}
+
+const char *gbx_script_isolation(const struct gbx_script *script)
+{
+    return script->sandbox.backend != NULL ? script->sandbox.backend->name
+                                           : backend_process.name;
+}

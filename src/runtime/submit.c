@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * submit.c - calls for programs that have an event loop of their own.
+ *
+ * The descriptor that the caller polls is an epoll set of two: the backend's
+ * own (bell, pipes, death) and a timer for the deadline.
+ */
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "runtime/call.h"
+
+static int watch(int set, int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+
+    return epoll_ctl(set, EPOLL_CTL_ADD, fd, &event);
+}
+
+/* The backend's descriptor is another one after every restart. */
+static int make_poll_fd(struct gbx_call *call, struct gbx_error *err)
+{
+    close_fd(&call->poll_fd);
+    close_fd(&call->timer_fd);
+    call->poll_fd = epoll_create1(EPOLL_CLOEXEC);
+    call->timer_fd =
+        timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (call->poll_fd < 0 || call->timer_fd < 0 ||
+        watch(call->poll_fd, call->timer_fd) < 0 ||
+        watch(call->poll_fd, sandbox_fd(&call->script->sandbox)) < 0)
+        return fail(err, GBX_EHOST, "make the call's descriptor");
+    return 0;
+}
+
+static int set_timer(struct gbx_call *call, uint64_t deadline_ns,
+                     struct gbx_error *err)
+{
+    struct itimerspec at = {
+        .it_value = {.tv_sec = (time_t)(deadline_ns / 1000000000u),
+                     .tv_nsec = (long)(deadline_ns % 1000000000u)}};
+
+    if (timerfd_settime(call->timer_fd, TFD_TIMER_ABSTIME, &at, NULL) < 0)
+        return fail(err, GBX_EHOST, "set the call's timer");
+    return 0;
+}
+
+int gbx_call_submit(struct gbx_call *call, uint64_t deadline_ns,
+                    struct gbx_error *err)
+{
+    int rc = make_poll_fd(call, err);
+
+    if (rc == 0)
+        rc = set_timer(call, deadline_ns, err);
+    if (rc == 0)
+        rc = call_start(call, deadline_ns, err);
+    /* From now on the guest must ring; if it answered already, be readable. */
+    call->kicked = rc == 0 && !channel_asleep(&call->script->sandbox.channel);
+    if (call->kicked)
+        rc = set_timer(call, 1, err);
+    return rc;
+}
+
+int gbx_call_fd(const struct gbx_call *call)
+{
+    return call->poll_fd;
+}
+
+int gbx_call_collect(struct gbx_call *call, struct gbx_error *err)
+{
+    struct sandbox_event event;
+    int rc;
+
+    must(call->phase == CALL_RUNNING || call->phase == CALL_ENDED);
+    if (call->phase == CALL_ENDED)
+        return call->result;
+    do {
+        rc = sandbox_try_step(&call->script->sandbox, &event, err);
+        if (rc == 0)
+            rc = call_take(call, &event, err);
+        else if (rc == GBX_EAGAIN && clock_is_past(call->deadline_ns))
+            rc = call_overdue(call, err);
+    } while (rc == 0);
+    if (rc == GBX_EAGAIN) {
+        if (call->kicked && set_timer(call, call->deadline_ns, err) < 0)
+            return GBX_EHOST;
+        call->kicked = false;
+        return rc;
+    }
+    channel_awake(&call->script->sandbox.channel);
+    call_end(call, rc < 0 ? rc : 0);
+    return call->result;
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Opening is a row of steps, and each may fail: the nth call of whatever asks
+ * the world for something is made to fail, for every n until none is left.  An
+ * error must come of it, and nothing may stay behind: the teardown counts
+ * descriptors and children.
+ */
+#include "story.h"
+
+#include <errno.h>
+
+static int countdown; /* 0: nothing fails; 1: the next one does */
+
+/* Is it this one's turn? */
+static int fails(int sys)
+{
+    if (countdown == 0 || --countdown > 0)
+        return 0;
+    errno = sys;
+    return 1;
+}
+
+/* X(name, result type, parameters, arguments, result and errno of a failure) */
+#define STEPS(X)                                                               \
+    X(malloc, void *, (size_t n), (n), NULL, ENOMEM)                           \
+    X(calloc, void *, (size_t m, size_t n), (m, n), NULL, ENOMEM)              \
+    X(realloc, void *, (void *p, size_t n), (p, n), NULL, ENOMEM)              \
+    X(strdup, char *, (const char *t), (t), NULL, ENOMEM)                      \
+    X(strndup, char *, (const char *t, size_t n), (t, n), NULL, ENOMEM)        \
+    X(realpath, char *, (const char *p, char *r), (p, r), NULL, EACCES)        \
+    X(read, ssize_t, (int f, void *p, size_t n), (f, p, n), -1, EIO)           \
+    X(epoll_create1, int, (int f), (f), -1, EMFILE)                            \
+    X(timerfd_create, int, (int c, int f), (c, f), -1, EMFILE)
+
+#define X(name, type, parameters, arguments, result, sys)                      \
+    type __real_##name parameters;                                             \
+    type __wrap_##name parameters;                                             \
+    type __wrap_##name parameters                                              \
+    {                                                                          \
+        return fails(sys) ? (type)(result) : __real_##name arguments;          \
+    }
+STEPS(X)
+#undef X
+
+#define TEXT "def process(c): return {'out': c.get_input('in')}\n"
+
+static void a_runtime_opens_whole_or_not_at_all(void **state)
+{
+    struct story *s = *state;
+    struct gbx_runtime *runtime;
+    int n, rc;
+
+    for (n = 1;; n++) {
+        countdown = n;
+        rc = gbx_runtime_open(&runtime, NULL, &s->err);
+        if (countdown > 0)
+            break;
+        assert_int_equal(rc, GBX_EHOST);
+        assert_null(runtime);
+    }
+    countdown = 0;
+    assert_int_equal(rc, 0);
+    gbx_runtime_close(runtime);
+    assert_true(n > 2); /* something was made to fail at all */
+}
+
+static void a_script_opens_whole_or_not_at_all(void **state)
+{
+    struct story *s = *state;
+    struct gbx_script *script;
+    char path[128];
+    int n, rc;
+
+    story_close(s, story_open(s, TEXT)); /* writes the file */
+    snprintf(path, sizeof(path), "%s/story.py", s->folder);
+    for (n = 1;; n++) {
+        countdown = n;
+        rc = gbx_script_open(&script, s->runtime, path, &s->config, &s->err);
+        if (countdown > 0)
+            break;
+        if (rc == 0) { /* a step that has another way */
+            gbx_script_close(script);
+            continue;
+        }
+        assert_null(script);
+        assert_true(s->err.code == rc && s->err.what[0] != '\0');
+    }
+    countdown = 0;
+    assert_int_equal(rc, 0);
+    gbx_script_close(script);
+    assert_true(n > 10);
+}
+
+static void a_call_is_submitted_whole_or_not_at_all(void **state)
+{
+    struct story *s = *state;
+    struct gbx_script *script = story_open(s, TEXT);
+    struct gbx_call *call;
+    int n, rc;
+
+    for (n = 1; n < 100; n++) {
+        call = story_call(s, script);
+        countdown = n;
+        rc = gbx_call_submit(call, story_deadline(10), &s->err);
+        gbx_call_finish(call);
+        if (countdown > 0)
+            break;
+        assert_int_equal(rc, GBX_EHOST);
+    }
+    countdown = 0;
+    assert_int_equal(rc, 0);
+    assert_true(n > 2);
+    /* After all that, the script still answers. */
+    assert_string_equal(story_ask(s, script, "1"),
+                        "{\"out\":{\"type\":\"Integer\",\"data\":1}}");
+    story_close(s, script);
+}
+
+static void a_large_output_without_memory_is_an_error(void **state)
+{
+    struct story *s = *state;
+    struct gbx_script *script =
+        story_open(s, "def process(c): return {'out': 'x' * 1000000}\n");
+    struct gbx_call *call = story_call(s, script);
+
+    countdown = 1;
+    assert_int_equal(story_run(s, call), GBX_EHOST);
+    assert_int_equal(countdown, 0);
+    gbx_call_finish(call);
+    assert_non_null(strstr(story_ask(s, script, NULL), "xxx"));
+    story_close(s, script);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        story_test(a_runtime_opens_whole_or_not_at_all),
+        story_test(a_script_opens_whole_or_not_at_all),
+        story_test(a_call_is_submitted_whole_or_not_at_all),
+        story_test(a_large_output_without_memory_is_an_error),
+    };
+
+    return cmocka_run_group_tests_name("fault", tests, NULL, NULL);
+}

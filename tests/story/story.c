@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "story.h"
+
+#include <dirent.h>
+#include <time.h>
+
+static int fds_before;
+
+static int count_entries(const char *path)
+{
+    DIR *dir = opendir(path);
+    int count = 0;
+
+    assert_non_null(dir);
+    while (readdir(dir) != NULL)
+        count++;
+    closedir(dir);
+    return count;
+}
+
+/* Direct children of this process: a sandbox must leave none. */
+static int count_children(void)
+{
+    char path[64], line[256] = "";
+    int count = 0;
+    FILE *file;
+
+    snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
+    file = fopen(path, "re");
+    if (file == NULL)
+        return 0;
+    if (fgets(line, sizeof(line), file) != NULL)
+        for (char *p = line; *p != '\0'; p++)
+            count += *p == ' ';
+    fclose(file);
+    return count;
+}
+
+static void gather(void *context, int stream, const void *text, size_t bytes)
+{
+    struct story *s = context;
+    size_t at = s->printed_bytes[stream - 1];
+    size_t room = sizeof(s->printed[0]) - 1;
+
+    if (at < room)
+        memcpy(s->printed[stream - 1] + at, text,
+               bytes < room - at ? bytes : room - at);
+    s->printed_bytes[stream - 1] += bytes;
+}
+
+int story_begin(void **state)
+{
+    struct story *s = calloc(1, sizeof(*s));
+    struct gbx_runtime_config config = {
+        .struct_bytes = sizeof(config), .output = gather, .output_context = s};
+    const char *isolation = getenv("GLOVEBOX_TEST_ISOLATION");
+
+    assert_non_null(s);
+    assert_true(isolation == NULL || strcmp(isolation, "process") == 0);
+    s->config.struct_bytes = sizeof(s->config);
+    s->config.isolation = GBX_ISOLATION_PROCESS;
+    strcpy(s->folder, "/tmp/glovebox-story-XXXXXX");
+    assert_non_null(mkdtemp(s->folder));
+    fds_before = count_entries("/proc/self/fd");
+    assert_return_code(gbx_runtime_open(&s->runtime, &config, &s->err), 0);
+    *state = s;
+    return 0;
+}
+
+/* A test failed in the middle of a call: nobody finished it. */
+static void abandon(struct gbx_script *script)
+{
+    struct gbx_call *call;
+    struct gbx_error err;
+
+    if (script == NULL)
+        return;
+    if (gbx_call_begin(&call, script, story_deadline(0.01), &err) < 0)
+        _exit(1); /* busy for good; the failure has been printed */
+    gbx_call_finish(call);
+    gbx_script_close(script);
+}
+
+int story_end(void **state)
+{
+    struct story *s = *state;
+    char path[128];
+
+    for (size_t i = 0; i < sizeof(s->open) / sizeof(s->open[0]); i++)
+        abandon(s->open[i]);
+    gbx_runtime_close(s->runtime);
+    snprintf(path, sizeof(path), "%s/story.py", s->folder);
+    unlink(path);
+    assert_return_code(rmdir(s->folder), 0);
+    assert_int_equal(count_children(), 0);
+    assert_int_equal(count_entries("/proc/self/fd"), fds_before);
+    free(s);
+    return 0;
+}
+
+uint64_t story_deadline(double seconds)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec +
+           (uint64_t)(seconds * 1e9);
+}
+
+int story_try(struct story *s, const char *text, struct gbx_script **script)
+{
+    char path[128];
+    FILE *file;
+    int rc;
+
+    snprintf(path, sizeof(path), "%s/story.py", s->folder);
+    file = fopen(path, "we");
+    assert_non_null(file);
+    assert_int_equal(fwrite(text, 1, strlen(text), file), strlen(text));
+    assert_int_equal(fclose(file), 0);
+    rc = gbx_script_open(script, s->runtime, path, &s->config, &s->err);
+    for (size_t i = 0; rc == 0 && i < 8; i++)
+        if (s->open[i] == NULL) {
+            s->open[i] = *script;
+            break;
+        }
+    return rc;
+}
+
+void story_close(struct story *s, struct gbx_script *script)
+{
+    for (size_t i = 0; i < 8; i++)
+        if (s->open[i] == script)
+            s->open[i] = NULL;
+    gbx_script_close(script);
+}
+
+struct gbx_script *story_open(struct story *s, const char *text)
+{
+    struct gbx_script *script;
+    int rc = story_try(s, text, &script);
+
+    if (rc < 0)
+        fail_msg("%s: %s\n%s", gbx_error_name(rc), s->err.what, s->printed[1]);
+    return script;
+}
+
+struct gbx_call *story_call(struct story *s, struct gbx_script *script)
+{
+    struct gbx_call *call;
+    int rc = gbx_call_begin(&call, script, story_deadline(10), &s->err);
+
+    if (rc < 0)
+        fail_msg("%s: %s", gbx_error_name(rc), s->err.what);
+    return call;
+}
+
+void story_put(struct story *s, struct gbx_call *call, const char *port,
+               const char *json)
+{
+    struct gbx_message message;
+    struct gbx_builder builder;
+    int rc;
+
+    gbx_builder_init(&builder);
+    rc = gbx_message_from_json(&message, &builder, json, strlen(json),
+                               GBX_JSON_EITHER, &s->err);
+    if (rc == 0)
+        rc = gbx_call_put(call, port, &message, &s->err);
+    gbx_builder_fini(&builder);
+    if (rc < 0)
+        fail_msg("%s: %s", gbx_error_name(rc), s->err.what);
+}
+
+int story_run(struct story *s, struct gbx_call *call)
+{
+    return gbx_call_run(call, story_deadline(10), &s->err);
+}
+
+const char *story_outputs(struct gbx_call *call)
+{
+    static char all[1 << 20];
+    struct gbx_message message;
+    struct gbx_error err;
+    const char *port;
+    size_t at = 0;
+    char *json;
+
+    all[at++] = '{';
+    while (gbx_call_next(call, &port, &message) == 0) {
+        if (gbx_message_to_json(&json, &message, GBX_JSON_TYPED, &err) < 0)
+            fail_msg("%s: %s", port, err.what);
+        at += (size_t)snprintf(all + at, sizeof(all) - at, "%s\"%s\":%s",
+                               at > 1 ? "," : "", port, json);
+        free(json);
+        assert_true(at < sizeof(all) - 2);
+    }
+    strcpy(all + at, "}");
+    return all;
+}
+
+const char *story_ask(struct story *s, struct gbx_script *script,
+                      const char *json)
+{
+    struct gbx_call *call = story_call(s, script);
+    struct gbx_failure failure;
+    const char *outputs;
+    int rc;
+
+    if (json != NULL)
+        story_put(s, call, "in", json);
+    rc = story_run(s, call);
+    gbx_call_failure(call, &failure);
+    if (rc < 0)
+        fail_msg("%s: %s\n%s", gbx_error_name(rc), s->err.what,
+                 failure.traceback);
+    outputs = story_outputs(call);
+    gbx_call_finish(call);
+    return outputs;
+}
+
+const char *story_ask_once(struct story *s, const char *text, const char *json)
+{
+    struct gbx_script *script = story_open(s, text);
+    const char *outputs = story_ask(s, script, json);
+
+    story_close(s, script);
+    return outputs;
+}
+
+void story_expect(struct story *s, const char *text, int code)
+{
+    struct gbx_script *script = story_open(s, text);
+    struct gbx_call *call = story_call(s, script);
+    int rc = story_run(s, call);
+
+    if (rc != code)
+        fail_msg("%s: %s, not %s", gbx_error_name(rc), s->err.what,
+                 gbx_error_name(code));
+    gbx_call_finish(call);
+    /* Whatever it was: the next call finds a working sandbox. */
+    if (code != GBX_ESCRIPT) {
+        call = story_call(s, script);
+        gbx_call_finish(call);
+    }
+    story_close(s, script);
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * story.h - tests that run real scripts through the public API, whatever the
+ * isolation: GLOVEBOX_TEST_ISOLATION chooses it (process by default), so that
+ * one list of tests serves them all.
+ *
+ * A test opens a script from its text, calls it, and looks at what comes out.
+ * What a script printed is gathered in story.printed.
+ */
+#ifndef STORY_H
+#define STORY_H
+
+/* cmocka wants these first. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "glovebox/runtime.h"
+
+struct story {
+    struct gbx_runtime *runtime;
+    struct gbx_script_config config; /* of the next script */
+    struct gbx_error err;
+    char folder[64]; /* where scripts are written; removed at the end */
+    char printed[2][1 << 16];
+    size_t printed_bytes[2];    /* all, also what did not fit */
+    struct gbx_script *open[8]; /* closed at the end where a test failed */
+};
+
+/* Setup and teardown of every test. Teardown fails the test when a process, a
+ * descriptor or a file was left behind. */
+int story_begin(void **state);
+int story_end(void **state);
+
+/* Open a script of this text; fails the test when it cannot. */
+struct gbx_script *story_open(struct story *s, const char *text);
+
+/* The same, and return the code instead of failing. */
+int story_try(struct story *s, const char *text, struct gbx_script **script);
+
+void story_close(struct story *s, struct gbx_script *script);
+
+/* Begin a call, or fail the test. */
+struct gbx_call *story_call(struct story *s, struct gbx_script *script);
+
+/* An input in plain or typed JSON, or fail the test. */
+void story_put(struct story *s, struct gbx_call *call, const char *port,
+               const char *json);
+
+/* Run with a deadline of 10 s; returns the code. */
+int story_run(struct story *s, struct gbx_call *call);
+
+/* The outputs so far as one JSON text, {"port":typed,...} in order; static. */
+const char *story_outputs(struct gbx_call *call);
+
+/* All at once: input "in" (JSON or NULL), run, outputs.  The call is finished;
+ * the answer is static.  Fails the test unless the script answers well. */
+const char *story_ask(struct story *s, struct gbx_script *script,
+                      const char *json);
+
+/* The same for a script of this text, opened and closed. */
+const char *story_ask_once(struct story *s, const char *text, const char *json);
+
+/* Run a script without inputs and expect this code. */
+void story_expect(struct story *s, const char *text, int code);
+
+uint64_t story_deadline(double seconds);
+
+#define story_test(name)                                                       \
+    cmocka_unit_test_setup_teardown(name, story_begin, story_end)
+
+#endif
