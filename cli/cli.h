@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cli.h - what the subcommands of `glovebox` share.  Built on public headers
+ * alone: whatever it does, an embedding program can do.
+ */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "glovebox/error.h"
+
+/* Exit codes; the manual page lists them. */
+enum cli_exit {
+    CLI_OK = 0,
+    CLI_SCRIPT = 1,   /* the script raised an error */
+    CLI_USAGE = 2,    /* wrong options */
+    CLI_LIMIT = 3,    /* a limit was reached */
+    CLI_ENDED = 4,    /* the sandbox ended unexpectedly */
+    CLI_TIME = 124,   /* --timeout */
+    CLI_HOST = 125,   /* glovebox itself failed */
+    CLI_LOAD = 126,   /* the script cannot be loaded */
+    CLI_NO_FILE = 127 /* the script is missing or unreadable */
+};
+
+int cli_run(int argc, char **argv);
+int cli_doctor(int argc, char **argv);
+
+/* Print "glovebox: what" and return the exit code for the error's code. */
+int cli_fail(const struct gbx_error *err);
+int cli_exit_code(int code);
+
+/* "256M", "1.5G", "4096": bytes.  Returns false when it is none. */
+bool cli_parse_bytes(const char *text, uint64_t *bytes);
+
+/* "5s", "250ms", "2m", "1.5" (seconds).  Returns false when it is none. */
+bool cli_parse_time(const char *text, uint64_t *ns);
+
+/* "64": a whole number from 1.  Returns false when it is none. */
+bool cli_parse_count(const char *text, uint32_t *count);
+
+/* The helper programs of a build tree, if this program lies in one, else NULL
+ * (the library's own choice).  Static storage. */
+const char *cli_libexec(void);
+
+#endif

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "glovebox/runtime.h"
+
+static const char usage[] =
+    "usage: glovebox COMMAND [OPTION]...\n"
+    "\n"
+    "Run scripts you do not trust, sealed, on messages in shared memory.\n"
+    "\n"
+    "  glovebox run FILE     run a script once: messages in, messages out\n"
+    "  glovebox doctor       what this computer can do, and what is missing\n"
+    "  glovebox bench        how fast it is here, against a WebSocket server\n"
+    "  glovebox help [CMD]   this text, or a command's\n"
+    "\n"
+    "For example:\n"
+    "  echo 'def process(c): return {\"sum\": c.get_input(\"a\") + 1}' > x.py\n"
+    "  glovebox run x.py --in a=41\n"
+    "\n"
+    "glovebox(1) is the manual.\n";
+
+const char *cli_libexec(void)
+{
+    static char path[4096];
+    char probe[4160];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 16);
+    char *slash;
+
+    if (n <= 0)
+        return NULL;
+    path[n] = '\0';
+    slash = strrchr(path, '/');
+    strcpy(slash, "/libexec");
+    snprintf(probe, sizeof(probe), "%s/glovebox-init", path);
+    return access(probe, X_OK) == 0 ? path : NULL;
+}
+
+int cli_exit_code(int code)
+{
+    switch (code) {
+    case 0:
+        return CLI_OK;
+    case GBX_ESCRIPT:
+        return CLI_SCRIPT;
+    case GBX_EARGUMENT:
+    case GBX_EPORT:
+    case GBX_EFORMAT:
+        return CLI_USAGE;
+    case GBX_ELIMIT:
+    case GBX_EMEMORY:
+    case GBX_ECPU:
+    case GBX_EPROCESSES:
+    case GBX_EFILES:
+    case GBX_EOUTPUT:
+    case GBX_EDISK:
+    case GBX_EARENA:
+    case GBX_ERING:
+        return CLI_LIMIT;
+    case GBX_EEXIT:
+    case GBX_ESIGNAL:
+    case GBX_EBROKEN:
+    case GBX_EBOUNDS:
+        return CLI_ENDED;
+    case GBX_ETIME:
+    case GBX_ECANCELED:
+        return CLI_TIME;
+    case GBX_ELOAD:
+        return CLI_LOAD;
+    case GBX_EFILE:
+        return CLI_NO_FILE;
+    default:
+        return CLI_HOST;
+    }
+}
+
+int cli_fail(const struct gbx_error *err)
+{
+    fprintf(stderr, "glovebox: %s\n",
+            err->what[0] != '\0' ? err->what : gbx_strerror(err->code));
+    return cli_exit_code(err->code);
+}
+
+/* The benchmark is a program of its own: it needs what users need not have. */
+static int exec_bench(char **argv)
+{
+    const char *dir = cli_libexec();
+    char path[4160];
+
+    snprintf(path, sizeof(path), "%s/glovebox-bench",
+             dir != NULL ? dir : GLOVEBOX_LIBEXEC_DIR);
+    execv(path, argv);
+    fprintf(stderr, "glovebox: %s: not there: make bench builds it\n", path);
+    return CLI_HOST;
+}
+
+static int help(int argc, char **argv)
+{
+    char option[] = "--help";
+    char *of[] = {argc > 2 ? argv[2] : argv[0], option, NULL};
+
+    if (argc > 2 && strcmp(argv[2], "run") == 0)
+        return cli_run(2, of);
+    if (argc > 2 && strcmp(argv[2], "doctor") == 0)
+        return cli_doctor(2, of);
+    if (argc > 2 && strcmp(argv[2], "bench") == 0)
+        return exec_bench(of);
+    fputs(usage, stdout);
+    return CLI_OK;
+}
+
+int main(int argc, char **argv)
+{
+    const char *command = argc > 1 ? argv[1] : "";
+
+    if (strcmp(command, "run") == 0)
+        return cli_run(argc - 1, argv + 1);
+    if (strcmp(command, "doctor") == 0)
+        return cli_doctor(argc - 1, argv + 1);
+    if (strcmp(command, "bench") == 0)
+        return exec_bench(argv + 1);
+    if (strcmp(command, "help") == 0 || strcmp(command, "--help") == 0 ||
+        strcmp(command, "-h") == 0)
+        return help(argc, argv);
+    if (strcmp(command, "--version") == 0 || strcmp(command, "-V") == 0) {
+        printf("glovebox %s\n", gbx_version());
+        return CLI_OK;
+    }
+    if (command[0] != '\0')
+        fprintf(stderr, "glovebox: no command \"%s\"\n\n", command);
+    fputs(usage, stderr);
+    return CLI_USAGE;
+}

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <argp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "run.h"
+
+enum {
+    OPTION_ISOLATION = 256,
+    OPTION_MEMORY,
+    OPTION_CPU,
+    OPTION_PROCESSES,
+    OPTION_FILES,
+    OPTION_DISK,
+    OPTION_OUTPUT,
+    OPTION_MESSAGE,
+    OPTION_CONFIG,
+    OPTION_HIDE,
+    OPTION_STATS
+};
+
+static const struct argp_option options[] = {
+    {"in", 'i', "PORT=VALUE", 0,
+     "An input: JSON (plain, or {\"type\":..,\"data\":..}), or @FILE for the "
+     "bytes of a file, @- for those of standard input",
+     1},
+    {"out", 'o', "PORT=FILE", 0,
+     "Write what the port sends to a file: bytes and text as they are, other "
+     "values as JSON",
+     1},
+    {"json", 'j', NULL, 0,
+     "One line of JSON for each output, {\"port\",\"type\",\"data\"}; what the "
+     "script prints goes to standard error",
+     1},
+    {"config", OPTION_CONFIG, "JSON", 0, "What the script sees as its config",
+     1},
+    {"stats", OPTION_STATS, NULL, 0, "Say how long it took, on standard error",
+     1},
+    {"timeout", 't', "TIME", 0,
+     "Longest time for the call, as 5s, 250ms, 2m; default none", 2},
+    {"memory", OPTION_MEMORY, "SIZE", 0, "Private memory; default 256M", 2},
+    {"cpu", OPTION_CPU, "TIME", 0, "CPU time, whole seconds; default none", 2},
+    {"processes", OPTION_PROCESSES, "N", 0, "Processes and threads; default 64",
+     2},
+    {"files", OPTION_FILES, "N", 0, "Open files of a process; default 256", 2},
+    {"disk", OPTION_DISK, "SIZE", 0, "Its private /tmp; default 64M", 2},
+    {"output-limit", OPTION_OUTPUT, "SIZE", 0, "What it may print; default 16M",
+     2},
+    {"message-limit", OPTION_MESSAGE, "SIZE", 0,
+     "The largest message, and all of one direction; default 1G", 2},
+    {"isolation", OPTION_ISOLATION, "KIND", 0,
+     "auto (the strongest this computer offers) or process; default auto", 3},
+    {"hide-folder", OPTION_HIDE, NULL, 0,
+     "Do not show the script its own folder (as /script)", 3},
+    {0}};
+
+static const char doc[] =
+    "Run a script, sealed, on messages: inputs go to its ports, what it sends "
+    "comes out.\v"
+    "Examples:\n"
+    "  glovebox run double.py --in input=21\n"
+    "  glovebox run luma.py --in frame=@photo.rgb --out half=half.pgm\n"
+    "  glovebox run mean.py --in 'xs=[1, 2.5]' --timeout 2s --memory 64M\n"
+    "\n"
+    "Exit status: 0 fine; 1 the script raised an error; 2 wrong usage; 3 a "
+    "limit was reached; 4 the sandbox ended unexpectedly; 124 out of time; 125 "
+    "this computer refused; 126 the script cannot be loaded; 127 the script "
+    "is missing or unreadable.";
+
+static void add_text(const char **list, size_t *count, const char *what,
+                     char *arg, struct argp_state *state)
+{
+    const char *equals = strchr(arg, '=');
+
+    if (equals == NULL || equals == arg)
+        argp_error(state, "--%s %s: PORT=... is expected", what, arg);
+    if (*count == RUN_PORTS_MAX)
+        argp_error(state, "more than %d times --%s", RUN_PORTS_MAX, what);
+    list[(*count)++] = arg;
+}
+
+static void parse_bytes(uint64_t *bytes, const char *name, const char *arg,
+                        struct argp_state *state)
+{
+    if (!cli_parse_bytes(arg, bytes))
+        argp_error(state,
+                   "--%s %s: a size as 4096, 64K, 256M or 2G is "
+                   "expected",
+                   name, arg);
+}
+
+static void parse_time(uint64_t *ns, const char *name, const char *arg,
+                       struct argp_state *state)
+{
+    if (!cli_parse_time(arg, ns))
+        argp_error(state, "--%s %s: a time as 250ms, 5s or 2m is expected",
+                   name, arg);
+}
+
+static void parse_count(uint32_t *count, const char *name, const char *arg,
+                        struct argp_state *state)
+{
+    if (!cli_parse_count(arg, count))
+        argp_error(state, "--%s %s: a number from 1 is expected", name, arg);
+}
+
+static void parse_isolation(struct run_options *o, const char *arg,
+                            struct argp_state *state)
+{
+    if (strcmp(arg, "auto") == 0)
+        o->script.isolation = GBX_ISOLATION_AUTO;
+    else if (strcmp(arg, "process") == 0)
+        o->script.isolation = GBX_ISOLATION_PROCESS;
+    else
+        argp_error(state, "--isolation %s: auto or process is expected", arg);
+}
+
+static error_t parse_limit(int key, char *arg, struct argp_state *state)
+{
+    struct run_options *o = state->input;
+    struct gbx_limits *limits = &o->script.limits;
+
+    switch (key) {
+    case 't':
+        parse_time(&o->timeout_ns, "timeout", arg, state);
+        return 0;
+    case OPTION_MEMORY:
+        parse_bytes(&limits->memory_bytes, "memory", arg, state);
+        return 0;
+    case OPTION_CPU:
+        parse_time(&limits->cpu_ns, "cpu", arg, state);
+        return 0;
+    case OPTION_PROCESSES:
+        parse_count(&limits->processes, "processes", arg, state);
+        return 0;
+    case OPTION_FILES:
+        parse_count(&limits->files, "files", arg, state);
+        return 0;
+    case OPTION_DISK:
+        parse_bytes(&limits->disk_bytes, "disk", arg, state);
+        return 0;
+    case OPTION_OUTPUT:
+        parse_bytes(&limits->output_bytes, "output-limit", arg, state);
+        return 0;
+    case OPTION_MESSAGE:
+        parse_bytes(&limits->message_bytes, "message-limit", arg, state);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct run_options *o = state->input;
+
+    switch (key) {
+    case 'i':
+        add_text(o->in, &o->in_count, "in", arg, state);
+        return 0;
+    case 'o':
+        add_text(o->out, &o->out_count, "out", arg, state);
+        return 0;
+    case 'j':
+        o->json = true;
+        return 0;
+    case OPTION_CONFIG:
+        o->script.config_json = arg;
+        return 0;
+    case OPTION_STATS:
+        o->stats = true;
+        return 0;
+    case OPTION_ISOLATION:
+        parse_isolation(o, arg, state);
+        return 0;
+    case OPTION_HIDE:
+        o->script.hide_folder = 1;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (o->file != NULL)
+            argp_error(state, "one script at a time: %s or %s?", o->file, arg);
+        o->file = arg;
+        return 0;
+    case ARGP_KEY_END:
+        if (o->file == NULL)
+            argp_error(state, "which script?");
+        return 0;
+    default:
+        return parse_limit(key, arg, state);
+    }
+}
+
+static const struct argp argp = {.options = options,
+                                 .parser = parse,
+                                 .args_doc = "FILE",
+                                 .doc = doc};
+
+int cli_run(int argc, char **argv)
+{
+    static char name[] = "glovebox run";
+    struct run_options o = {.script.struct_bytes = sizeof(o.script)};
+
+    argv[0] = name;
+    argp_err_exit_status = CLI_USAGE;
+    argp_parse(&argp, argc, argv, 0, NULL, &o);
+    signal(SIGPIPE, SIG_IGN); /* a closed stdout is told by write */
+    return run(&o);
+}

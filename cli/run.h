@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* run.h - `glovebox run` between its options (run.c), its work (work.c), what
+ * goes in (input.c) and what comes out (output.c). */
+#ifndef CLI_RUN_H
+#define CLI_RUN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "glovebox/runtime.h"
+
+#define RUN_PORTS_MAX 64
+
+struct run_options {
+    const char *file;
+    const char *in[RUN_PORTS_MAX], *out[RUN_PORTS_MAX]; /* PORT=... */
+    size_t in_count, out_count;
+    bool json, stats;
+    uint64_t timeout_ns; /* 0: none */
+    struct gbx_script_config script;
+};
+
+/* Do it.  Returns the exit code; what went wrong has been said. */
+int run(const struct run_options *options);
+
+/* Hand one PORT=VALUE to the call; of a pipe, read no more than `most` bytes.
+ * Returns 0 or a code with err filled. */
+int input_put(struct gbx_call *call, const char *assignment, uint64_t most,
+              struct gbx_error *err);
+
+/* Where outputs go. */
+struct output {
+    const struct run_options *options;
+    FILE *files[RUN_PORTS_MAX]; /* of options->out, opened by output_open */
+    char fault[200];            /* the first thing that failed, or "" */
+};
+
+/* Returns 0, or GBX_EFILE with nothing left open. */
+int output_open(struct output *output, const struct run_options *options,
+                struct gbx_error *err);
+
+/* A gbx_arrival_fn; context is the struct output. */
+void output_message(void *context, const char *port,
+                    const struct gbx_message *message);
+
+/* Returns 0, or GBX_EHOST when something could not be written. */
+int output_close(struct output *output, struct gbx_error *err);
+
+#endif

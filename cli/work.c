@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+#include <time.h>
+
+#include "cli.h"
+#include "run.h"
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* What the script prints; with --json stdout is for results alone. */
+static void print(void *context, int stream, const void *text, size_t bytes)
+{
+    const struct run_options *o = context;
+    FILE *file = stream == 1 && !o->json ? stdout : stderr;
+
+    fwrite(text, 1, bytes, file);
+    fflush(file);
+}
+
+static void print_stats(const struct gbx_script *script,
+                        const struct gbx_call *call, uint64_t open_ns)
+{
+    struct gbx_call_stats s;
+
+    gbx_call_stats(call, &s);
+    fprintf(stderr,
+            "isolation %s\nopen      %.2f ms\ncall      %.1f us\n"
+            "handler   %.1f us\nmessages  %llu bytes in, %llu bytes out, "
+            "%llu copied\nhost      slept %u times, answered %u calls\n",
+            gbx_script_isolation(script), (double)open_ns / 1e6,
+            (double)s.wall_ns / 1e3, (double)s.handler_ns / 1e3,
+            (unsigned long long)s.input_bytes,
+            (unsigned long long)s.output_bytes,
+            (unsigned long long)s.copied_bytes, s.sleeps, s.asks);
+}
+
+static int say_failure(const struct gbx_call *call, int rc,
+                       const struct gbx_error *err)
+{
+    struct gbx_failure failure;
+
+    gbx_call_failure(call, &failure);
+    if (failure.traceback[0] == '\0')
+        return cli_fail(err);
+    fputs(failure.traceback, stderr);
+    if (rc != GBX_ESCRIPT)
+        fprintf(stderr, "glovebox: %s\n", gbx_strerror(rc));
+    return cli_exit_code(rc);
+}
+
+static int call_once(struct gbx_script *script, const struct run_options *o,
+                     uint64_t open_ns)
+{
+    uint64_t deadline_ns = o->timeout_ns ? now_ns() + o->timeout_ns : 0;
+    uint64_t limit = o->script.limits.message_bytes;
+    uint64_t most = limit != 0 ? limit : 1u << 30; /* its default */
+    struct gbx_error err = {0}, lost = {0};
+    struct gbx_call *call;
+    struct output output;
+    int rc;
+
+    if (output_open(&output, o, &err) < 0)
+        return cli_fail(&err), CLI_HOST;
+    rc = gbx_call_begin(&call, script, deadline_ns, &err);
+    if (rc < 0) {
+        output_close(&output, NULL);
+        return cli_fail(&err);
+    }
+    for (size_t i = 0; i < o->in_count && rc == 0; i++)
+        rc = input_put(call, o->in[i], most, &err);
+    if (rc < 0) {
+        rc = cli_fail(&err);
+        if (rc == CLI_NO_FILE) /* that is the script's own code */
+            rc = CLI_USAGE;
+    } else {
+        gbx_call_on_output(call, output_message, &output);
+        rc = gbx_call_run(call, deadline_ns, &err);
+        rc = rc < 0 ? say_failure(call, rc, &err) : CLI_OK;
+        if (o->stats)
+            print_stats(script, call, open_ns);
+    }
+    gbx_call_finish(call);
+    if (output_close(&output, &lost) < 0 && rc == CLI_OK)
+        rc = cli_fail(&lost);
+    return rc;
+}
+
+int run(const struct run_options *o)
+{
+    struct gbx_runtime_config config = {
+        .struct_bytes = sizeof(config),
+        .libexec_dir = cli_libexec(),
+        .output = print,
+        .output_context = (void *)(uintptr_t)o,
+    };
+    struct gbx_script_config sc = o->script;
+    uint64_t from_ns = now_ns();
+    struct gbx_runtime *runtime;
+    struct gbx_script *script;
+    struct gbx_error err;
+    int rc;
+
+    sc.start_ns = o->timeout_ns;
+    if (gbx_runtime_open(&runtime, &config, &err) < 0)
+        return cli_fail(&err);
+    if (gbx_script_open(&script, runtime, o->file, &sc, &err) < 0) {
+        rc = cli_fail(&err);
+    } else {
+        rc = call_once(script, o, now_ns() - from_ns);
+        gbx_script_close(script);
+    }
+    gbx_runtime_close(runtime);
+    return rc;
+}

@@ -1,0 +1,217 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The `glovebox` program as people meet it: words, files and exit codes.
+
+usage: cli_test.py PROGRAM
+"""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+PROGRAM = os.path.abspath(sys.argv.pop(1))
+
+ECHO = "def process(c): return {'out': c.get_input('in')}\n"
+
+
+class Cli(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def script(self, text, name="script.py"):
+        path = self.folder / name
+        path.write_text(text)
+        return str(path)
+
+    def glovebox(self, *words, stdin=b"", code=0, **options):
+        run = subprocess.run([PROGRAM, *words], input=stdin,
+                             capture_output=True, timeout=60, **options)
+        out, err = run.stdout.decode(), run.stderr.decode()
+        self.assertEqual(run.returncode, code, f"{words}\n{out}\n{err}")
+        return out, err
+
+    def run_script(self, text, *words, **options):
+        return self.glovebox("run", self.script(text), *words, **options)
+
+    # ---- what it does ----
+
+    def test_outputs_are_lines_for_people(self):
+        out, err = self.run_script(
+            "import array\n"
+            "def process(c):\n"
+            "    return {'n': 1, 's': 'x\\n', 'b': b'123', 'o': {'k': [1]},\n"
+            "            'a': array.array('f', [1, 2])}\n")
+        self.assertEqual(out, 'n: 1\ns: "x\\n"\nb: <Stream of 3 bytes>\n'
+                              'o: {"k":[1]}\na: <Array of f32 2>\n')
+        self.assertEqual(err, "")
+
+    def test_outputs_are_lines_of_json_when_asked(self):
+        out, err = self.run_script(
+            "def process(c):\n"
+            "    print('hello')\n"
+            "    return {'n': 1, 's': b'\\x00\\xff', 'q\"': None}\n", "--json")
+        self.assertEqual(
+            [json.loads(line) for line in out.splitlines()],
+            [{"port": "n", "type": "Integer", "data": 1},
+             {"port": "s", "type": "Stream", "data": [0, 255]},
+             {"port": 'q"', "type": "Optional", "data": None}])
+        self.assertEqual(err, "hello\n")
+
+    def test_inputs_are_json_in_either_form(self):
+        for given, shown in [("3", "3"), ('"x"', '"x"'), ("[1, 2.5]", "[1,2.5]"),
+                             ('{"type": "Float", "data": 3}', "3.0"),
+                             ('{"type": "walrus"}', '{"type":"walrus"}')]:
+            out, _ = self.run_script(ECHO, "--in", f"in={given}")
+            self.assertEqual(out, f"out: {shown}\n")
+
+    def test_files_go_in_and_out_as_they_are(self):
+        data = os.urandom(3_000_000)
+        source, target = self.folder / "in.bin", self.folder / "out.bin"
+        source.write_bytes(data)
+        self.run_script(ECHO, "--in", f"in=@{source}", "--out",
+                        f"out={target}")
+        self.assertEqual(target.read_bytes(), data)
+        self.run_script(ECHO, "--in", "in=@-", f"--out=out={target}",
+                        stdin=data[:100_000])
+        self.assertEqual(target.read_bytes(), data[:100_000])
+
+    def test_prints_go_to_the_same_streams(self):
+        out, err = self.run_script(
+            "import sys\n"
+            "def process(c):\n"
+            "    print('a'); print('b', file=sys.stderr)\n")
+        self.assertEqual((out, err), ("a\n", "b\n"))
+
+    def test_stats_say_how_it_went(self):
+        _, err = self.run_script(ECHO, "--in", "in=1", "--stats")
+        self.assertIn("isolation process", err)
+        self.assertIn("handler", err)
+
+    def test_the_folder_is_visible_unless_hidden(self):
+        (self.folder / "helper.py").write_text("VALUE = 7\n")
+        text = "import helper\ndef process(c): return {'v': helper.VALUE}\n"
+        self.assertEqual(self.run_script(text)[0], "v: 7\n")
+        self.run_script(text, "--hide-folder", code=126)
+
+    # ---- what it refuses, and with which exit code ----
+
+    def refused(self, text, words, code, *said):
+        _, err = self.run_script(text, *words, code=code)
+        for word in said:
+            self.assertIn(word, err)
+
+    def test_a_missing_script_is_127(self):
+        _, err = self.glovebox("run", "/nowhere/x.py", code=127)
+        self.assertIn("/nowhere/x.py: No such file", err)
+
+    def test_an_unreadable_script_is_127(self):
+        (self.folder / "dir.py").mkdir()
+        self.glovebox("run", str(self.folder / "dir.py"), code=127)
+
+    def test_a_script_that_does_not_load_is_126(self):
+        self.refused("def x(:\n", [], 126, "SyntaxError", "script.py", "line 1")
+        self.refused("x = 1\n", [], 126, "no actor")
+
+    def test_an_exception_is_1_with_its_traceback(self):
+        self.refused("def process(c):\n    1 / 0\n", [], 1,
+                     "Traceback (most recent call last):",
+                     'script.py", line 2, in process', "ZeroDivisionError")
+
+    def test_a_limit_is_3(self):
+        self.refused("def process(c): bytearray(1 << 30)\n",
+                     ["--memory", "64M"], 3, "MemoryError", "memory limit")
+
+    def test_an_endless_file_is_not_read_for_ever(self):
+        self.refused(ECHO, ["--in", "in=@/dev/zero", "--message-limit", "4M"],
+                     3, "message limit")
+
+    def test_a_file_above_the_limit_is_3(self):
+        big = self.folder / "big"
+        with open(big, "wb") as file:
+            file.truncate(100 << 20)
+        self.refused(ECHO, ["--in", f"in=@{big}", "--message-limit", "64M"], 3,
+                     "message limit")
+
+    def test_a_dead_sandbox_is_4(self):
+        self.refused("import os\ndef process(c): os._exit(9)\n", [], 4, "9")
+
+    def test_time_is_124(self):
+        self.refused("def process(c):\n    while True: pass\n",
+                     ["--timeout", "200ms"], 124, "did not answer within 0.2 s")
+        self.refused("while True: pass\n", ["--timeout", "300ms"], 124)
+
+    def test_wrong_usage_is_2(self):
+        for words, said in [
+                (["--memory", "1"], "memory limit of 1 is too small"),
+                (["--memory", "lots"], "--memory lots"),
+                (["--timeout", "-1"], "--timeout -1"),
+                (["--processes", "0"], "--processes 0"),
+                (["--isolation", "hope"], "--isolation hope"),
+                (["--in", "x"], "PORT="),
+                (["--in", "in=text"], "quotes"),
+                (["--in", "in=@/nowhere/file"], "/nowhere/file"),
+                (["--in", f"in=@{self.folder}"], "folder"),
+                (["--config", "[1]"], "object"),
+                (["--walrus"], "walrus")]:
+            self.refused(ECHO, words, 2, said)
+        self.glovebox("run", code=2)
+        self.glovebox("walrus", code=2)
+        self.glovebox(code=2)
+
+    def test_an_unknown_port_is_2_and_the_known_ones_are_named(self):
+        self.refused("@actor(inports=['left'])\ndef process(c): pass\n",
+                     ["--in", "right=1"], 2, '"right"', "left")
+
+    def test_an_output_file_that_cannot_be_written_is_125(self):
+        self.refused(ECHO, ["--out", "out=/nowhere/file"], 125,
+                     "/nowhere/file")
+        self.refused(ECHO, ["--in", 'in="x"', "--out", "out=/dev/full"], 125,
+                     "No space left")
+
+    def test_a_value_without_json_is_told_by_name(self):
+        self.refused("def process(c): return {'f': float('nan')}\n",
+                     ["--json"], 125, "NaN")
+
+    # ---- words ----
+
+    def test_help_teaches_every_command(self):
+        out, _ = self.glovebox("--help")
+        for word in ("run", "doctor", "bench", "glovebox run x.py"):
+            self.assertIn(word, out)
+        out, _ = self.glovebox("help", "run")
+        self.assertIn("--timeout", out)
+        self.assertIn("Exit status", out)
+        out, _ = self.glovebox("doctor", "--help")
+        self.assertIn("--json", out)
+
+    def test_version_is_a_line(self):
+        out, _ = self.glovebox("--version")
+        self.assertRegex(out, r"^glovebox \d+\.\d+\.\d+\n$")
+
+    def test_doctor_finds_what_the_tests_need(self):
+        out, _ = self.glovebox("doctor")
+        self.assertIn("ok", out)
+        found = json.loads(self.glovebox("doctor", "--json")[0])
+        self.assertTrue(found["able"])
+        names = [check["name"] for check in found["checks"]]
+        self.assertIn("user namespaces", names)
+
+    def test_doctor_says_what_is_missing(self):
+        env = {**os.environ, "GLOVEBOX_LIBEXEC": "/nowhere"}
+        copy = self.folder / "glovebox"
+        copy.write_bytes(pathlib.Path(PROGRAM).read_bytes())
+        copy.chmod(0o755)
+        env["LD_LIBRARY_PATH"] = str(pathlib.Path(PROGRAM).parent)
+        run = subprocess.run([copy, "doctor"], env=env, capture_output=True)
+        self.assertEqual(run.returncode, 125)
+        self.assertIn(b"/nowhere/glovebox-init", run.stdout)
+        self.assertIn(b"->", run.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
