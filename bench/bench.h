@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bench.h - the three tables.  Each measures Glovebox and what it is compared
+ * with one after the other, so that both meet the same machine.
+ *
+ * Each returns false when Glovebox itself could not be measured; what else
+ * could not is said in a note.
+ */
+#ifndef BENCH_BENCH_H
+#define BENCH_BENCH_H
+
+#include "box.h"
+#include "report.h"
+
+bool bench_call(struct report *report, const struct paths *paths);
+bool bench_payload(struct report *report, const struct paths *paths);
+bool bench_start(struct report *report, const struct paths *paths);
+
+#endif

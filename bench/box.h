@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * box.h - a script in Glovebox, called again and again.
+ *
+ *  box_open(&box, paths, "echo.py", PLACE_TWO, true, why);
+ *  call = (struct box_call){.data = data, .bytes = 64};
+ *  box_call(&box, &call);                     call.call_ns is how long
+ *  box_close(&box);
+ */
+#ifndef BENCH_BOX_H
+#define BENCH_BOX_H
+
+#include "glovebox/runtime.h"
+#include "measure.h"
+
+/* Where things lie. */
+struct paths {
+    char libexec[4096];  /* guest programs */
+    char bench[4160];    /* scripts/ and baseline/ */
+    char glovebox[4160]; /* the command */
+};
+
+struct box {
+    struct gbx_runtime *runtime; /* owned; NULL: not open */
+    struct gbx_script *script;   /* owned */
+};
+
+/* How long a side that spins does so: longer than any pause between calls. */
+#define BOX_SPIN_NS 60000000000u
+
+/* Returns true and a box to close, else says why not. */
+bool box_open(struct box *box, const struct paths *paths, const char *script,
+              enum place place, bool spin, struct gbx_error *err);
+void box_close(struct box *box);
+
+/* What the answer has to be. */
+enum box_want {
+    BOX_SAME,   /* what went in */
+    BOX_NUMBER, /* an Integer: want_number */
+    BOX_BYTES,  /* a Stream of want_number bytes, a 1 first and a 2 last */
+    BOX_ANY     /* an Integer, whatever it is */
+};
+
+struct box_call {
+    const void *data; /* borrowed; NULL: the input is the Integer `number` */
+    size_t bytes;     /* 8 at least */
+    uint64_t stamp; /* not 0: only this is written and checked, at both ends */
+    int64_t number;
+    enum box_want want;
+    int64_t want_number;
+
+    /* What came of it. */
+    uint64_t call_ns; /* begin to finish, without filling and checking */
+    uint64_t fill_ns; /* a memcpy of data into the message's place */
+    int64_t answer;   /* when it is an Integer */
+    struct gbx_call_stats stats;
+};
+
+/* Returns false, and err says why, also for an answer that is wrong. */
+bool box_call(struct box *box, struct box_call *call, struct gbx_error *err);
+
+#endif

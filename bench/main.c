@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* glovebox-bench - run by `glovebox bench`; see docs/bench.md. */
+#include <argp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bench.h"
+
+enum { EXIT_USAGE = 2, EXIT_HOST = 125 }; /* as glovebox(1) says */
+
+static const struct {
+    const char *name;
+    bool (*run)(struct report *report, const struct paths *paths);
+} parts[] = {{"call", bench_call},
+             {"payload", bench_payload},
+             {"start", bench_start}};
+
+#define PART_COUNT (sizeof(parts) / sizeof(parts[0]))
+
+struct options {
+    bool wanted[PART_COUNT], any, json;
+};
+
+static const struct argp_option options[] = {
+    {"json", 'j', NULL, 0, "One JSON object instead of tables", 0},
+    {0}};
+
+static const char doc[] =
+    "Measure Glovebox on this computer, beside what it should be compared "
+    "with: small calls, large payloads, starts; all three without a word.";
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct options *o = state->input;
+    size_t i;
+
+    switch (key) {
+    case 'j':
+        o->json = true;
+        return 0;
+    case ARGP_KEY_ARG:
+        for (i = 0; i < PART_COUNT; i++)
+            if (strcmp(arg, parts[i].name) == 0)
+                break;
+        if (i == PART_COUNT)
+            argp_error(state, "%s: call, payload or start is expected", arg);
+        o->wanted[i] = o->any = true;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp argp = {.options = options,
+                                 .parser = parse,
+                                 .args_doc = "[call|payload|start]...",
+                                 .doc = doc};
+
+/* All lies beside this program, in a build tree and where it is installed. */
+static bool find_paths(struct paths *paths)
+{
+    char *dir = paths->libexec, *slash;
+    ssize_t n = readlink("/proc/self/exe", dir, sizeof(paths->libexec) - 1);
+
+    if (n <= 0)
+        return false;
+    dir[n] = '\0';
+    slash = strrchr(dir, '/');
+    *slash = '\0';
+    snprintf(paths->bench, sizeof(paths->bench), "%s/bench", dir);
+    snprintf(paths->glovebox, sizeof(paths->glovebox), "%s/../glovebox", dir);
+    if (access(paths->glovebox, X_OK) != 0)
+        snprintf(paths->glovebox, sizeof(paths->glovebox), "%s/glovebox",
+                 BENCH_BIN_DIR);
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    static char name[] = "glovebox bench";
+    static struct paths paths;
+    struct options o = {0};
+    struct report report;
+    bool good = true;
+
+    argv[0] = name;
+    argp_err_exit_status = EXIT_USAGE;
+    argp_parse(&argp, argc, argv, 0, NULL, &o);
+    signal(SIGPIPE, SIG_IGN); /* a server that is gone is told by write */
+    if (!find_paths(&paths)) {
+        fputs("glovebox bench: /proc is not mounted\n", stderr);
+        return EXIT_HOST;
+    }
+    report_open(&report, o.json);
+    for (size_t i = 0; i < PART_COUNT; i++)
+        if (o.wanted[i] || !o.any) {
+            report_part(&report);
+            good = parts[i].run(&report, &paths) && good;
+        }
+    report_close(&report);
+    return good ? EXIT_SUCCESS : EXIT_HOST;
+}
