@@ -167,6 +167,38 @@ static void a_large_stream_is_handed_over_and_back_without_a_copy(void **state)
     story_close(s, script);
 }
 
+/* Untouched memory does not exist, so even the largest message is cheap. */
+static void the_largest_message_has_a_byte_less_than_4_gib(void **state)
+{
+    const size_t bytes = GBX_BODY_BYTES_MAX;
+    struct story *s = *state;
+    struct gbx_script *script;
+    struct gbx_message message;
+    struct gbx_call *call;
+    const char *port;
+    void *data;
+
+    s->config.limits.message_bytes = 5ull << 30;
+    script = story_open(s, "def process(c):\n"
+                           "    v = c.get_input('in')\n"
+                           "    return {'out': v, 'n': len(v) + v[-1]}\n");
+    call = story_call(s, script);
+    assert_int_equal(
+        gbx_call_room(call, "in", GBX_STREAM, bytes + 1, &data, &s->err),
+        GBX_ELIMIT);
+    assert_int_equal(
+        gbx_call_room(call, "in", GBX_STREAM, bytes, &data, &s->err), 0);
+    ((uint8_t *)data)[bytes - 1] = 7;
+    assert_int_equal(story_run(s, call), 0);
+    assert_int_equal(gbx_call_next(call, &port, &message), 0);
+    assert_int_equal(message.body_bytes, bytes);
+    assert_ptr_equal(message.body, data);
+    assert_int_equal(gbx_call_next(call, &port, &message), 0);
+    assert_int_equal(message.scalar.integer, bytes + 7);
+    gbx_call_finish(call);
+    story_close(s, script);
+}
+
 static void outputs_can_be_written_in_place(void **state)
 {
     struct story *s = *state;
@@ -221,6 +253,7 @@ int main(void)
         story_test(a_port_may_have_a_long_name),
         story_test(a_typed_array_keeps_dtype_and_shape),
         story_test(a_large_stream_is_handed_over_and_back_without_a_copy),
+        story_test(the_largest_message_has_a_byte_less_than_4_gib),
         story_test(outputs_can_be_written_in_place),
         story_test(views_that_a_script_keeps_stay_what_they_were),
     };
