@@ -59,6 +59,8 @@ int gbx_call_begin(struct gbx_call **call, struct gbx_script *script,
     if (script->sandbox.state != SANDBOX_IDLE) {
         uint64_t start_ns = clock_now_ns() + script->config.start_ns;
 
+        if (deadline_ns != 0 && deadline_ns < start_ns)
+            start_ns = deadline_ns;
         rc = script_start(script, start_ns, err);
         if (rc < 0) {
             set_free(script);
@@ -130,7 +132,7 @@ static struct call_input *add_input(struct gbx_call *call, const char *port,
 /* How long room() may wait: views that the script dropped come back late. */
 static uint64_t room_deadline(const struct gbx_call *call)
 {
-    uint64_t soon_ns = clock_now_ns() + 1000000000u;
+    uint64_t soon_ns = clock_now_ns() + ROOM_NS;
 
     return call->begin_deadline_ns == 0 || call->begin_deadline_ns > soon_ns
                ? soon_ns
@@ -146,7 +148,7 @@ static int reserve(struct gbx_call *call, const char *port, uint64_t bytes,
     if (bytes > GBX_BODY_BYTES_MAX || bytes > most)
         return fail(err, GBX_ELIMIT,
                     "port \"%s\": %llu bytes are more than the message limit "
-                    "of %llu: raise gbx_limits.message_bytes",
+                    "of %llu (gbx_limits.message_bytes)",
                     port, (unsigned long long)bytes,
                     (unsigned long long)(most < GBX_BODY_BYTES_MAX
                                              ? most
@@ -226,13 +228,31 @@ int gbx_call_array(struct gbx_call *call, const char *port,
     return 0;
 }
 
+static void put_body(struct gbx_call *call, void *to, const void *body,
+                     size_t bytes)
+{
+    if (bytes > 0)
+        memcpy(to, body, bytes);
+    call->script->sandbox.channel.count.copied_bytes += bytes;
+}
+
 int gbx_call_put(struct gbx_call *call, const char *port,
                  const struct gbx_message *message, struct gbx_error *err)
 {
     struct call_input *input;
+    struct gbx_array array;
     void *data;
     int rc;
 
+    if (message->flags & GBX_TYPED) {
+        /* Anew, because its elements shall start on a line. */
+        if (gbx_message_array(message, &array) < 0)
+            return fail(err, GBX_EFORMAT, "port \"%s\": no typed array", port);
+        rc = gbx_call_array(call, port, &array, &data, err);
+        if (rc == 0)
+            put_body(call, data, array.data, array.data_bytes);
+        return rc;
+    }
     switch (message->type) {
     case GBX_FLOW:
     case GBX_BOOLEAN:
@@ -253,11 +273,7 @@ int gbx_call_put(struct gbx_call *call, const char *port,
                            &data, err);
         if (rc < 0)
             return rc;
-        if (message->body_bytes > 0)
-            memcpy(data, message->body, message->body_bytes);
-        call->inputs[call->input_count - 1].descriptor.flags |=
-            (uint16_t)(message->flags & GBX_TYPED);
-        call->script->sandbox.channel.count.copied_bytes += message->body_bytes;
+        put_body(call, data, message->body, message->body_bytes);
         return 0;
     }
 }
@@ -406,9 +422,13 @@ int call_take(struct gbx_call *call, const struct sandbox_event *event,
 
 int call_overdue(struct gbx_call *call, struct gbx_error *err)
 {
+    const char *file = call->script->file;
+
     sandbox_break(&call->script->sandbox);
-    return fail(err, GBX_ETIME, "%s did not answer within %.3g s",
-                call->script->file,
+    if (call->deadline_ns <= call->started_ns)
+        return fail(err, GBX_ETIME, "%s: the deadline was over at the start",
+                    file);
+    return fail(err, GBX_ETIME, "%s did not answer within %.3g s", file,
                 (double)(call->deadline_ns - call->started_ns) / 1e9);
 }
 
@@ -424,7 +444,7 @@ int gbx_call_run(struct gbx_call *call, uint64_t deadline_ns,
         rc = sandbox_step(&call->script->sandbox, deadline_ns, &event, err);
         if (rc == 0)
             rc = call_take(call, &event, err);
-        else if (rc == GBX_ETIME)
+        if (rc == GBX_ETIME || (rc == 0 && clock_is_past(deadline_ns)))
             rc = call_overdue(call, err);
     } while (rc == 0);
     call_end(call, rc < 0 ? rc : 0);

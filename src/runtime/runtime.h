@@ -29,6 +29,7 @@
 #define SCRIPT_PORTS_MAX   256u
 #define START_NS           10000000000ull /* to start a guest and load */
 #define SPIN_NS            20000u
+#define ROOM_NS            1000000000ull /* for blocks that come back late */
 
 struct gbx_runtime {
     char *libexec_dir; /* owned */
@@ -49,7 +50,8 @@ struct call_output {
 struct gbx_call {
     struct gbx_script *script;
     enum call_phase phase;
-    int result; /* once ENDED */
+    int result;             /* once ENDED */
+    struct gbx_error error; /* with it, of a submitted call */
     uint64_t begin_deadline_ns, deadline_ns;
 
     uint32_t input_count;

@@ -39,6 +39,17 @@ static const struct gbx_limits limits_least = {
     .files = 8,
 };
 
+/* Above these, sums of them might wrap. */
+static const struct gbx_limits limits_most = {
+    .memory_bytes = 1ull << 45,
+    .message_bytes = GBX_HALF_BYTES_MAX - GBX_ARENA_OFF,
+    .cpu_ns = 1000000000ull * 86400 * 3650,
+    .output_bytes = 1ull << 45,
+    .disk_bytes = 1ull << 45,
+    .processes = 1u << 22,
+    .files = 1u << 20,
+};
+
 /* X(field, what a person calls it): limits that have a default and a least. */
 #define LIMITS(X)                                                              \
     X(memory_bytes, "memory limit")                                            \
@@ -58,14 +69,14 @@ static int settle_limits(struct gbx_limits *limits, struct gbx_error *err)
         return fail(err, GBX_EARGUMENT,                                        \
                     "the %s of %llu is too small: at least %llu", text,        \
                     (unsigned long long)limits->field,                         \
-                    (unsigned long long)limits_least.field);
+                    (unsigned long long)limits_least.field);                   \
+    else if (limits->field > limits_most.field)                                \
+        return fail(err, GBX_EARGUMENT,                                        \
+                    "the %s of %llu is too large: at most %llu", text,         \
+                    (unsigned long long)limits->field,                         \
+                    (unsigned long long)limits_most.field);
     LIMITS(X)
 #undef X
-    if (limits->message_bytes > GBX_HALF_BYTES_MAX - GBX_ARENA_OFF)
-        return fail(err, GBX_EARGUMENT,
-                    "the message limit of %llu is too large: at most %llu",
-                    (unsigned long long)limits->message_bytes,
-                    (unsigned long long)(GBX_HALF_BYTES_MAX - GBX_ARENA_OFF));
     return 0;
 }
 
@@ -95,9 +106,10 @@ static int step_config(struct gbx_script *script,
     }
     mine->config_json =
         strdup(mine->config_json != NULL ? mine->config_json : "{}");
-    if (mine->actor_id != NULL)
-        mine->actor_id = strdup(mine->actor_id);
-    if (mine->config_json == NULL)
+    if (mine->actor_id == NULL)
+        mine->actor_id = "";
+    mine->actor_id = strdup(mine->actor_id);
+    if (mine->config_json == NULL || mine->actor_id == NULL)
         return fail(err, GBX_EHOST, "no memory for a script");
     if (mine->isolation != GBX_ISOLATION_AUTO &&
         mine->isolation != GBX_ISOLATION_PROCESS)
@@ -157,7 +169,8 @@ static int read_all(int fd, char *to, size_t bytes)
 
 static int step_source(struct gbx_script *script, struct gbx_error *err)
 {
-    auto_fd int fd = open(script->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    auto_fd int fd =
+        open(script->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     struct stat st;
 
     if (fd < 0 || fstat(fd, &st) < 0)
@@ -211,7 +224,7 @@ static int build_load(struct gbx_builder *b, const struct gbx_script *script,
         gbx_build_text(b, "config", 6);
         gbx_build_item(b, config.body, config.body_bytes);
         gbx_build_text(b, "actor_id", 8);
-        gbx_build_text(b, id != NULL ? id : "", id != NULL ? strlen(id) : 0);
+        gbx_build_text(b, id, strlen(id));
         rc = b->error;
         if (rc == GBX_EARGUMENT)
             rc = fail(err, GBX_ELOAD, "%s: not UTF-8 text", script->path);
@@ -227,6 +240,7 @@ static int take_loaded(struct gbx_script *script,
                        const struct sandbox_event *event, struct gbx_error *err)
 {
     struct gbx_failure failure;
+    char *metadata, **inports;
     int rc;
 
     if (event->kind == GBX_KIND_FAILED) {
@@ -243,11 +257,18 @@ static int take_loaded(struct gbx_script *script,
     }
     if (event->kind != GBX_KIND_LOADED)
         return fail(err, GBX_EBROKEN, "the guest did not answer LOAD");
-    free(script->metadata);
-    free(script->inports);
-    script->metadata = NULL;
-    script->inports = NULL;
-    return report_metadata(event, &script->metadata, &script->inports, err);
+    rc = report_metadata(event, &metadata, &inports, err);
+    if (rc < 0)
+        return rc;
+    /* Callers may hold the first one; the script's text has not changed. */
+    if (script->metadata == NULL) {
+        script->metadata = metadata;
+        script->inports = inports;
+    } else {
+        free(metadata);
+        free(inports);
+    }
+    return 0;
 }
 
 static int load(struct gbx_script *script, uint64_t deadline_ns,
@@ -373,6 +394,6 @@ const char *gbx_script_metadata(const struct gbx_script *script)
 
 const char *gbx_script_isolation(const struct gbx_script *script)
 {
-    return script->sandbox.backend != NULL ? script->sandbox.backend->name
-                                           : backend_process.name;
+    (void)script; /* there is but one so far */
+    return backend_process.name;
 }

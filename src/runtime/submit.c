@@ -48,19 +48,39 @@ static int set_timer(struct gbx_call *call, uint64_t deadline_ns,
     return 0;
 }
 
+/* Be readable at once when there is more to take, else at the deadline. */
+static int come_again(struct gbx_call *call, bool more, struct gbx_error *err)
+{
+    if (more != call->kicked &&
+        set_timer(call, more ? 1 : call->deadline_ns, err) < 0)
+        return GBX_EHOST;
+    call->kicked = more;
+    return GBX_EAGAIN;
+}
+
+static int tell_end(const struct gbx_call *call, struct gbx_error *err)
+{
+    if (call->result < 0 && err != NULL)
+        *err = call->error;
+    return call->result;
+}
+
 int gbx_call_submit(struct gbx_call *call, uint64_t deadline_ns,
                     struct gbx_error *err)
 {
     int rc = make_poll_fd(call, err);
 
+    call->kicked = false;
     if (rc == 0)
         rc = set_timer(call, deadline_ns, err);
     if (rc == 0)
         rc = call_start(call, deadline_ns, err);
     /* From now on the guest must ring; if it answered already, be readable. */
-    call->kicked = rc == 0 && !channel_asleep(&call->script->sandbox.channel);
-    if (call->kicked)
-        rc = set_timer(call, 1, err);
+    if (rc == 0 && !channel_asleep(&call->script->sandbox.channel) &&
+        come_again(call, true, err) != GBX_EAGAIN) {
+        sandbox_break(&call->script->sandbox);
+        call_end(call, rc = GBX_EHOST);
+    }
     return rc;
 }
 
@@ -72,25 +92,24 @@ int gbx_call_fd(const struct gbx_call *call)
 int gbx_call_collect(struct gbx_call *call, struct gbx_error *err)
 {
     struct sandbox_event event;
-    int rc;
+    int rc = 0;
 
     must(call->phase == CALL_RUNNING || call->phase == CALL_ENDED);
     if (call->phase == CALL_ENDED)
-        return call->result;
-    do {
-        rc = sandbox_try_step(&call->script->sandbox, &event, err);
+        return tell_end(call, err);
+    /* At most a ringful a turn: the caller has other things to do. */
+    for (unsigned turn = 0; turn < GBX_RING_SLOTS && rc == 0; turn++) {
+        rc = sandbox_try_step(&call->script->sandbox, &event, &call->error);
         if (rc == 0)
-            rc = call_take(call, &event, err);
-        else if (rc == GBX_EAGAIN && clock_is_past(call->deadline_ns))
-            rc = call_overdue(call, err);
-    } while (rc == 0);
-    if (rc == GBX_EAGAIN) {
-        if (call->kicked && set_timer(call, call->deadline_ns, err) < 0)
-            return GBX_EHOST;
-        call->kicked = false;
-        return rc;
+            rc = call_take(call, &event, &call->error);
+        else if (rc > 0)
+            rc = 0; /* served */
+        if ((rc == 0 || rc == GBX_EAGAIN) && clock_is_past(call->deadline_ns))
+            rc = call_overdue(call, &call->error);
     }
+    if (rc == 0 || rc == GBX_EAGAIN)
+        return come_again(call, rc == 0, err);
     channel_awake(&call->script->sandbox.channel);
     call_end(call, rc < 0 ? rc : 0);
-    return call->result;
+    return tell_end(call, err);
 }

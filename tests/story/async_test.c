@@ -2,6 +2,8 @@
 /* Calls that do not wait, calls that are cancelled, calls of many threads. */
 #include "story.h"
 
+#include "glovebox/abi/region.h"
+
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -54,6 +56,39 @@ static void the_fd_tells_of_the_deadline_too(void **state)
 
     assert_int_equal(gbx_call_submit(call, story_deadline(0.1), &s->err), 0);
     assert_int_equal(wait_for(s, call, &polls), GBX_ETIME);
+    gbx_call_finish(call);
+    story_close(s, script);
+}
+
+static void count_up(void *context, const char *port,
+                     const struct gbx_message *message)
+{
+    (void)port;
+    (void)message;
+    ++*(int *)context;
+}
+
+static void a_flood_of_outputs_is_collected_in_portions(void **state)
+{
+    struct story *s = *state;
+    struct gbx_script *script =
+        story_open(s, "def process(c):\n"
+                      "    while True: c.send_output('x', 1)\n");
+    struct gbx_call *call = story_call(s, script);
+    int count = 0, portion = 0, polls;
+
+    gbx_call_on_output(call, count_up, &count);
+    assert_int_equal(gbx_call_submit(call, story_deadline(0.2), &s->err), 0);
+    for (int i = 0; i < 20; i++) {
+        portion = count;
+        assert_int_equal(gbx_call_collect(call, &s->err), GBX_EAGAIN);
+        assert_true(count - portion <= (int)GBX_RING_SLOTS);
+    }
+    assert_int_equal(wait_for(s, call, &polls), GBX_ETIME);
+    assert_true(count > 0);
+    /* Collected once more, it says the same. */
+    assert_int_equal(gbx_call_collect(call, &s->err), GBX_ETIME);
+    assert_int_equal(s->err.code, GBX_ETIME);
     gbx_call_finish(call);
     story_close(s, script);
 }
@@ -237,6 +272,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         story_test(a_submitted_call_is_collected_when_its_fd_is_readable),
         story_test(the_fd_tells_of_the_deadline_too),
+        story_test(a_flood_of_outputs_is_collected_in_portions),
         story_test(the_fd_tells_of_the_guests_death_too),
         story_test(an_abandoned_call_ends_with_its_sandbox),
         story_test(a_call_is_cancelled_from_another_thread),

@@ -36,6 +36,11 @@ static void a_missing_or_unreadable_script_is_named(void **state)
     assert_non_null(strstr(s->err.what, "not a file"));
     rmdir(path);
 
+    assert_int_equal(mkfifo(path, 0600), 0); /* nobody will ever write */
+    assert_int_equal(gbx_script_open(&script, s->runtime, path, NULL, &s->err),
+                     GBX_EFILE);
+    unlink(path);
+
     assert_int_equal(
         gbx_script_open(&script, s->runtime, "/etc/passwd", NULL, &s->err),
         GBX_EARGUMENT);
@@ -130,7 +135,7 @@ static void an_output_above_the_limit_is_an_error_of_the_script(void **state)
     assert_non_null(strstr(s->err.what, "message limit"));
 }
 
-static void limits_that_are_too_small_are_refused_by_name(void **state)
+static void limits_out_of_range_are_refused_by_name(void **state)
 {
     struct story *s = *state;
 
@@ -189,7 +194,7 @@ int main(void)
         story_test(an_unknown_port_is_refused_with_the_known_ones),
         story_test(a_message_above_the_limit_is_refused_by_name),
         story_test(an_output_above_the_limit_is_an_error_of_the_script),
-        story_test(limits_that_are_too_small_are_refused_by_name),
+        story_test(limits_out_of_range_are_refused_by_name),
         story_test(a_configuration_that_is_no_object_is_refused),
         story_test(a_struct_of_another_version_is_refused),
         story_test(missing_helper_programs_are_named),

@@ -64,6 +64,40 @@ static void a_script_that_never_returns_is_stopped(void **state)
     story_close(s, script);
 }
 
+static const char flood[] = "def process(c):\n"
+                            "    v = c.get_input('in')\n"
+                            "    while True: c.send_output('x', v)\n";
+
+static void take_time(void *context, const char *port,
+                      const struct gbx_message *message)
+{
+    int *count = context;
+
+    (void)port;
+    (void)message;
+    ++*count;
+    usleep(1000); /* so that the ring is never empty */
+}
+
+/* The deadline is looked at although the guest never lets the host wait. */
+static void a_script_that_never_stops_sending_is_stopped(void **state)
+{
+    struct story *s = *state;
+    struct gbx_script *script = story_open(s, flood);
+    uint64_t before_ns = story_deadline(0);
+    struct gbx_call *call = story_call(s, script);
+    int count = 0;
+
+    story_put(s, call, "in", "{\"type\":\"Stream\",\"data\":[1]}");
+    gbx_call_on_output(call, take_time, &count);
+    assert_int_equal(gbx_call_run(call, story_deadline(0.2), &s->err),
+                     GBX_ETIME);
+    assert_true(story_deadline(0) - before_ns < 5000000000u);
+    assert_true(count > 0);
+    gbx_call_finish(call);
+    story_close(s, script);
+}
+
 static void a_script_that_never_loads_is_stopped(void **state)
 {
     struct story *s = *state;
@@ -273,6 +307,7 @@ int main(void)
         story_test(a_script_that_kills_itself_is_told_by_its_signal),
         story_test(a_script_that_kills_everybody_kills_only_itself),
         story_test(a_script_that_never_returns_is_stopped),
+        story_test(a_script_that_never_stops_sending_is_stopped),
         story_test(a_script_that_never_loads_is_stopped),
         story_test(memory_has_a_limit),
         story_test(cpu_time_has_a_limit),

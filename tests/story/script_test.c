@@ -254,12 +254,15 @@ static void state_outlives_the_sandbox(void **state)
                       "def process(c):\n"
                       "    if c.state.increment('n') == 1: os._exit(3)\n"
                       "    return {'n': c.state.get('n')}\n");
+    const char *metadata = gbx_script_metadata(script);
     struct gbx_call *call = story_call(s, script);
 
     assert_int_equal(story_run(s, call), GBX_EEXIT);
     gbx_call_finish(call);
     assert_string_equal(story_ask(s, script, NULL),
                         "{\"n\":{\"type\":\"Integer\",\"data\":2}}");
+    assert_ptr_equal(gbx_script_metadata(script), metadata);
+    assert_non_null(strstr(metadata, "process"));
     story_close(s, script);
 }
 

@@ -106,6 +106,24 @@ static void a_port_may_have_a_long_name(void **state)
     story_close(s, script);
 }
 
+static void story_put_array(struct story *s, struct gbx_call *call)
+{
+    static const float elements[] = {0, 1, 2, 3, 4, 5};
+    struct gbx_array array = {.dtype = GBX_DTYPE_F32,
+                              .rank = 2,
+                              .dims = {2, 3},
+                              .data = elements,
+                              .data_bytes = sizeof(elements)};
+    struct gbx_message message;
+    struct gbx_builder b;
+
+    gbx_builder_init(&b);
+    gbx_build_typed(&b, &array);
+    assert_int_equal(gbx_builder_message(&b, GBX_ARRAY, &message), 0);
+    assert_int_equal(gbx_call_put(call, "in", &message, &s->err), 0);
+    gbx_builder_fini(&b);
+}
+
 static void a_typed_array_keeps_dtype_and_shape(void **state)
 {
     struct gbx_array array = {
@@ -135,6 +153,17 @@ static void a_typed_array_keeps_dtype_and_shape(void **state)
     assert_int_equal(seen.rank, 2);
     assert_int_equal(seen.dims[1], 3);
     assert_true(((const float *)seen.data)[4] == 4.0f);
+    gbx_call_finish(call);
+
+    /* Put as a message, it is laid down anew, and aligned again. */
+    call = story_call(s, script);
+    story_put_array(s, call);
+    assert_int_equal(story_run(s, call), 0);
+    assert_int_equal(gbx_call_next(call, &port, &message), 0);
+    assert_int_equal(gbx_call_next(call, &port, &message), 0);
+    assert_int_equal(gbx_message_array(&message, &seen), 0);
+    assert_int_equal((uintptr_t)seen.data % 64, 0);
+    assert_true(((const float *)seen.data)[5] == 5.0f);
     gbx_call_finish(call);
     story_close(s, script);
 }
