@@ -67,21 +67,15 @@ static int raw_output(void *context, int stream, const void *text, size_t bytes)
     return 0;
 }
 
-static int step_region(struct sandbox *sandbox,
-                       const struct sandbox_config *config,
-                       struct gbx_error *err)
+/* Over a region in which nobody has said anything yet. */
+static void start_channel(struct sandbox *sandbox, uint64_t spin_ns)
 {
-    uint64_t half = config->bundle.limits.message_bytes + GBX_ARENA_OFF;
-    int rc = region_open(&sandbox->region, half, err);
-
-    if (rc < 0)
-        return rc;
     channel_init(&sandbox->channel,
                  &(struct channel_config){
                      .side = CHANNEL_HOST,
                      .base = sandbox->region.base,
                      .half_bytes = sandbox->region.half_bytes,
-                     .spin_ns = config->spin_ns,
+                     .spin_ns = spin_ns,
                      .bell = {.sleep = bell_sleep,
                               .ring = bell_ring,
                               .grow = bell_grow,
@@ -89,9 +83,20 @@ static int step_region(struct sandbox *sandbox,
                               .context = sandbox},
                  });
     /* Guest: reads it before it waits. */
-    atomic_store_explicit(&sandbox->channel.mine->spin_ns, config->spin_ns,
+    atomic_store_explicit(&sandbox->channel.mine->spin_ns, spin_ns,
                           memory_order_relaxed);
-    return 0;
+}
+
+static int step_region(struct sandbox *sandbox,
+                       const struct sandbox_config *config,
+                       struct gbx_error *err)
+{
+    uint64_t half = config->bundle.limits.message_bytes + GBX_ARENA_OFF;
+    int rc = region_open(&sandbox->region, half, err);
+
+    if (rc == 0)
+        start_channel(sandbox, config->spin_ns);
+    return rc;
 }
 
 static int step_guest(struct sandbox *sandbox,
@@ -160,6 +165,24 @@ void sandbox_close(struct sandbox *sandbox)
     region_close(&sandbox->region);
     if (sandbox->state != SANDBOX_EMPTY)
         become(sandbox, SANDBOX_EMPTY);
+}
+
+int sandbox_wipe(struct sandbox *sandbox, uint64_t deadline_ns,
+                 struct gbx_error *err)
+{
+    int rc;
+
+    become(sandbox, SANDBOX_WIPING);
+    rc = sandbox->backend->wipe(sandbox->self, err);
+    if (rc == 0) {
+        start_channel(sandbox, sandbox->channel.config.spin_ns);
+        rc = step_ready(sandbox, deadline_ns, err);
+    }
+    if (rc < 0)
+        sandbox_break(sandbox);
+    else
+        become(sandbox, SANDBOX_IDLE);
+    return rc;
 }
 
 void sandbox_break(struct sandbox *sandbox)

@@ -81,6 +81,13 @@ void sandbox_close(struct sandbox *sandbox); /* idempotent */
 /* The sandbox is of no more use; the guest, if it lives, ends. */
 void sandbox_break(struct sandbox *sandbox);
 
+/*
+ * From IDLE back to how it was after open: nothing of the past is left.
+ * Returns 0, or a code and a BROKEN sandbox.
+ */
+int sandbox_wipe(struct sandbox *sandbox, uint64_t deadline_ns,
+                 struct gbx_error *err);
+
 /* From IDLE to BUSY with a new call number, and back. */
 void sandbox_begin(struct sandbox *sandbox);
 void sandbox_finish(struct sandbox *sandbox);
@@ -102,7 +109,10 @@ int sandbox_send_copy(struct sandbox *sandbox,
 int sandbox_step(struct sandbox *sandbox, uint64_t deadline_ns,
                  struct sandbox_event *event, struct gbx_error *err);
 
-/* The same without waiting: GBX_EAGAIN when sandbox_fd should be polled. */
+/*
+ * The same without waiting: 1 when the guest was served and there may be more,
+ * GBX_EAGAIN when sandbox_fd should be polled.
+ */
 int sandbox_try_step(struct sandbox *sandbox, struct sandbox_event *event,
                      struct gbx_error *err);
 int sandbox_fd(struct sandbox *sandbox);

@@ -47,20 +47,38 @@ static void play_ring(void *context)
     (void)context;
 }
 
+static struct region *region;
+static int wipe_code; /* or 0: it succeeds */
+
+static void say_ready(struct channel *g)
+{
+    struct gbx_descriptor d = {.kind = GBX_KIND_READY};
+
+    assert_int_equal(channel_send(g, &d, 1), 0);
+}
+
+static int play_start(void)
+{
+    if (region_reset(region) < 0)
+        return GBX_EHOST;
+    channel_init(&guest,
+                 &(struct channel_config){.side = CHANNEL_GUEST,
+                                          .base = region->base,
+                                          .half_bytes = region->half_bytes,
+                                          .bell = {.sleep = play_sleep,
+                                                   .ring = play_ring,
+                                                   .grow = bell_nothing}});
+    return 0;
+}
+
 static int play_open(void *self, const struct bundle *what,
                      struct region *shared, struct gbx_error *e)
 {
     (void)self;
     (void)what;
     (void)e;
-    channel_init(&guest,
-                 &(struct channel_config){.side = CHANNEL_GUEST,
-                                          .base = shared->base,
-                                          .half_bytes = shared->half_bytes,
-                                          .bell = {.sleep = play_sleep,
-                                                   .ring = play_ring,
-                                                   .grow = bell_nothing}});
-    return 0;
+    region = shared;
+    return play_start();
 }
 
 static int play_run(void *self, uint64_t deadline_ns)
@@ -91,6 +109,16 @@ static void play_close(void *self)
     (void)self;
 }
 
+static int play_wipe(void *self, struct gbx_error *e)
+{
+    (void)self;
+    (void)e;
+    acts[0] = say_ready;
+    acts[1] = NULL;
+    act_next = 0;
+    return wipe_code != 0 ? wipe_code : play_start();
+}
+
 static const struct backend play = {
     .name = "play",
     .self_bytes = 1,
@@ -99,6 +127,7 @@ static const struct backend play = {
     .ring = play_ring,
     .fd = play_fd,
     .explain = play_explain,
+    .wipe = play_wipe,
     .kill = play_close,
     .close = play_close,
 };
@@ -123,13 +152,6 @@ static void send_body(struct channel *g, struct gbx_descriptor d,
     d.body_bytes = (uint32_t)bytes;
     assert_int_equal(channel_reserve(g, bytes, 1, &d.body_off), 0);
     memcpy(channel_at(g, d.body_off), body, bytes);
-    assert_int_equal(channel_send(g, &d, 1), 0);
-}
-
-static void say_ready(struct channel *g)
-{
-    struct gbx_descriptor d = {.kind = GBX_KIND_READY};
-
     assert_int_equal(channel_send(g, &d, 1), 0);
 }
 
@@ -224,6 +246,8 @@ static void a_guest_out_of_turn_or_type_is_broken(void **state)
         {{.kind = GBX_KIND_LOADED}, "middle of a call"},
         {{.kind = GBX_KIND_DONE, .call = OTHER}, "another call"},
         {{.kind = GBX_KIND_OUTPUT, .call = OTHER}, "another call"},
+        {{.kind = GBX_KIND_FAILED, .call = OTHER}, "another call"},
+        {{.kind = GBX_KIND_ASK, .call = OTHER}, "another call"},
         {{.kind = GBX_KIND_OUTPUT, .call = 1, .type = GBX_BOOLEAN, .scalar = 7},
          "no Boolean"},
         {{.kind = GBX_KIND_OUTPUT, .type = GBX_FLOW, .body_bytes = 1},
@@ -359,6 +383,26 @@ static void a_kill_is_told_as_a_cancel(void **state)
     sandbox_close(&sandbox);
 }
 
+static void a_wiped_sandbox_is_as_it_was_after_open(void **state)
+{
+    (void)state;
+    assert_int_equal(begin(print_hello, done_with_seven, GBX_EEXIT), 0);
+    sandbox_finish(&sandbox);
+    assert_int_equal(sandbox_wipe(&sandbox, 0, &err), 0);
+    assert_int_equal(sandbox.state, SANDBOX_IDLE);
+    sandbox_begin(&sandbox);
+    acts[1] = done_with_seven;
+    assert_int_equal(sandbox_step(&sandbox, 0, &event, &err), 0);
+    assert_int_equal(event.message.scalar.integer, 7);
+    sandbox_finish(&sandbox);
+
+    wipe_code = GBX_EHOST;
+    assert_int_equal(sandbox_wipe(&sandbox, 0, &err), GBX_EHOST);
+    wipe_code = 0;
+    assert_int_equal(sandbox.state, SANDBOX_BROKEN);
+    sandbox_close(&sandbox);
+}
+
 static void a_busy_sandbox_is_broken_before_it_goes(void **state)
 {
     (void)state;
@@ -402,6 +446,7 @@ int main(void)
         cmocka_unit_test(host_calls_are_answered_or_refused_by_name),
         cmocka_unit_test(an_arena_grows_as_far_as_its_limit),
         cmocka_unit_test(a_kill_is_told_as_a_cancel),
+        cmocka_unit_test(a_wiped_sandbox_is_as_it_was_after_open),
         cmocka_unit_test(a_busy_sandbox_is_broken_before_it_goes),
         cmocka_unit_test(host_calls_have_one_name_each),
     };

@@ -20,10 +20,11 @@
 /* The step did its work inside; nothing for the caller. */
 #define SERVED 1
 
-static int broken(struct sandbox *sandbox, struct gbx_error *err,
-                  const char *what)
+/* How long an answer to the guest may wait for room, in a step that may not. */
+#define SERVE_NS 1000000000u
+
+static int broken(struct gbx_error *err, const char *what)
 {
-    (void)sandbox;
     return fail(err, GBX_EBROKEN, "the guest broke the protocol: %s", what);
 }
 
@@ -61,7 +62,7 @@ static int serve_print(struct sandbox *sandbox, const struct gbx_descriptor *d,
                        struct gbx_error *err)
 {
     if (d->scalar != 1 && d->scalar != 2)
-        return broken(sandbox, err, "text for no stream");
+        return broken(err, "text for no stream");
     sandbox->printed_bytes += d->body_bytes;
     if (sandbox->printed_bytes > sandbox->printed_max)
         return fail(err, GBX_EOUTPUT,
@@ -167,6 +168,11 @@ static const char *out_of_turn(const struct sandbox *sandbox,
     case GBX_KIND_READY:
     case GBX_KIND_LOADED:
         return busy ? "a start in the middle of a call" : NULL;
+    case GBX_KIND_FAILED:
+    case GBX_KIND_ASK:
+        if (!busy)
+            return NULL; /* of a script that is being loaded */
+        return d->call != sandbox->call ? "a word about another call" : NULL;
     case GBX_KIND_OUTPUT:
     case GBX_KIND_DONE:
         if (!busy)
@@ -186,7 +192,7 @@ static int take_in(struct sandbox *sandbox, const struct gbx_descriptor *d,
     int rc;
 
     if (fault != NULL)
-        return broken(sandbox, err, fault);
+        return broken(err, fault);
     if (d->kind == GBX_KIND_PRINT)
         return serve_print(sandbox, d, err);
     if (d->kind == GBX_KIND_GROW)
@@ -200,10 +206,10 @@ static int take_in(struct sandbox *sandbox, const struct gbx_descriptor *d,
         event->has_message = true;
     rc = channel_get_name(&sandbox->channel, d, event->port);
     if (rc < 0)
-        return broken(sandbox, err, "a name that is no UTF-8 text");
+        return broken(err, "a name that is no UTF-8 text");
     if (event->has_message &&
         (fault = see_message(sandbox, d, &event->message)) != NULL)
-        return broken(sandbox, err, fault);
+        return broken(err, fault);
     if (d->kind == GBX_KIND_ASK)
         return serve_ask(sandbox, d, event->port, &event->message, deadline_ns);
     return 0;
@@ -268,6 +274,9 @@ int sandbox_step(struct sandbox *sandbox, uint64_t deadline_ns,
         rc = take_in(sandbox, &d, deadline_ns, event, err);
         if (rc < 0)
             rc = give_up(sandbox, rc, err);
+        /* A guest that always has something to say never lets us wait. */
+        if (rc == SERVED && clock_is_past(deadline_ns))
+            return GBX_ETIME;
     } while (rc == SERVED);
     return rc;
 }
@@ -284,13 +293,8 @@ int sandbox_try_step(struct sandbox *sandbox, struct sandbox_event *event,
     for (;;) {
         rc = channel_try_recv(&sandbox->channel, &d);
         if (rc == 0) {
-            /* Whatever serving it sends must not wait for long. */
-            rc = take_in(sandbox, &d, clock_now_ns() + 1000000000u, event, err);
-            if (rc < 0)
-                return give_up(sandbox, rc, err);
-            if (rc != SERVED)
-                return rc;
-            continue;
+            rc = take_in(sandbox, &d, clock_now_ns() + SERVE_NS, event, err);
+            return rc < 0 ? give_up(sandbox, rc, err) : rc;
         }
         if (rc != GBX_EAGAIN)
             return tell_end(sandbox, rc, err);
