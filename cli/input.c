@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -118,8 +119,10 @@ static int put_json(struct gbx_call *call, const char *port, const char *json,
     rc = gbx_message_from_json(&message, &builder, json, strlen(json),
                                GBX_JSON_EITHER, err);
     if (rc < 0) {
-        snprintf(why, sizeof(why), "%.170s (text needs quotes: '\"text\"')",
-                 err->what);
+        snprintf(why, sizeof(why), "%.170s%s", err->what,
+                 isalpha((unsigned char)json[0])
+                     ? " (text needs quotes: '\"text\"')"
+                     : "");
         say(err, rc, port, why);
     } else {
         rc = gbx_call_put(call, port, &message, err);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -109,13 +109,29 @@ static int help(int argc, char **argv)
         return cli_doctor(2, of);
     if (argc > 2 && strcmp(argv[2], "bench") == 0)
         return exec_bench(of);
-    fputs(usage, stdout);
-    return CLI_OK;
+    fputs(usage, argc > 2 ? stderr : stdout);
+    return argc > 2 ? CLI_USAGE : CLI_OK;
+}
+
+/*
+ * Whoever closed a standard stream would otherwise find our own files under its
+ * number, and their texts in those.  Opened the wrong way round, so that using
+ * it is still an error.
+ */
+static void keep_standard_streams(void)
+{
+    static const int modes[] = {O_WRONLY, O_RDONLY, O_RDONLY};
+
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", modes[fd]) != fd)
+            _exit(CLI_HOST);
 }
 
 int main(int argc, char **argv)
 {
     const char *command = argc > 1 ? argv[1] : "";
+
+    keep_standard_streams();
 
     if (strcmp(command, "run") == 0)
         return cli_run(argc - 1, argv + 1);

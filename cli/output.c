@@ -3,13 +3,19 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "run.h"
 
-static void note(struct output *output, const char *what, const char *why)
+/* Keep the first thing that went wrong; it decides how the program ends. */
+static void note(struct output *output, int code, const char *what,
+                 const char *why)
 {
-    if (output->fault[0] == '\0')
-        snprintf(output->fault, sizeof(output->fault), "%s: %s", what, why);
+    if (output->fault.code != 0)
+        return;
+    output->fault.code = code;
+    snprintf(output->fault.what, sizeof(output->fault.what), "%s: %s", what,
+             why);
 }
 
 int output_open(struct output *output, const struct run_options *options,
@@ -19,13 +25,13 @@ int output_open(struct output *output, const struct run_options *options,
     for (size_t i = 0; i < options->out_count; i++) {
         const char *path = strchr(options->out[i], '=') + 1;
 
-        output->files[i] = fopen(path, "we");
+        /* What is there stays until something comes to replace it. */
+        output->files[i] = fopen(path, "ae");
         if (output->files[i] == NULL) {
-            err->code = GBX_EFILE;
-            snprintf(err->what, sizeof(err->what), "%s: %s", path,
-                     strerrordesc_np(errno));
+            note(output, GBX_EHOST, path, strerrordesc_np(errno));
+            *err = output->fault;
             output_close(output, NULL);
-            return GBX_EFILE;
+            return GBX_EHOST;
         }
     }
     return 0;
@@ -33,28 +39,34 @@ int output_open(struct output *output, const struct run_options *options,
 
 int output_close(struct output *output, struct gbx_error *err)
 {
-    for (size_t i = 0; i < output->options->out_count; i++)
-        if (output->files[i] != NULL && fclose(output->files[i]) != 0)
-            note(output, output->options->out[i], strerrordesc_np(errno));
-    if (fflush(stdout) != 0)
-        note(output, "standard output", strerrordesc_np(errno));
-    if (output->fault[0] == '\0' || err == NULL)
-        return 0;
-    err->code = GBX_EHOST;
-    snprintf(err->what, sizeof(err->what), "%s", output->fault);
-    return GBX_EHOST;
+    for (size_t i = 0; i < output->options->out_count; i++) {
+        FILE *file = output->files[i];
+        bool lost = file != NULL && ferror(file);
+
+        if (file != NULL && (fclose(file) != 0 || lost))
+            note(output, GBX_EHOST, output->options->out[i],
+                 strerrordesc_np(errno));
+        if (err != NULL && file != NULL && !output->written[i])
+            fprintf(stderr, "glovebox: nothing came for --out %s\n",
+                    output->options->out[i]);
+    }
+    if (fflush(stdout) != 0 || ferror(stdout))
+        note(output, GBX_EHOST, "standard output", strerrordesc_np(errno));
+    if (output->fault.code != 0 && err != NULL)
+        *err = output->fault;
+    return output->fault.code;
 }
 
-/* The file of --out for this port, or NULL. */
-static FILE *file_for(const struct output *output, const char *port)
+/* The number of the --out for this port, or -1. */
+static int place_for(const struct output *output, const char *port)
 {
     size_t bytes = strlen(port);
 
     for (size_t i = 0; i < output->options->out_count; i++)
         if (strncmp(output->options->out[i], port, bytes) == 0 &&
             output->options->out[i][bytes] == '=')
-            return output->files[i];
-    return NULL;
+            return (int)i;
+    return -1;
 }
 
 static bool is_bytes(const struct gbx_message *message)
@@ -67,82 +79,109 @@ static bool is_text(const struct gbx_message *message)
     return message->type == GBX_STRING || message->type == GBX_ERROR;
 }
 
-/* JSON on one line, or what is in the way of it. */
-static void print_json(struct output *output, FILE *file, const char *port,
-                       const struct gbx_message *message,
-                       enum gbx_json_form form)
+/*
+ * JSON text for free(), or NULL with a note.  A typed array lies in memory that
+ * the script can still write, so it is copied first.
+ */
+static char *to_json(struct output *output, const char *port,
+                     const struct gbx_message *message, enum gbx_json_form form)
 {
+    struct gbx_message stable = *message;
     struct gbx_error err = {0};
-    char *text;
+    void *held;
+    char *text = NULL;
 
-    if (gbx_message_to_json(&text, message, form, &err) < 0) {
-        note(output, port, err.what);
+    if (gbx_message_hold(&stable, &held) < 0) {
+        note(output, GBX_EHOST, port, "no memory");
+        return NULL;
+    }
+    if (gbx_message_to_json(&text, &stable, form, &err) < 0)
+        note(output, GBX_ESCRIPT, port, err.what);
+    free(held);
+    return text;
+}
+
+static void print_array(struct output *output, const char *port,
+                        const struct gbx_message *message)
+{
+    struct gbx_array array;
+
+    if (gbx_message_array(message, &array) < 0) {
+        note(output, GBX_EBROKEN, port, "a malformed array");
         return;
     }
-    fputs(text, file);
-    free(text);
+    printf("%s: <Array of %s", port, gbx_dtype_name((int)array.dtype));
+    for (uint32_t i = 0; i < array.rank; i++)
+        printf("%s%llu", i == 0 ? " " : " x ",
+               (unsigned long long)array.dims[i]);
+    fputs(">\n", stdout);
 }
 
 /* A line for people: what cannot be read at a glance is only described. */
 static void print_value(struct output *output, const char *port,
                         const struct gbx_message *message)
 {
-    struct gbx_array array;
+    char *text;
 
-    printf("%s: ", port);
     if (is_bytes(message)) {
-        printf("<%s of %zu bytes>", gbx_type_name((int)message->type),
-               message->body_bytes);
+        printf("%s: <%s of %zu bytes>\n", port,
+               gbx_type_name((int)message->type), message->body_bytes);
     } else if (message->flags & GBX_TYPED) {
-        if (gbx_message_array(message, &array) < 0) {
-            note(output, port, "a malformed array");
-            return;
-        }
-        printf("<Array of %s", gbx_dtype_name((int)array.dtype));
-        for (uint32_t i = 0; i < array.rank; i++)
-            printf("%s%llu", i == 0 ? " " : " x ",
-                   (unsigned long long)array.dims[i]);
-        putchar('>');
-    } else {
-        print_json(output, stdout, port, message, GBX_JSON_PLAIN);
+        print_array(output, port, message);
+    } else if ((text = to_json(output, port, message, GBX_JSON_PLAIN))) {
+        printf("%s: %s\n", port, text);
+        free(text);
     }
-    putchar('\n');
 }
 
 /* {"port":..., and the members of the typed form. */
 static void print_line(struct output *output, const char *port,
                        const struct gbx_message *message)
 {
+    char *typed = to_json(output, port, message, GBX_JSON_TYPED);
     json_t *name = json_string(port);
-    char *quoted = json_dumps(name, JSON_ENCODE_ANY);
-    struct gbx_error err = {0};
-    char *typed;
+    char *quoted = name != NULL ? json_dumps(name, JSON_ENCODE_ANY) : NULL;
 
-    if (gbx_message_to_json(&typed, message, GBX_JSON_TYPED, &err) < 0) {
-        note(output, port, err.what);
-    } else {
+    if (quoted == NULL)
+        note(output, GBX_EHOST, port, "no memory");
+    else if (typed != NULL)
         printf("{\"port\":%s,%s\n", quoted, typed + 1);
-        free(typed);
-    }
     free(quoted);
     json_decref(name);
+    free(typed);
+}
+
+static void write_file(struct output *output, int place, const char *port,
+                       const struct gbx_message *message)
+{
+    FILE *file = output->files[place];
+    char *text;
+
+    /* The first thing that comes replaces what was there; more is appended. */
+    if (!output->written[place] && ftruncate(fileno(file), 0) < 0 &&
+        errno != EINVAL) /* EINVAL: not a file that has a length */
+        note(output, GBX_EHOST, output->options->out[place],
+             strerrordesc_np(errno));
+    output->written[place] = true;
+    if (is_bytes(message) || is_text(message)) {
+        fwrite(message->body, 1, message->body_bytes, file);
+    } else if ((text = to_json(output, port, message, GBX_JSON_PLAIN))) {
+        fprintf(file, "%s\n", text);
+        free(text);
+    }
 }
 
 void output_message(void *context, const char *port,
                     const struct gbx_message *message)
 {
     struct output *output = context;
-    FILE *file = file_for(output, port);
+    int place = place_for(output, port);
 
-    if (file != NULL) {
-        if (is_bytes(message) || is_text(message))
-            fwrite(message->body, 1, message->body_bytes, file);
-        else
-            print_json(output, file, port, message, GBX_JSON_PLAIN);
-    } else if (output->options->json) {
+    if (place >= 0)
+        write_file(output, place, port, message);
+    else if (output->options->json)
         print_line(output, port, message);
-    } else {
+    else
         print_value(output, port, message);
-    }
-    fflush(stdout); /* outputs are seen when they are sent */
+    fflush(stdout); /* seen when it is sent; ferror remembers a failure */
 }

@@ -42,7 +42,9 @@ static const struct argp_option options[] = {
     {"stats", OPTION_STATS, NULL, 0, "Say how long it took, on standard error",
      1},
     {"timeout", 't', "TIME", 0,
-     "Longest time for the call, as 5s, 250ms, 2m; default none", 2},
+     "Longest time for the call, as 5s, 250ms, 2m, and as long again for the "
+     "start; default none",
+     2},
     {"memory", OPTION_MEMORY, "SIZE", 0, "Private memory; default 256M", 2},
     {"cpu", OPTION_CPU, "TIME", 0, "CPU time, whole seconds; default none", 2},
     {"processes", OPTION_PROCESSES, "N", 0, "Processes and threads; default 64",
@@ -79,6 +81,9 @@ static void add_text(const char **list, size_t *count, const char *what,
 
     if (equals == NULL || equals == arg)
         argp_error(state, "--%s %s: PORT=... is expected", what, arg);
+    for (size_t i = 0; what[0] == 'o' && i < *count; i++)
+        if (strncmp(list[i], arg, (size_t)(equals - arg) + 1) == 0)
+            argp_error(state, "--%s %s: a port has one file", what, arg);
     if (*count == RUN_PORTS_MAX)
         argp_error(state, "more than %d times --%s", RUN_PORTS_MAX, what);
     list[(*count)++] = arg;
@@ -188,7 +193,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case ARGP_KEY_END:
         if (o->file == NULL)
-            argp_error(state, "which script?");
+            argp_error(state, "the FILE of a script is missing");
         return 0;
     default:
         return parse_limit(key, arg, state);
@@ -208,6 +213,6 @@ int cli_run(int argc, char **argv)
     argv[0] = name;
     argp_err_exit_status = CLI_USAGE;
     argp_parse(&argp, argc, argv, 0, NULL, &o);
-    signal(SIGPIPE, SIG_IGN); /* a closed stdout is told by write */
+    signal(SIGPIPE, SIG_IGN); /* a reader that left is told by write */
     return run(&o);
 }

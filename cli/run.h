@@ -33,10 +33,11 @@ int input_put(struct gbx_call *call, const char *assignment, uint64_t most,
 struct output {
     const struct run_options *options;
     FILE *files[RUN_PORTS_MAX]; /* of options->out, opened by output_open */
-    char fault[200];            /* the first thing that failed, or "" */
+    bool written[RUN_PORTS_MAX];
+    struct gbx_error fault; /* the first thing that failed; code 0: none */
 };
 
-/* Returns 0, or GBX_EFILE with nothing left open. */
+/* Returns 0, or GBX_EHOST with nothing left open. */
 int output_open(struct output *output, const struct run_options *options,
                 struct gbx_error *err);
 
@@ -44,7 +45,8 @@ int output_open(struct output *output, const struct run_options *options,
 void output_message(void *context, const char *port,
                     const struct gbx_message *message);
 
-/* Returns 0, or GBX_EHOST when something could not be written. */
+/* Returns 0, GBX_EHOST when something could not be written, GBX_ESCRIPT when
+ * the script sent what has no JSON.  err NULL: nothing was expected. */
 int output_close(struct output *output, struct gbx_error *err);
 
 #endif

@@ -54,40 +54,56 @@ static int say_failure(const struct gbx_call *call, int rc,
     return cli_exit_code(rc);
 }
 
-static int call_once(struct gbx_script *script, const struct run_options *o,
-                     uint64_t open_ns)
+/* Returns CLI_OK, or the exit code with what is wrong said. */
+static int put_inputs(struct gbx_call *call, const struct run_options *o)
 {
-    uint64_t deadline_ns = o->timeout_ns ? now_ns() + o->timeout_ns : 0;
     uint64_t limit = o->script.limits.message_bytes;
     uint64_t most = limit != 0 ? limit : 1u << 30; /* its default */
-    struct gbx_error err = {0}, lost = {0};
-    struct gbx_call *call;
+    struct gbx_error err = {0};
+    int rc = 0;
+
+    for (size_t i = 0; i < o->in_count && rc == 0; i++)
+        rc = input_put(call, o->in[i], most, &err);
+    if (rc == 0)
+        return CLI_OK;
+    rc = cli_fail(&err);
+    return rc == CLI_NO_FILE ? CLI_USAGE : rc; /* not the script's file */
+}
+
+/* The inputs are there: run it, and see to the outputs. */
+static int run_call(struct gbx_call *call, const struct run_options *o,
+                    uint64_t deadline_ns)
+{
+    struct gbx_error err = {0};
     struct output output;
     int rc;
 
     if (output_open(&output, o, &err) < 0)
-        return cli_fail(&err), CLI_HOST;
-    rc = gbx_call_begin(&call, script, deadline_ns, &err);
-    if (rc < 0) {
-        output_close(&output, NULL);
         return cli_fail(&err);
-    }
-    for (size_t i = 0; i < o->in_count && rc == 0; i++)
-        rc = input_put(call, o->in[i], most, &err);
-    if (rc < 0) {
+    gbx_call_on_output(call, output_message, &output);
+    rc = gbx_call_run(call, deadline_ns, &err);
+    rc = rc < 0 ? say_failure(call, rc, &err) : CLI_OK;
+    if (output_close(&output, rc == CLI_OK ? &err : NULL) < 0 && rc == CLI_OK)
         rc = cli_fail(&err);
-        if (rc == CLI_NO_FILE) /* that is the script's own code */
-            rc = CLI_USAGE;
-    } else {
-        gbx_call_on_output(call, output_message, &output);
-        rc = gbx_call_run(call, deadline_ns, &err);
-        rc = rc < 0 ? say_failure(call, rc, &err) : CLI_OK;
-        if (o->stats)
-            print_stats(script, call, open_ns);
-    }
+    return rc;
+}
+
+static int call_once(struct gbx_script *script, const struct run_options *o,
+                     uint64_t open_ns)
+{
+    uint64_t deadline_ns = o->timeout_ns ? now_ns() + o->timeout_ns : 0;
+    struct gbx_error err = {0};
+    struct gbx_call *call;
+    int rc;
+
+    if (gbx_call_begin(&call, script, deadline_ns, &err) < 0)
+        return cli_fail(&err);
+    rc = put_inputs(call, o);
+    if (rc == CLI_OK)
+        rc = run_call(call, o, deadline_ns);
+    if (o->stats)
+        print_stats(script, call, open_ns);
     gbx_call_finish(call);
-    if (output_close(&output, &lost) < 0 && rc == CLI_OK)
-        rc = cli_fail(&lost);
     return rc;
 }
 

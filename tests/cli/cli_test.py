@@ -161,11 +161,44 @@ class Cli(unittest.TestCase):
             self.refused(ECHO, words, 2, said)
         self.glovebox("run", code=2)
         self.glovebox("walrus", code=2)
+        self.glovebox("help", "walrus", code=2)
         self.glovebox(code=2)
 
     def test_an_unknown_port_is_2_and_the_known_ones_are_named(self):
         self.refused("@actor(inports=['left'])\ndef process(c): pass\n",
                      ["--in", "right=1"], 2, '"right"', "left")
+
+    def test_a_full_disk_is_told_however_late(self):
+        big = "def process(c): return {'out': bytes(10_000_000), 'n': 1}\n"
+        self.refused(big, ["--out", "out=/dev/full"], 125, "No space left")
+        for words in [], ["--json"]:
+            with open("/dev/full", "w") as full:
+                run = subprocess.run(
+                    [PROGRAM, "run", self.script(ECHO), "--in", "in=1", *words],
+                    stdout=full, stderr=subprocess.PIPE)
+            self.assertEqual(run.returncode, 125)
+            self.assertIn(b"standard output", run.stderr)
+
+    def test_closed_streams_are_errors_and_nothing_else(self):
+        path = self.script("def process(c): print('p'); return {'out': 1}\n")
+        run = subprocess.run(f"exec {PROGRAM} run {path} <&- >&-", shell=True,
+                             stderr=subprocess.PIPE)
+        self.assertEqual(run.returncode, 125)
+        self.assertIn(b"standard output", run.stderr)
+        run = subprocess.run(f"exec {PROGRAM} run {path} <&- 2>&-", shell=True,
+                             stdout=subprocess.PIPE)
+        self.assertEqual((run.returncode, run.stdout), (0, b"p\nout: 1\n"))
+
+    def test_a_file_is_replaced_only_by_what_comes(self):
+        file = self.folder / "file"
+        file.write_text("old")
+        _, err = self.run_script(ECHO, "--in", "in=1", "--out",
+                                 f"nothing={file}")
+        self.assertEqual(file.read_text(), "old")
+        self.assertIn("nothing came for --out nothing=", err)
+        self.run_script(ECHO, "--in", f"in=@{file}", "--out", f"out={file}")
+        self.assertEqual(file.read_text(), "old")
+        self.refused(ECHO, ["--out", "out=a", "--out", "out=b"], 2, "one file")
 
     def test_an_output_file_that_cannot_be_written_is_125(self):
         self.refused(ECHO, ["--out", "out=/nowhere/file"], 125,
@@ -175,7 +208,10 @@ class Cli(unittest.TestCase):
 
     def test_a_value_without_json_is_told_by_name(self):
         self.refused("def process(c): return {'f': float('nan')}\n",
-                     ["--json"], 125, "NaN")
+                     ["--json"], 1, "NaN")
+        out, _ = self.run_script("def process(c): return {'f': float('nan')}\n",
+                                 code=1)
+        self.assertEqual(out, "")
 
     # ---- words ----
 
