@@ -127,8 +127,7 @@ CHILD_CODE static pid_t clone_waiting(int (*fn)(void *), void *context,
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     pid = __clone(fn, stack + sizeof(stack),
-                  flags | CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD,
-                  context, pidfd);
+                  flags | CLONE_VM | CLONE_VFORK | CLONE_PIDFD, context, pidfd);
     sys = errno;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     errno = sys;
@@ -171,7 +170,7 @@ pid_t birth_init(const struct birth *birth, int *pidfd, bool *execed)
     snprintf(second, sizeof(second), "%s", birth->name);
     *execed = false;
     *pidfd = -1;
-    pid = clone_waiting(deliver, &delivery, all_namespaces, pidfd);
+    pid = clone_waiting(deliver, &delivery, all_namespaces | SIGCHLD, pidfd);
     if (pid < 0)
         return -1;
     *execed = true;

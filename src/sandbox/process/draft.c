@@ -33,7 +33,7 @@
 #define PAGE_BYTES  4096u
 
 /* Addresses beyond counted memory: code, reservations of allocators. */
-#define ADDRESS_SLACK (UINT64_C(4) << 30)
+#define ADDRESS_SLACK (UINT64_C(1) << 30)
 
 /*
  * A plan in the making.  What does not fit is counted, not written, and told
@@ -144,8 +144,9 @@ static void etc_files(struct draft *draft, uid_t uid, gid_t gid)
 
 static void dev_files(struct draft *draft)
 {
-    static const char *const nodes[] = {"/dev/null", "/dev/zero", "/dev/full",
-                                        "/dev/random", "/dev/urandom"};
+    /* No /dev/zero: mapped shared, it is memory that nobody counts. */
+    static const char *const nodes[] = {"/dev/null", "/dev/full", "/dev/random",
+                                        "/dev/urandom"};
 
     operation(draft, OPERATION_DIR, "", "dev", 0);
     for (size_t i = 0; i < ARRAY_SIZE(nodes); i++)
@@ -219,13 +220,15 @@ static void list_limits(struct plan *plan, const struct gbx_limits *limits,
     const uint64_t seconds = (limits->cpu_ns + 999999999u) / 1000000000u;
 
     /* RLIMIT_DATA counts private writable memory: not the shared region, not
-     * code.  The limit on addresses is a net below it. */
+     * code, nor what was made read-only after it was filled.  The limit on
+     * addresses is the net below it. */
     limit(plan, RLIMIT_DATA, limits->memory_bytes, limits->memory_bytes);
     limit(plan, RLIMIT_AS, addresses, addresses);
     limit(plan, RLIMIT_STACK, STACK_BYTES, STACK_BYTES);
     limit(plan, RLIMIT_NOFILE, limits->files, limits->files);
     limit(plan, RLIMIT_FSIZE, limits->disk_bytes, limits->disk_bytes);
-    limit(plan, RLIMIT_CORE, 0, 0);
+    /* 1, not 0: it keeps a core handler that is a program from running, too. */
+    limit(plan, RLIMIT_CORE, 1, 1);
     limit(plan, RLIMIT_MEMLOCK, 65536, 65536);
     limit(plan, RLIMIT_MSGQUEUE, 0, 0);
     limit(plan, RLIMIT_SIGPENDING, 1024, 1024);

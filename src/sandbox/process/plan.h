@@ -11,7 +11,8 @@
  *    | plan ---------- control socket ------> |
     | <-------------- control socket: hello  | fork pid 2: it builds the root
  *    | filter -------- control socket ------> | (pid 2) seals itself, exec
- *    | <-- start pipe: a report, or its end (the guest program runs)
+ *    | <-- start pipe: a report, when a step fails
+ *    | <-------------- control socket: hello  | the guest program runs
  *    |                                        |
  *    | <-------------- control socket: ended  | when pid 2 is gone
  */
@@ -25,7 +26,7 @@
 #define FILTER_MAGIC 0x31746c6678626767ull
 #define ENDED_MAGIC  0x31646e6578626767ull
 #define REPORT_MAGIC 0x3174707278626767ull
-#define HELLO_MAGIC  0x316f6c6878626767ull /* init's answer to a plan */
+#define HELLO_MAGIC  0x316f6c6878626767ull /* init: the guest runs */
 
 /*
  * File descriptors init is born with.  0 is closed; 1 to 5 are the guest's own:

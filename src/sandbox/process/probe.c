@@ -167,8 +167,13 @@ static void add_cgroup(struct list *list)
     else if (cgroup.version == 2)
         add(list, "cgroups", PROBE_OK, NULL, "v2: memory, pids, cpu");
     else
-        add(list, "cgroups", memory ? PROBE_OK : PROBE_PARTLY, remedy,
-            "v1:%s%s%s", memory ? " memory" : "",
+        add(list, "cgroups",
+            memory && cgroup.parent[CGROUP_PIDS] >= 0 &&
+                    cgroup.parent[CGROUP_CPU] >= 0
+                ? PROBE_OK
+                : PROBE_PARTLY,
+            remedy, "v1:%s%s%s; other limits hold for each process alone",
+            memory ? " memory" : "",
             cgroup.parent[CGROUP_PIDS] >= 0 ? " pids" : "",
             cgroup.parent[CGROUP_CPU] >= 0 ? " cpuacct" : "");
     cgroup_close(&cgroup);

@@ -2,10 +2,10 @@
 /*
  * process.h - a guest as a sealed process: the private part of the backend.
  *
- *   open: look for what will be needed, write the plan       (process.c,
- * draft.c) start: pipes, cgroup, clone, identity, plan, filter (start.c) run:
- * wait for a bell, some output, or an end             (process.c) stop: kill,
- * bury, remove the cgroup                           (start.c)
+ *   open    looks for what will be needed, writes the plan   process.c, draft.c
+ *   start   pipes, cgroup, clone, identity, plan, filter     start.c
+ *   run     waits for a bell, some output, or an end         process.c
+ *   stop    kills, buries, removes the cgroup                start.c
  *
  * wipe is stop and start: nothing of a process can be left but its absence.
  */

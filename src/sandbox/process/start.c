@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -24,6 +25,7 @@
 #include "sandbox/process/filter.h"
 #include "sandbox/process/process.h"
 
+#define START_MS     10000 /* for init, from the plan to the guest's exec */
 #define NOBODY       65534u
 #define END_WAIT_MS  3000
 #define KERNEL_BYTES (16u << 20)
@@ -292,29 +294,48 @@ static int step_send(struct process *self, struct gbx_error *err)
                              err);
 }
 
-/* The pipe ends when the guest program runs, after a report when it does not.
+static bool said_hello(const struct process *self)
+{
+    uint64_t hello = 0;
+
+    return recv(self->cell.control, &hello, sizeof(hello), MSG_DONTWAIT) ==
+               sizeof(hello) &&
+           hello == HELLO_MAGIC;
+}
+
+/*
+ * Until init says hello: the guest program runs.  Or until a report, or an end.
+ * The pipe's own end says nothing: the exec closes it, but a process that the
+ * caller forked meanwhile may keep it open.
  */
 static int step_wait(struct process *self, struct ends *ends,
                      struct gbx_error *err)
 {
+    /* In this order: a report was written before hello, and is seen first. */
+    struct pollfd waits[] = {
+        {.fd = self->cell.control, .events = POLLIN},
+        {.fd = ends->start_in, .events = POLLIN},
+        {.fd = self->cell.pidfd, .events = POLLIN},
+    };
     struct report report;
-    uint64_t hello = 0;
-    ssize_t got;
+    int ready;
 
-    while ((got = read(ends->start_in, &report, sizeof(report))) < 0)
-        if (errno != EINTR)
+    for (;;) {
+        ready = poll(waits, ARRAY_SIZE(waits), START_MS);
+        if (ready < 0 && errno == EINTR)
+            continue;
+        if (ready < 0)
             return fail(err, GBX_EHOST, "wait for glovebox-init");
-    if (got == sizeof(report) && report.magic == REPORT_MAGIC &&
-        report.step < STEP_COUNT)
-        return explain_report(self, &report, err);
-
-    /* A pipe may also end because there is no init: it said hello before. */
-    if (got == 0 &&
-        recv(self->cell.control, &hello, sizeof(hello), MSG_DONTWAIT) ==
-            sizeof(hello) &&
-        hello == HELLO_MAGIC)
-        return 0;
-    return fail_no_init(self, err);
+        if (ready == 0)
+            return fail(err, GBX_ETIME, "the guest did not start in time");
+        if ((waits[1].revents & POLLIN) != 0 &&
+            read(ends->start_in, &report, sizeof(report)) == sizeof(report) &&
+            report.magic == REPORT_MAGIC && report.step < STEP_COUNT)
+            return explain_report(self, &report, err);
+        if (waits[0].revents != 0 || waits[2].revents != 0)
+            return said_hello(self) ? 0 : fail_no_init(self, err);
+        waits[1].fd = -1; /* it ended */
+    }
 }
 
 int cell_start(struct process *self, struct gbx_error *err)

@@ -151,6 +151,31 @@ static void reset_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* Nor is how urgent the caller is. */
+static void reset_scheduling(void)
+{
+    static const struct sched_param usual;
+
+    sched_setscheduler(0, SCHED_OTHER, &usual);
+    errno = 0;
+    if (getpriority(PRIO_PROCESS, 0) < 0 && errno == 0)
+        setpriority(PRIO_PROCESS, 0, 0);
+    syscall(SYS_ioprio_set, 1 /* IOPRIO_WHO_PROCESS */, 0, 0);
+}
+
+/* Who may not be killed for want of memory, may not pass that on. */
+static void reset_oom_score(void)
+{
+    int fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+    char text[16] = "";
+
+    if (fd < 0)
+        return;
+    if (read(fd, text, sizeof(text) - 1) > 0 && text[0] == '-')
+        (void)!write(fd, "0", 1);
+    close(fd);
+}
+
 static void restrict_system_calls(void)
 {
     struct sock_fprog program = {
@@ -182,6 +207,8 @@ noreturn void guest_start(const struct plan *plan, const char *cgroup)
         init_fail(STEP_FDS, 0);
     if (plan->flags & PLAN_CGROUP_V1)
         join_cgroups(plan->cgroups, cgroup);
+    reset_scheduling();
+    reset_oom_score(); /* while there is a /proc */
     leave_cgroup_namespace();
     take_identity(plan);
     set_names();

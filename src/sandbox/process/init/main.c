@@ -104,7 +104,6 @@ static bool plan_is_whole(ssize_t got)
 
 static void read_plan(const char *cgroup)
 {
-    const uint64_t hello = HELLO_MAGIC;
     ssize_t got = recv(INIT_FD_CONTROL, &plan, sizeof(plan), 0);
 
     if (got == 0) /* the host gave up */
@@ -114,7 +113,6 @@ static void read_plan(const char *cgroup)
     errno = EPROTO;
     if (!plan_is_whole(got))
         init_fail(STEP_READ_PLAN, 0);
-    send(INIT_FD_CONTROL, &hello, sizeof(hello), MSG_NOSIGNAL);
 }
 
 static pid_t fork_guest(const char *cgroup)
@@ -193,6 +191,42 @@ static noreturn void stay(pid_t guest, int signals, const char *cgroup)
     }
 }
 
+/* A pipe above the fixed numbers: some of those are free, and closed unseen. */
+static bool open_running(int running[2])
+{
+    int low[2];
+
+    if (pipe2(low, O_CLOEXEC) < 0)
+        return false;
+    for (int i = 0; i < 2; i++) {
+        running[i] = fcntl(low[i], F_DUPFD_CLOEXEC, INIT_FD_COUNT);
+        close(low[i]);
+    }
+    return running[0] >= 0 && running[1] >= 0;
+}
+
+/*
+ * Wait until pid 2 has become the guest, or is gone: either way its end of this
+ * pipe closes, and nobody else has it.  (The host's own pipe may stay open for
+ * as long as a process that the caller forked meanwhile.)  A report, if there
+ * is one, was written before.
+ */
+static void await_exec(int running, const char *cgroup)
+{
+    const uint64_t hello = HELLO_MAGIC;
+    struct pollfd waits[] = {
+        {.fd = running, .events = POLLIN},
+        {.fd = INIT_FD_CALLER, .events = POLLIN},
+        {.fd = INIT_FD_CONTROL, .events = 0},
+    };
+
+    while (poll(waits, 3, -1) < 0 || waits[0].revents == 0)
+        if (waits[1].revents != 0 || waits[2].revents != 0)
+            leave(cgroup);
+    close(running);
+    send(INIT_FD_CONTROL, &hello, sizeof(hello), MSG_NOSIGNAL);
+}
+
 /* Signals were blocked by the host before we came to be. */
 static int open_signals(void)
 {
@@ -206,7 +240,7 @@ static int open_signals(void)
 int main(int argc, char **argv)
 {
     const char *cgroup = argc > 1 ? argv[1] : NULL;
-    int signals;
+    int signals, running[2];
     pid_t guest;
 
     /* 0 is closed, so it is what the first open gets. */
@@ -218,14 +252,18 @@ int main(int argc, char **argv)
     prctl(PR_SET_DUMPABLE, 0);
     prctl(PR_SET_NAME, "glovebox-init"); /* exec by fd calls it "14" */
     signal(SIGCHLD, SIG_DFL);            /* the caller may have ignored it */
+    if (!open_running(running))
+        init_fail(STEP_FDS, 0);
     guest = fork_guest(cgroup);
 
-    /* From here on pid 2 reports, and the pipe ends when it execs. */
+    /* From here on pid 2 reports. */
+    close(running[1]);
     close(INIT_FD_START);
     close_range(INIT_FD_OUT, INIT_FD_BELL, 0);
     close_range(INIT_FD_PROGRAM, INIT_FD_FOLDER, 0);
     if ((signals = open_signals()) < 0)
         _exit(127);
     capabilities_drop(UINT64_C(1) << CAP_KILL);
+    await_exec(running[0], cgroup);
     stay(guest, signals, cgroup);
 }
