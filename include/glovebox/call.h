@@ -33,7 +33,8 @@ int gbx_call_begin(struct gbx_call **call, struct gbx_script *script,
 /*
  * An input of `bytes` bytes for `port`, to be filled in place before run.
  * Returns 0 and *data, borrowed until run; GBX_EPORT, GBX_ELIMIT (larger than
- * the arena may grow), GBX_EARENA (full of this call's other inputs).
+ * the arena may grow, or more than 64 inputs), GBX_EARENA (full of other
+ * messages for a second: this call's, or ones that the script keeps).
  */
 int gbx_call_room(struct gbx_call *call, const char *port, enum gbx_type type,
                   size_t bytes, void **data, struct gbx_error *err);
@@ -66,7 +67,13 @@ int gbx_call_submit(struct gbx_call *call, uint64_t deadline_ns,
 int gbx_call_fd(const struct gbx_call *call); /* borrowed until finish */
 int gbx_call_collect(struct gbx_call *call, struct gbx_error *err);
 
-/* Called for each output as it comes, in the thread that runs or collects. */
+/*
+ * Called for each output as it comes, in the thread that runs or collects. Port
+ * and message are borrowed until it returns; the script still runs, and may
+ * change the bytes of a Stream or typed array meanwhile (gbx_message_hold).
+ * Without it outputs are kept for gbx_call_next, 512 at most: one more is
+ * GBX_ELIMIT and ends the sandbox.
+ */
 typedef void (*gbx_arrival_fn)(void *context, const char *port,
                                const struct gbx_message *message);
 void gbx_call_on_output(struct gbx_call *call, gbx_arrival_fn fn,
@@ -81,7 +88,8 @@ void gbx_call_on_output(struct gbx_call *call, gbx_arrival_fn fn,
 int gbx_call_next(struct gbx_call *call, const char **port,
                   struct gbx_message *message);
 
-/* From any thread: ends the call with GBX_ECANCELED as soon as can be. */
+/* From any thread, between begin and finish: ends the call with GBX_ECANCELED
+ * as soon as can be, and its sandbox with it. */
 void gbx_call_cancel(struct gbx_call *call);
 
 /* What a script's exception said.  Borrowed until finish. */

@@ -20,7 +20,7 @@
 extern "C" {
 #endif
 
-/* One list; the enum, the texts and the manual page are made from it. */
+/* One list; the enum, the names and the texts are made from it. */
 #define GBX_ERRORS(X)                                                          \
     X(EHOST, -1, "the host refused a system call")                             \
     X(ELIMIT, -2, "a configured limit was reached")                            \

@@ -17,8 +17,8 @@
  * Threads: none of these objects is shared; different ones in any threads.
  * Memory:  a builder owns its bytes until fini; a reader and a message borrow
  *          theirs.  Bytes that a guest may still write must be copied before
- *          they are read: gbx_message_hold does it, and so do the functions of
- *          runtime.h that hand out messages of guests.
+ *          they are read: gbx_message_hold does it.  Calls hand text and
+ *          structured values out copied, Streams and typed arrays in place.
  */
 #ifndef GBX_MESSAGE_H
 #define GBX_MESSAGE_H

@@ -38,7 +38,10 @@ enum gbx_isolation {
     GBX_ISOLATION_PROCESS,
 };
 
-/* stream: 1 stdout, 2 stderr.  May be called by any call's thread. */
+/*
+ * What a script prints.  stream: 1 stdout, 2 stderr.  Comes in the thread of
+ * any call; the text may lie where the script can still write it.
+ */
 typedef void (*gbx_output_fn)(void *context, int stream, const void *text,
                               size_t bytes);
 
@@ -76,7 +79,7 @@ struct gbx_script_config {
     uint64_t spin_ns; /* each side waits awake for so long; default 20 us, or
                          none where there is one CPU; 1 means none */
     const char *config_json; /* context.config, an object; default {} */
-    const char *actor_id;    /* default: the actor's name, else the file's */
+    const char *actor_id;    /* default: the actor's own name */
     uint64_t start_ns;       /* longest start, with loading; default 10 s */
     int hide_folder;         /* 1: the script's folder is not visible to it */
 };

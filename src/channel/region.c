@@ -120,6 +120,17 @@ static void write_head(struct region *region, enum half half)
     region->arena_bytes[half] = FIRST_BYTES;
 }
 
+/* Who closed a standard stream must not print into our memory. */
+static int above_standard(int fd, struct gbx_error *err)
+{
+    auto_fd int low = fd;
+
+    if (fd > STDERR_FILENO)
+        return steal_fd(&low);
+    fd = fcntl(low, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    return fd >= 0 ? fd : fail(err, GBX_EHOST, "move a file descriptor");
+}
+
 static int create_file(struct gbx_error *err)
 {
     static const char name[] = "glovebox-region";
@@ -133,7 +144,7 @@ static int create_file(struct gbx_error *err)
                              "open shared memory");
     if (fd < 0)
         return fail(err, GBX_EHOST, "memfd_create");
-    return fd;
+    return above_standard(fd, err);
 }
 
 /* Take over fd; under the number that is known already, if there is one. */
@@ -273,8 +284,11 @@ int region_grow(struct region *region, enum half half, uint64_t bytes)
 static int reset_half(struct region *region, enum half half)
 {
     const uint64_t bytes = GBX_ARENA_OFF + FIRST_BYTES;
+    struct stat st;
 
-    if (region->arena_bytes[half] > FIRST_BYTES)
+    if (fstat(region->fd[half], &st) < 0)
+        return GBX_EHOST;
+    if ((uint64_t)st.st_size > bytes) /* a guest may have done that, too */
         return open_half(region, half, NULL);
     if (fallocate(region->fd[half], FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
                   0, (off_t)bytes) < 0)

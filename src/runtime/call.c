@@ -63,6 +63,7 @@ int gbx_call_begin(struct gbx_call **call, struct gbx_script *script,
             start_ns = deadline_ns;
         rc = script_start(script, start_ns, err);
         if (rc < 0) {
+            scratch_reset(&c->scratch); /* what its report said */
             set_free(script);
             return rc;
         }
@@ -72,6 +73,7 @@ int gbx_call_begin(struct gbx_call **call, struct gbx_script *script,
     c->phase = CALL_FILLING;
     c->begin_deadline_ns = deadline_ns;
     c->input_count = c->output_count = c->output_next = 0;
+    c->kept_bytes = 0;
     c->arrival = NULL;
     c->failure = (struct gbx_failure){"", "", ""};
     c->stats = (struct gbx_call_stats){0};
@@ -160,7 +162,17 @@ static int keep_output(struct gbx_call *call, const struct sandbox_event *event,
     if (output->port == NULL)
         return fail(err, GBX_EHOST, "no memory for an output");
     if (is_parsed(&event->message)) {
-        void *copy = scratch_take(&call->scratch, event->message.body_bytes);
+        void *copy;
+
+        /* A guest can send one block many times; each copy is the host's. */
+        call->kept_bytes += event->message.body_bytes;
+        if (call->kept_bytes > call->script->config.limits.message_bytes)
+            return fail(
+                err, GBX_ELIMIT,
+                "text and structured outputs of more than %llu bytes "
+                "in one call (gbx_limits.message_bytes)",
+                (unsigned long long)call->script->config.limits.message_bytes);
+        copy = scratch_take(&call->scratch, event->message.body_bytes);
 
         if (copy == NULL)
             return fail(err, GBX_EHOST, "no memory for an output");
@@ -184,6 +196,7 @@ static int announce_output(struct gbx_call *call,
     int rc;
 
     call->output_count = 0;
+    call->kept_bytes = 0;
     rc = keep_output(call, event, err);
     if (rc < 0)
         return rc;

@@ -63,6 +63,7 @@ struct gbx_call {
     uint32_t output_count, output_next;
     struct call_output outputs[CALL_OUTPUTS_MAX];
 
+    uint64_t kept_bytes;    /* of outputs copied out */
     struct scratch scratch; /* names, text, copies; until finish */
     struct gbx_failure failure;
     struct gbx_call_stats stats;

@@ -146,6 +146,11 @@ static int step_paths(struct gbx_script *script, const char *path,
     if (asprintf(&script->program, "%s/glovebox-python",
                  script->runtime->libexec_dir) < 0)
         script->program = NULL;
+    if (slash == script->path && !script->config.hide_folder)
+        return fail(err, GBX_EFILE,
+                    "%s: its folder is /, all of this computer: move it to one "
+                    "of its own, or hide the folder",
+                    script->path);
     if (!script->file || !script->folder || !script->program)
         return fail(err, GBX_EHOST, "no memory for a script");
     return 0;

@@ -304,9 +304,11 @@ int sandbox_try_step(struct sandbox *sandbox, struct sandbox_event *event,
             return tell_end(sandbox, GBX_ECANCELED, err);
         /* Take in what the descriptors hold, without waiting. */
         rc = sandbox_run(sandbox, 1);
+        if (rc == 0)
+            return SERVED; /* it rang; whoever rings all the time, waits */
         if (is_end(rc))
             sandbox->ended = rc;
-        else if (rc == GBX_ETIME && channel_asleep(&sandbox->channel))
+        else if (channel_asleep(&sandbox->channel))
             return GBX_EAGAIN;
     }
 }

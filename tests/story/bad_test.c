@@ -124,6 +124,18 @@ static void a_message_above_the_limit_is_refused_by_name(void **state)
     story_close(s, script);
 }
 
+static void copied_outputs_have_a_limit_in_all(void **state)
+{
+    struct story *s = *state;
+
+    s->config.limits.message_bytes = 4 << 20;
+    story_expect(s,
+                 "def process(c):\n"
+                 "    for i in range(10): c.send_output('o', 'x' * 1000000)\n",
+                 GBX_ELIMIT);
+    assert_non_null(strstr(s->err.what, "message_bytes"));
+}
+
 static void an_output_above_the_limit_is_an_error_of_the_script(void **state)
 {
     struct story *s = *state;
@@ -193,6 +205,7 @@ int main(void)
         story_test(text_that_is_not_utf8_is_refused),
         story_test(an_unknown_port_is_refused_with_the_known_ones),
         story_test(a_message_above_the_limit_is_refused_by_name),
+        story_test(copied_outputs_have_a_limit_in_all),
         story_test(an_output_above_the_limit_is_an_error_of_the_script),
         story_test(limits_out_of_range_are_refused_by_name),
         story_test(a_configuration_that_is_no_object_is_refused),

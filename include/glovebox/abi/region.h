@@ -7,8 +7,7 @@
  * lie side by side in one window of addresses, and every place in the region is
  * an offset from the window's start.
  *
- *  0                                half_bytes                    2 x
- * half_bytes
+ *  0                                half_bytes                twice that
  *  +--------------------------------+--------------------------------+
  *  | host half: the host writes     | guest half: the guest writes   |
  *  +--------------------------------+--------------------------------+
