@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "glovebox/error.h"
 
@@ -27,6 +28,13 @@ enum cli_exit {
 
 int cli_run(int argc, char **argv);
 int cli_doctor(int argc, char **argv);
+
+/*
+ * Write text that a script may have chosen: on a terminal, or where `line` says
+ * that it is part of a line of ours, control characters are shown as ^X, so
+ * that no script moves the cursor or forges a line.
+ */
+void cli_print(FILE *file, const char *text, size_t bytes, bool line);
 
 /* Print "glovebox: what" and return the exit code for the error's code. */
 int cli_fail(const struct gbx_error *err);

@@ -80,8 +80,12 @@ int cli_exit_code(int code)
 
 int cli_fail(const struct gbx_error *err)
 {
-    fprintf(stderr, "glovebox: %s\n",
-            err->what[0] != '\0' ? err->what : gbx_strerror(err->code));
+    const char *what =
+        err->what[0] != '\0' ? err->what : gbx_strerror(err->code);
+
+    fputs("glovebox: ", stderr);
+    cli_print(stderr, what, strlen(what), true);
+    putc('\n', stderr);
     return cli_exit_code(err->code);
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli.h"
 #include "run.h"
 
 /* Keep the first thing that went wrong; it decides how the program ends. */
@@ -101,6 +102,12 @@ static char *to_json(struct output *output, const char *port,
     return text;
 }
 
+static void print_label(const char *port)
+{
+    cli_print(stdout, port, strlen(port), true);
+    fputs(": ", stdout);
+}
+
 static void print_array(struct output *output, const char *port,
                         const struct gbx_message *message)
 {
@@ -110,7 +117,8 @@ static void print_array(struct output *output, const char *port,
         note(output, GBX_EBROKEN, port, "a malformed array");
         return;
     }
-    printf("%s: <Array of %s", port, gbx_dtype_name((int)array.dtype));
+    print_label(port);
+    printf("<Array of %s", gbx_dtype_name((int)array.dtype));
     for (uint32_t i = 0; i < array.rank; i++)
         printf("%s%llu", i == 0 ? " " : " x ",
                (unsigned long long)array.dims[i]);
@@ -124,12 +132,15 @@ static void print_value(struct output *output, const char *port,
     char *text;
 
     if (is_bytes(message)) {
-        printf("%s: <%s of %zu bytes>\n", port,
-               gbx_type_name((int)message->type), message->body_bytes);
+        print_label(port);
+        printf("<%s of %zu bytes>\n", gbx_type_name((int)message->type),
+               message->body_bytes);
     } else if (message->flags & GBX_TYPED) {
         print_array(output, port, message);
     } else if ((text = to_json(output, port, message, GBX_JSON_PLAIN))) {
-        printf("%s: %s\n", port, text);
+        print_label(port);
+        cli_print(stdout, text, strlen(text), true);
+        putchar('\n');
         free(text);
     }
 }

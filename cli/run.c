@@ -81,9 +81,9 @@ static void add_text(const char **list, size_t *count, const char *what,
 
     if (equals == NULL || equals == arg)
         argp_error(state, "--%s %s: PORT=... is expected", what, arg);
-    for (size_t i = 0; what[0] == 'o' && i < *count; i++)
+    for (size_t i = 0; i < *count; i++)
         if (strncmp(list[i], arg, (size_t)(equals - arg) + 1) == 0)
-            argp_error(state, "--%s %s: a port has one file", what, arg);
+            argp_error(state, "--%s %s: each port once", what, arg);
     if (*count == RUN_PORTS_MAX)
         argp_error(state, "more than %d times --%s", RUN_PORTS_MAX, what);
     list[(*count)++] = arg;
@@ -214,5 +214,6 @@ int cli_run(int argc, char **argv)
     argp_err_exit_status = CLI_USAGE;
     argp_parse(&argp, argc, argv, 0, NULL, &o);
     signal(SIGPIPE, SIG_IGN); /* a reader that left is told by write */
+    signal(SIGXFSZ, SIG_IGN); /* and so is ulimit -f */
     return run(&o);
 }

@@ -19,7 +19,7 @@ static void print(void *context, int stream, const void *text, size_t bytes)
     const struct run_options *o = context;
     FILE *file = stream == 1 && !o->json ? stdout : stderr;
 
-    fwrite(text, 1, bytes, file);
+    cli_print(file, text, bytes, false);
     fflush(file);
 }
 
@@ -48,7 +48,7 @@ static int say_failure(const struct gbx_call *call, int rc,
     gbx_call_failure(call, &failure);
     if (failure.traceback[0] == '\0')
         return cli_fail(err);
-    fputs(failure.traceback, stderr);
+    cli_print(stderr, failure.traceback, strlen(failure.traceback), false);
     if (rc != GBX_ESCRIPT)
         fprintf(stderr, "glovebox: %s\n", gbx_strerror(rc));
     return cli_exit_code(rc);

@@ -98,6 +98,15 @@ class Cli(unittest.TestCase):
         self.assertEqual(self.run_script(text)[0], "v: 7\n")
         self.run_script(text, "--hide-folder", code=126)
 
+    def test_a_script_cannot_forge_lines_or_move_the_cursor(self):
+        out, err = self.run_script(
+            "def process(c): return {'n: 1\\n\\x1b[2J': '\\x7f\\x9b'}\n")
+        self.assertEqual(out, 'n: 1^J^[[2J: "^?^?"\n')
+        _, err = self.run_script(
+            "def process(c): raise MemoryError('\\x1b\\nglovebox: fine')\n",
+            code=3)
+        self.assertNotIn("\x1b", err.splitlines()[-1])
+
     # ---- what it refuses, and with which exit code ----
 
     def refused(self, text, words, code, *said):
@@ -198,7 +207,7 @@ class Cli(unittest.TestCase):
         self.assertIn("nothing came for --out nothing=", err)
         self.run_script(ECHO, "--in", f"in=@{file}", "--out", f"out={file}")
         self.assertEqual(file.read_text(), "old")
-        self.refused(ECHO, ["--out", "out=a", "--out", "out=b"], 2, "one file")
+        self.refused(ECHO, ["--out", "out=a", "--out", "out=b"], 2, "each port once")
 
     def test_an_output_file_that_cannot_be_written_is_125(self):
         self.refused(ECHO, ["--out", "out=/nowhere/file"], 125,

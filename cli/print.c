@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <unistd.h>
+
+#include "cli.h"
+
+/* C0 but for what lays out text, DEL, and C1 as UTF-8 spells it (0xc2 0x80..)
+ */
+static size_t control_bytes(const unsigned char *text, size_t bytes, bool line)
+{
+    if (text[0] == 0xc2 && bytes > 1 && text[1] >= 0x80 && text[1] < 0xa0)
+        return 2;
+    if (text[0] == 0x7f)
+        return 1;
+    return text[0] < 0x20 && (line || (text[0] != '\n' && text[0] != '\t'));
+}
+
+void cli_print(FILE *file, const char *text, size_t bytes, bool line)
+{
+    const unsigned char *at = (const unsigned char *)text;
+    size_t skip;
+
+    if (!line && !isatty(fileno(file))) {
+        fwrite(text, 1, bytes, file);
+        return;
+    }
+    for (; bytes > 0; at += skip, bytes -= skip) {
+        skip = control_bytes(at, bytes, line);
+        if (skip == 0) {
+            putc(at[0], file);
+            skip = 1;
+        } else {
+            putc('^', file);
+            putc(skip == 2 ? '?' : at[0] ^ 0x40, file);
+        }
+    }
+}
