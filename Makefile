@@ -64,7 +64,7 @@ tsan:
 	@tools/setup build check
 	@tools/build build-tsan -Db_sanitize=thread
 	@$$(setarch -R true 2>/dev/null && echo setarch -R) \
-	    tools/check build-tsan --suite unit --timeout-multiplier 5
+	    tools/check build-tsan --suite unit --suite story --timeout-multiplier 5
 
 fuzz:
 	@tools/setup build fuzz
