@@ -131,7 +131,7 @@ class Tree(unittest.TestCase):
         cases = {
             "#include <seccomp.h>": "<seccomp.h> belongs to process",
             "#include <sys/mount.h>": "<sys/mount.h> belongs to process",
-            "#include <linux/kvm.h>": "<linux/kvm.h> belongs to nobody",
+            "#include <linux/kvm.h>": "<linux/kvm.h> belongs to microvm",
             "#include <Python.h>": "<Python.h> belongs to python",
             "int f(void) { return unshare(0); }": "unshare() belongs",
             "int f(void) { return clone (0); }": "clone() belongs",
