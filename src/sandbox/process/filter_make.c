@@ -282,8 +282,11 @@ static int print(scmp_filter_ctx context)
 int main(void)
 {
     scmp_filter_ctx context = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
+    int rc = EXIT_FAILURE;
 
-    if (context == NULL || !fill(context))
-        return EXIT_FAILURE;
-    return print(context);
+    if (context != NULL && fill(context))
+        rc = print(context);
+    if (context != NULL)
+        seccomp_release(context);
+    return rc;
 }
