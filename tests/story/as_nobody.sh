@@ -1,0 +1,28 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# as_nobody.sh LIBEXEC STORY... - run stories as an ordinary user.
+#
+# Root's sandboxes and an ordinary user's are made in different ways (who the
+# guest is, how folders are shown, which groups it leaves).  Whoever runs the
+# tests as root sees the other way here; anybody else saw it already.
+set -eu
+
+if [ "$(id -u)" -ne 0 ]; then
+    echo 'not root: the stories ran as an ordinary user already'
+    exit 77
+fi
+libexec=$1
+shift
+
+# Where nobody can read it, whoever owns the build folder.
+folder=$(mktemp -d /tmp/glovebox-nobody-XXXXXX)
+trap 'rm -rf "$folder"' EXIT
+cp "$libexec/glovebox-init" "$libexec/glovebox-python" "$@" "$folder"
+chmod -R a+rX "$folder"
+
+for story in "$@"; do
+    env GLOVEBOX_LIBEXEC="$folder" \
+        setpriv --reuid=65534 --regid=65534 --clear-groups \
+        "$folder/$(basename "$story")"
+done
