@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * machine.c - opening and closing, one step after the other.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#include "base/check.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "sandbox/microvm/machine.h"
+
+#define API_VERSION   12
+#define CPUID_MAX     256
+#define CPUID_XSAVE   0xd
+#define XCR0_WANTED   0xe7 /* x87, SSE, AVX, AVX-512 */
+#define XCR0_AT_LEAST 0x3  /* x87, SSE */
+
+/*
+ * What a processor of this host can do is the same for each machine, and slow
+ * to ask for where KVM itself runs in a virtual machine.
+ */
+struct cpuid {
+    struct kvm_cpuid2 head;
+    struct kvm_cpuid_entry2 entries[CPUID_MAX];
+};
+
+static struct {
+    pthread_mutex_t lock; /* of all else */
+    bool known;
+    struct cpuid cpuid;
+} host = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static const struct {
+    int number, bits; /* bits: must all be in the answer */
+    const char *name;
+} capabilities[] = {
+    {KVM_CAP_USER_MEMORY, 0, "KVM_CAP_USER_MEMORY"},
+    {KVM_CAP_READONLY_MEM, 0, "KVM_CAP_READONLY_MEM"},
+    {KVM_CAP_IMMEDIATE_EXIT, 0, "KVM_CAP_IMMEDIATE_EXIT"},
+    {KVM_CAP_EXT_CPUID, 0, "KVM_CAP_EXT_CPUID"},
+    {KVM_CAP_XSAVE, 0, "KVM_CAP_XSAVE"},
+    {KVM_CAP_XCRS, 0, "KVM_CAP_XCRS"},
+    {KVM_CAP_SYNC_REGS, KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS,
+     "KVM_CAP_SYNC_REGS"},
+};
+
+static int step_device(struct machine *machine, struct gbx_error *err)
+{
+    int version;
+
+    machine->kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+    if (machine->kvm_fd < 0 && (errno == EACCES || errno == EPERM))
+        return fail(err, GBX_EUNSUPPORTED,
+                    "/dev/kvm: no permission; add the user to its group (kvm), "
+                    "or use --isolation process");
+    if (machine->kvm_fd < 0 && (errno == EMFILE || errno == ENFILE))
+        return fail(err, GBX_EHOST, "/dev/kvm cannot be opened");
+    if (machine->kvm_fd < 0)
+        return fail(err, GBX_EUNSUPPORTED,
+                    "/dev/kvm: %s; load kvm_intel or kvm_amd, turn "
+                    "virtualization on, or use --isolation process",
+                    strerrordesc_np(errno));
+    version = ioctl(machine->kvm_fd, KVM_GET_API_VERSION, 0);
+    if (version != API_VERSION)
+        return fail(err, GBX_EUNSUPPORTED,
+                    "/dev/kvm: its interface is version %d, not %d", version,
+                    API_VERSION);
+    return 0;
+}
+
+static int step_capabilities(struct machine *machine, struct gbx_error *err)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(capabilities); i++) {
+        int has =
+            ioctl(machine->kvm_fd, KVM_CHECK_EXTENSION, capabilities[i].number);
+
+        if (has <= 0 || (has & capabilities[i].bits) != capabilities[i].bits)
+            return fail(err, GBX_EUNSUPPORTED,
+                        "KVM lacks %s; use a newer kernel or --isolation "
+                        "process",
+                        capabilities[i].name);
+    }
+    return 0;
+}
+
+static int step_vm(struct machine *machine, struct gbx_error *err)
+{
+    do /* a signal of the caller may come in between */
+        machine->vm_fd = ioctl(machine->kvm_fd, KVM_CREATE_VM, 0);
+    while (machine->vm_fd < 0 && errno == EINTR);
+    if (machine->vm_fd < 0)
+        return fail(err, GBX_EHOST,
+                    "KVM makes no virtual machine; is there memory, and no "
+                    "other hypervisor");
+    return 0;
+}
+
+static int step_cpu(struct machine *machine, struct gbx_error *err)
+{
+    int bytes;
+    void *cpu;
+
+    machine->cpu_fd = ioctl(machine->vm_fd, KVM_CREATE_VCPU, 0);
+    if (machine->cpu_fd < 0)
+        return fail(err, GBX_EHOST, "KVM makes no processor");
+    bytes = ioctl(machine->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+    if (bytes < (int)sizeof(struct kvm_run))
+        return fail(err, GBX_EHOST, "KVM does not tell a processor's size");
+    cpu = mmap(NULL, (size_t)bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+               machine->cpu_fd, 0);
+    if (cpu == MAP_FAILED)
+        return fail(err, GBX_EHOST, "the processor cannot be mapped");
+    machine->cpu = cpu;
+    machine->cpu_bytes = (size_t)bytes;
+    machine->cpu->kvm_valid_regs = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
+    return 0;
+}
+
+static uint64_t xcr0_of(const struct cpuid *cpuid)
+{
+    for (uint32_t i = 0; i < cpuid->head.nent; i++)
+        if (cpuid->entries[i].function == CPUID_XSAVE &&
+            cpuid->entries[i].index == 0)
+            return cpuid->entries[i].eax & XCR0_WANTED;
+    return 0;
+}
+
+static int step_cpuid_locked(struct machine *machine, struct gbx_error *err)
+{
+    if (!host.known) {
+        host.cpuid.head.nent = CPUID_MAX;
+        if (ioctl(machine->kvm_fd, KVM_GET_SUPPORTED_CPUID, &host.cpuid) < 0)
+            return fail(err, GBX_EHOST, "KVM does not tell its features");
+        host.known = true;
+    }
+    machine->xcr0 = xcr0_of(&host.cpuid);
+    if ((machine->xcr0 & XCR0_AT_LEAST) != XCR0_AT_LEAST)
+        return fail(err, GBX_EUNSUPPORTED,
+                    "the processor lacks XSAVE; use --isolation process");
+    if (ioctl(machine->cpu_fd, KVM_SET_CPUID2, &host.cpuid) < 0)
+        return fail(err, GBX_EHOST, "KVM refuses its own features");
+    return 0;
+}
+
+static int step_cpuid(struct machine *machine, struct gbx_error *err)
+{
+    int rc;
+
+    pthread_mutex_lock(&host.lock);
+    rc = step_cpuid_locked(machine, err);
+    pthread_mutex_unlock(&host.lock);
+    return rc;
+}
+
+int machine_open(struct machine *machine, struct gbx_error *err)
+{
+    int rc;
+
+    *machine = (struct machine)MACHINE_NONE;
+    must(pthread_mutex_init(&machine->lock, NULL) == 0);
+    machine->lock_open = true;
+    if ((rc = step_device(machine, err)) < 0 ||
+        (rc = step_capabilities(machine, err)) < 0 ||
+        (rc = step_vm(machine, err)) < 0 || (rc = step_cpu(machine, err)) < 0 ||
+        (rc = step_cpuid(machine, err)) < 0)
+        machine_close(machine);
+    return rc;
+}
+
+void machine_close(struct machine *machine)
+{
+    must(machine->tid == 0);
+    if (machine->timer_tid != 0)
+        timer_delete(machine->timer);
+    if (machine->cpu != NULL)
+        munmap(machine->cpu, machine->cpu_bytes);
+    close_fd(&machine->cpu_fd);
+    close_fd(&machine->vm_fd);
+    close_fd(&machine->kvm_fd);
+    if (machine->lock_open)
+        pthread_mutex_destroy(&machine->lock);
+    *machine = (struct machine)MACHINE_NONE;
+}
+
+int machine_memory(struct machine *machine, const struct memory_slot *slot,
+                   struct gbx_error *err)
+{
+    struct kvm_userspace_memory_region region = {
+        .slot = machine->memory.count,
+        .flags = slot->writable ? 0 : KVM_MEM_READONLY,
+        .guest_phys_addr = slot->at,
+        .memory_size = slot->bytes,
+        .userspace_addr = (uintptr_t)slot->host,
+    };
+    int rc = memory_add(&machine->memory, slot);
+
+    if (rc < 0)
+        return fail(err, rc, "memory of the guest at 0x%llx",
+                    (unsigned long long)slot->at);
+    if (ioctl(machine->vm_fd, KVM_SET_USER_MEMORY_REGION, &region) < 0) {
+        machine->memory.count--;
+        return fail(err, GBX_EHOST, "KVM refuses memory at 0x%llx",
+                    (unsigned long long)slot->at);
+    }
+    return 0;
+}

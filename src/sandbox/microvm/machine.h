@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * machine.h - a KVM virtual machine with one processor.
+ *
+ *  machine_open(&machine, &err);
+ *  machine_memory(&machine, &slot, &err);
+ *  tables_init(...); tables_map(...);
+ *  boot_open(&machine, &tables, physical, &err);
+ *  machine_load(&machine, &state, &err);
+ *  run_enter(&machine, deadline_ns, &err); run(&machine, &exit) ...  run.h
+ *  machine_close(&machine);
+ *
+ * The ring-3 registers are in place, in machine_registers(), between two runs.
+ *
+ * Threads: one at a time, any, but run_stop: any at any time.
+ */
+#ifndef SANDBOX_MICROVM_MACHINE_H
+#define SANDBOX_MICROVM_MACHINE_H
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <time.h>
+
+#include <linux/kvm.h>
+
+#include "glovebox/error.h"
+
+#include "sandbox/microvm/memory.h"
+
+/* Where the processor stands, and so how it is brought back to ring 3. */
+enum machine_place {
+    MACHINE_FRESH,    /* in ring 3; registers may be set */
+    MACHINE_GATE,     /* in ring 0 at the gate: sysretq, or iretq */
+    MACHINE_FAULT,    /* in ring 0 in an exception's stub: iretq */
+    MACHINE_RING3,    /* interrupted in ring 3: run on, or load another */
+    MACHINE_ANYWHERE, /* interrupted in ring 0: only run on */
+    MACHINE_BROKEN,
+};
+
+struct machine {
+    int kvm_fd, vm_fd, cpu_fd;
+    struct kvm_run *cpu; /* owned mapping */
+    size_t cpu_bytes;
+    uint64_t xcr0;
+    struct memory memory;
+    void *frame; /* struct boot_frame, in guest memory */
+
+    /* run.c's */
+    enum machine_place place;
+    bool pending; /* the last `out` may not have been completed */
+    uint64_t kernel_rip, kernel_rflags;
+    const char *broken;
+    uint64_t deadline_ns;
+    timer_t timer;
+    pid_t timer_tid; /* whose timer it is; 0: there is none */
+    sigset_t outside, inside;
+    bool inside_told; /* KVM knows `inside` */
+    bool strangers;   /* somebody else's signal was taken, and is due */
+
+    pthread_mutex_t lock; /* of tid */
+    bool lock_open;
+    pid_t tid; /* the thread inside, or 0 */
+    _Atomic bool stop;
+};
+
+#define MACHINE_NONE                                                           \
+    {                                                                          \
+        .kvm_fd = -1, .vm_fd = -1, .cpu_fd = -1                                \
+    }
+
+/* All that a thread of the guest has in the processor. */
+struct machine_state {
+    struct kvm_regs regs;
+    uint64_t fs_base, gs_base;
+    struct kvm_xsave xsave;
+};
+
+/*
+ * Returns 0; or GBX_EUNSUPPORTED, GBX_EHOST, and err names what is missing and
+ * the remedy; the machine is as after close.
+ */
+int machine_open(struct machine *machine, struct gbx_error *err);
+
+/* Idempotent; on MACHINE_NONE, too.  Nobody is inside. */
+void machine_close(struct machine *machine);
+
+/*
+ * Give it memory; borrowed until close.  Returns 0, GBX_EARGUMENT, GBX_ELIMIT
+ * or GBX_EHOST.
+ */
+int machine_memory(struct machine *machine, const struct memory_slot *slot,
+                   struct gbx_error *err);
+
+/* The registers of ring 3; changes count at the next run, unless it returned
+ * TIME or STOPPED. */
+static inline struct kvm_regs *machine_registers(struct machine *machine)
+{
+    return &machine->cpu->s.regs.regs;
+}
+
+/* Counts at the next run. */
+void machine_set_fs(struct machine *machine, uint64_t fs_base);
+
+/* A state to start from: zero, with the extended registers' initial values. */
+void machine_state_init(struct machine_state *state, uint64_t rip,
+                        uint64_t rsp);
+
+/*
+ * Take out, or put in, everything of one thread of the guest.
+ * Returns 0; GBX_EAGAIN where the processor is between rings: run on;
+ * GBX_EHOST.
+ */
+int machine_save(struct machine *machine, struct machine_state *state);
+int machine_load(struct machine *machine, const struct machine_state *state);
+
+#endif

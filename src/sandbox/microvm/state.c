@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * state.c - taking one thread of the guest out of the processor, and putting
+ * another one in.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "sandbox/microvm/machine.h"
+
+#define RFLAGS_START 0x202 /* IF, and a bit that is always set */
+#define X87_CONTROL  0x37f
+#define MXCSR        0x1f80
+#define XSAVE_MXCSR  6   /* in words of 4 bytes */
+#define XSAVE_HEADER 128 /* the same: which parts are not in initial state */
+
+void machine_state_init(struct machine_state *state, uint64_t rip, uint64_t rsp)
+{
+    memset(state, 0, sizeof(*state));
+    state->regs.rip = rip;
+    state->regs.rsp = rsp;
+    state->regs.rflags = RFLAGS_START;
+    state->xsave.region[0] = X87_CONTROL;
+    state->xsave.region[XSAVE_MXCSR] = MXCSR;
+    state->xsave.region[XSAVE_HEADER] = 3; /* x87, SSE */
+}
+
+/*
+ * Stock KVM returns from an `out` before it has moved RIP past it.  It does so
+ * at the start of the next run, which need not go into the guest.
+ */
+static int settle(struct machine *machine)
+{
+    int rc;
+
+    machine->cpu->immediate_exit = 1;
+    rc = ioctl(machine->cpu_fd, KVM_RUN, 0);
+    machine->cpu->immediate_exit = 0;
+    if (rc == 0 || errno != EINTR)
+        return GBX_EHOST;
+    machine->pending = false;
+    return 0;
+}
+
+int machine_save(struct machine *machine, struct machine_state *state)
+{
+    if (machine->place == MACHINE_ANYWHERE)
+        return GBX_EAGAIN;
+    if (machine->place == MACHINE_BROKEN ||
+        (machine->pending && settle(machine) < 0) ||
+        ioctl(machine->cpu_fd, KVM_GET_XSAVE, &state->xsave) < 0)
+        return GBX_EHOST;
+    state->regs = *machine_registers(machine);
+    state->fs_base = machine->cpu->s.regs.sregs.fs.base;
+    state->gs_base = machine->cpu->s.regs.sregs.gs.base;
+    return 0;
+}
+
+void machine_set_fs(struct machine *machine, uint64_t fs_base)
+{
+    machine->cpu->s.regs.sregs.fs.base = fs_base;
+    machine->cpu->kvm_dirty_regs |= KVM_SYNC_X86_SREGS;
+}
+
+int machine_load(struct machine *machine, const struct machine_state *state)
+{
+    struct kvm_xsave xsave = state->xsave; /* ioctl wants to write, says C */
+
+    if (machine->place == MACHINE_ANYWHERE)
+        return GBX_EAGAIN;
+    if (machine->place == MACHINE_BROKEN ||
+        (machine->pending && settle(machine) < 0) ||
+        ioctl(machine->cpu_fd, KVM_SET_XSAVE, &xsave) < 0)
+        return GBX_EHOST;
+    if (machine->place == MACHINE_RING3)
+        machine->place = MACHINE_FRESH;
+    *machine_registers(machine) = state->regs;
+    machine->cpu->kvm_dirty_regs |= KVM_SYNC_X86_REGS;
+    if (machine->cpu->s.regs.sregs.gs.base != state->gs_base) {
+        machine->cpu->s.regs.sregs.gs.base = state->gs_base;
+        machine->cpu->kvm_dirty_regs |= KVM_SYNC_X86_SREGS;
+    }
+    if (machine->cpu->s.regs.sregs.fs.base != state->fs_base)
+        machine_set_fs(machine, state->fs_base);
+    return 0;
+}

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tables.c - four levels of 512 entries.
+ *
+ *  63  62      52 51                         12 11  9  8 7 6 5 4 3 2 1 0
+ *  +---+---------+-----------------------------+-----+-+-+-+-+---+-+-+-+
+ *  |NX |    0    | physical page               |soft |0|S|D|A| 0 |U|W|P|
+ *  +---+---------+-----------------------------+-----+-+-+-+-+---+-+-+-+
+ *
+ * An entry above the last level, once written, never changes: permissions are
+ * told by leaves alone, an empty table is not given back, and 2 MiB that were
+ * huge once may only be huge again (the soft bit CUT_HUGE stays when the page
+ * goes).  The reason is a shadow MMU: it keeps tables of its own for each of
+ * ours, and is told only of pages that change (memory.c), not of tables that
+ * become something else.
+ *
+ * Accessed and dirty are set from the start; nobody reads them, and KVM need
+ * not stop the guest at its first write to tell us.
+ *
+ * The last page of the lower half is never mapped: a system call in its last
+ * two bytes would return to an address that is none, and some processors fault
+ * on that only after they have entered ring 0 with the guest's stack.
+ */
+#include <stddef.h>
+#include <string.h>
+
+#include "glovebox/error.h"
+
+#include "base/check.h"
+#include "sandbox/microvm/tables.h"
+
+#define PRESENT  (1ull << 0)
+#define WRITE    (1ull << 1)
+#define USER     (1ull << 2)
+#define ACCESSED (1ull << 5)
+#define DIRTY    (1ull << 6)
+#define SIZE     (1ull << 7)
+#define CUT_HUGE (1ull << 9)
+#define NO_EXEC  (1ull << 63)
+#define ADDRESS  0x000ffffffffff000ull
+
+#define LEVELS  4
+#define ENTRIES 512
+
+static const unsigned all_access =
+    TABLES_READ | TABLES_WRITE | TABLES_EXEC | TABLES_USER;
+
+static uint64_t *table_at(const struct tables *tables, uint64_t physical)
+{
+    uint64_t *table = memory_host(tables->memory, physical, MEMORY_PAGE_BYTES);
+
+    must(table != NULL); /* only we write addresses of tables */
+    return table;
+}
+
+static int take_table(struct tables *tables, uint64_t *physical)
+{
+    if (tables->next == tables->end)
+        return GBX_EMEMORY;
+    *physical = tables->next;
+    tables->next += MEMORY_PAGE_BYTES;
+    memset(table_at(tables, *physical), 0, MEMORY_PAGE_BYTES);
+    return 0;
+}
+
+int tables_init(struct tables *tables, struct memory *memory, uint64_t pool,
+                uint64_t bytes)
+{
+    *tables =
+        (struct tables){.memory = memory, .next = pool, .end = pool + bytes};
+    if (pool % MEMORY_PAGE_BYTES != 0 || bytes % MEMORY_PAGE_BYTES != 0 ||
+        memory_host(memory, pool, bytes) == NULL)
+        return GBX_EBOUNDS;
+    return take_table(tables, &tables->root);
+}
+
+static uint64_t *entry_of(uint64_t *table, uint64_t va, int level)
+{
+    return &table[(va >> (12 + 9 * (level - 1))) % ENTRIES];
+}
+
+static uint64_t bytes_at(int level)
+{
+    return 1ull << (12 + 9 * (level - 1));
+}
+
+/* The entry that decides on va, present or not, and its level. */
+static uint64_t *find(const struct tables *tables, uint64_t va, int *level)
+{
+    uint64_t *table = table_at(tables, tables->root);
+
+    for (*level = LEVELS;; --*level) {
+        uint64_t *entry = entry_of(table, va, *level);
+
+        if (*level == 1 || (*entry & PRESENT) == 0 || (*entry & CUT_HUGE) != 0)
+            return entry;
+        table = table_at(tables, *entry & ADDRESS);
+    }
+}
+
+/* As find, but makes the tables on the way.  NULL when the pool is empty. */
+static uint64_t *make(struct tables *tables, uint64_t va, int leaf)
+{
+    uint64_t *table = table_at(tables, tables->root);
+
+    for (int level = LEVELS;; level--) {
+        uint64_t *entry = entry_of(table, va, level);
+        uint64_t physical;
+
+        if (level == leaf || (*entry & CUT_HUGE) != 0)
+            return entry;
+        if ((*entry & PRESENT) == 0) {
+            if (take_table(tables, &physical) < 0)
+                return NULL;
+            *entry = physical | PRESENT | WRITE | USER | ACCESSED;
+        }
+        table = table_at(tables, *entry & ADDRESS);
+    }
+}
+
+static uint64_t leaf_bits(unsigned access)
+{
+    uint64_t bits = ACCESSED | DIRTY;
+
+    if ((access & TABLES_READ) != 0)
+        bits |= PRESENT;
+    if ((access & TABLES_WRITE) != 0)
+        bits |= WRITE;
+    if ((access & TABLES_USER) != 0)
+        bits |= USER;
+    if ((access & TABLES_EXEC) == 0)
+        bits |= NO_EXEC;
+    return bits;
+}
+
+/* Whole pages, in one half, nothing at 0. */
+static bool is_range(uint64_t va, uint64_t bytes, uint64_t page)
+{
+    if (va % page != 0 || bytes % page != 0 || bytes == 0)
+        return false;
+    if (va >= TABLES_KERNEL) /* the very last page is left free */
+        return bytes < -va;
+    return va >= TABLES_LOW && va < TABLES_USER_END &&
+           bytes <= TABLES_USER_END - va;
+}
+
+int tables_map(struct tables *tables, uint64_t va, uint64_t physical,
+               uint64_t bytes, unsigned access)
+{
+    int leaf = (access & TABLES_HUGE) != 0 ? 2 : 1;
+    uint64_t page = bytes_at(leaf);
+    uint64_t bits = leaf_bits(access) | (leaf == 2 ? SIZE | CUT_HUGE : 0);
+
+    if (!is_range(va, bytes, page) || physical % page != 0 ||
+        bytes > MEMORY_END || physical > MEMORY_END - bytes ||
+        (access & TABLES_READ) == 0)
+        return GBX_EARGUMENT;
+    /* Two rounds, so that a map that fails has mapped nothing. */
+    for (uint64_t at = 0; at < bytes; at += page) {
+        uint64_t *entry = make(tables, va + at, leaf);
+
+        if (entry == NULL)
+            return GBX_EMEMORY;
+        if ((*entry & PRESENT) != 0 || (leaf == 1 && (*entry & CUT_HUGE) != 0))
+            return GBX_EARGUMENT;
+    }
+    for (uint64_t at = 0; at < bytes; at += page)
+        *make(tables, va + at, leaf) = (physical + at) | bits;
+    return 0;
+}
+
+/* Pages that follow each other are forgotten together. */
+struct forgotten {
+    uint64_t at, bytes;
+};
+
+static int forget(const struct tables *tables, struct forgotten *gone,
+                  uint64_t at, uint64_t bytes)
+{
+    struct forgotten before = *gone;
+
+    if (before.bytes != 0 && before.at + before.bytes == at &&
+        memory_host(tables->memory, before.at, before.bytes + bytes) != NULL) {
+        gone->bytes += bytes;
+        return 0;
+    }
+    *gone = (struct forgotten){at, bytes};
+    /* What no slot is behind of, KVM does not remember either. */
+    if (before.bytes == 0 ||
+        memory_host(tables->memory, before.at, before.bytes) == NULL)
+        return 0;
+    return memory_forget(tables->memory, before.at, before.bytes);
+}
+
+/* Leaves in [va, va + bytes) become `bits` of the same page. */
+static int change(struct tables *tables, uint64_t va, uint64_t bytes,
+                  uint64_t bits)
+{
+    struct forgotten gone = {0, 0};
+    int level, rc, first = 0;
+    uint64_t step;
+
+    for (uint64_t off = 0; off < bytes; off += step) {
+        uint64_t *entry = find(tables, va + off, &level);
+        uint64_t page = bytes_at(level), was = *entry;
+
+        step = page - (va + off) % page;
+        if ((was & PRESENT) == 0)
+            continue;
+        *entry = (was & (SIZE | CUT_HUGE)) | bits;
+        if ((bits & PRESENT) != 0)
+            *entry |= was & ADDRESS;
+        rc = forget(tables, &gone, was & ADDRESS, page);
+        first = first < 0 ? first : rc;
+    }
+    rc = forget(tables, &gone, 0, 0);
+    return first < 0 ? first : rc;
+}
+
+/* True when a huge page in [va, va + bytes) begins before or ends behind. */
+static bool cuts_huge(const struct tables *tables, uint64_t va, uint64_t bytes)
+{
+    uint64_t ends[] = {va, va + bytes};
+    int level;
+
+    for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+        uint64_t inner = i == 0 ? ends[i] : ends[i] - 1;
+
+        if (ends[i] % MEMORY_HUGE_BYTES != 0 &&
+            (*find(tables, inner, &level) & PRESENT) != 0 && level == 2)
+            return true;
+    }
+    return false;
+}
+
+int tables_protect(struct tables *tables, uint64_t va, uint64_t bytes,
+                   unsigned access)
+{
+    if (!is_range(va, bytes, MEMORY_PAGE_BYTES) ||
+        (access & ~all_access) != 0 || (access & TABLES_READ) == 0 ||
+        cuts_huge(tables, va, bytes))
+        return GBX_EARGUMENT;
+    return change(tables, va, bytes, leaf_bits(access));
+}
+
+int tables_unmap(struct tables *tables, uint64_t va, uint64_t bytes)
+{
+    if (!is_range(va, bytes, MEMORY_PAGE_BYTES) || cuts_huge(tables, va, bytes))
+        return GBX_EARGUMENT;
+    return change(tables, va, bytes, 0);
+}
+
+int tables_translate(const struct tables *tables, uint64_t va, unsigned access,
+                     uint64_t *physical)
+{
+    uint64_t entry;
+    int level;
+
+    *physical = 0;
+    if (va >= TABLES_USER_END && va < TABLES_KERNEL)
+        return GBX_EBOUNDS;
+    entry = *find(tables, va, &level);
+    if ((entry & PRESENT) == 0 ||
+        ((access & TABLES_WRITE) != 0 && (entry & WRITE) == 0) ||
+        ((access & TABLES_USER) != 0 && (entry & USER) == 0) ||
+        ((access & TABLES_EXEC) != 0 && (entry & NO_EXEC) != 0))
+        return GBX_EBOUNDS;
+    *physical = (entry & ADDRESS) + va % bytes_at(level);
+    return 0;
+}
+
+void *tables_reach(const struct tables *tables, uint64_t va, unsigned access,
+                   uint64_t *bytes)
+{
+    uint64_t left = MEMORY_PAGE_BYTES - va % MEMORY_PAGE_BYTES;
+    uint64_t physical;
+
+    if (tables_translate(tables, va, access, &physical) < 0)
+        return NULL;
+    if (*bytes > left)
+        *bytes = left;
+    return memory_host(tables->memory, physical, *bytes);
+}
