@@ -15,7 +15,7 @@
 
 #include "base/check.h"
 #include "base/fd.h"
-#include "sandbox/microvm/elf.h"
+#include "sandbox/microvm/elf/elf.h"
 
 #define TOP       ((1ull << 47) - ELF_PAGE)
 #define STACK_TOP 0x7ff000000000ull

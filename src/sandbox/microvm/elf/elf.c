@@ -23,7 +23,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/utf8.h"
-#include "sandbox/microvm/elf.h"
+#include "sandbox/microvm/elf/elf.h"
 
 struct headers {
     Elf64_Ehdr file;

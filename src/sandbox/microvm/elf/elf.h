@@ -16,8 +16,8 @@
  * Threads: any.
  * Memory:  the caller's; nothing is allocated.
  */
-#ifndef SANDBOX_MICROVM_ELF_H
-#define SANDBOX_MICROVM_ELF_H
+#ifndef SANDBOX_MICROVM_ELF_ELF_H
+#define SANDBOX_MICROVM_ELF_ELF_H
 
 #include <stdbool.h>
 #include <stddef.h>
