@@ -5,17 +5,19 @@
 A checker that never complains is worth nothing, so each fault here must be
 refused, at its file and line, with a word on what is wrong.
 """
-import importlib.machinery
-import importlib.util
 import os
 import pathlib
 import shutil
 import stat
 import subprocess
+import sys
 import tempfile
 import unittest
 
 TOOLS = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(TOOLS))
+import verdict
+
 SPDX = "/* SPDX-License-Identifier: Apache-2.0 */\n"
 SKIPPED = 77
 
@@ -338,22 +340,11 @@ class Tree(unittest.TestCase):
                      "glovebox.bash:1: --cpu of cli/run.c is missing")
 
 
-def load_check():
-    loader = importlib.machinery.SourceFileLoader("check", str(TOOLS / "check"))
-    spec = importlib.util.spec_from_loader("check", loader)
-    module = importlib.util.module_from_spec(spec)
-    loader.exec_module(module)
-    return module
-
-
 class Counting(unittest.TestCase):
-    """tools/check counts functions, whoever ran them."""
-
-    def setUp(self):
-        self.check = load_check()
+    """Functions are counted, whoever ran them."""
 
     def count(self, result, out="", err=""):
-        return tuple(self.check.count(
+        return tuple(verdict.count(
             {"result": result, "stdout": out, "stderr": err}))
 
     def test_cmocka(self):
