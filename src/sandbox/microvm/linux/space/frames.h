@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * frames.h - the guest's physical memory, cut into pages to hand out.
+ *
+ * The host gives memory only where a frame is touched, so frames that nobody
+ * ever took cost nothing.  A frame is zero when it is taken.
+ *
+ *  frames_take(&frames, 512, &physical, &count);
+ *  memcpy(frames_host(&frames, physical), ...);
+ *  frames_give(&frames, physical, count);
+ *
+ * Threads: the machine's.  Memory: two bits a frame, at open.
+ */
+#ifndef SANDBOX_MICROVM_LINUX_SPACE_FRAMES_H
+#define SANDBOX_MICROVM_LINUX_SPACE_FRAMES_H
+
+#include <stdint.h>
+
+#include "sandbox/microvm/memory.h"
+
+struct frames {
+    uint8_t *host;   /* borrowed: private memory, zero at first */
+    uint64_t at;     /* guest-physical */
+    uint64_t count;  /* of frames in all */
+    uint64_t free;   /* of them */
+    uint64_t next;   /* where to look first */
+    uint64_t *taken; /* bits, owned */
+    uint64_t *used;  /* bits: not zero any more, owned */
+};
+
+/* Returns 0 or GBX_EHOST. */
+int frames_open(struct frames *frames, uint8_t *host, uint64_t at,
+                uint64_t bytes);
+void frames_close(struct frames *frames); /* idempotent; all-zero allowed */
+
+/*
+ * Take up to `wanted` frames that lie side by side; at least one.
+ * Returns 0 and *count, or -ENOMEM.
+ */
+int frames_take(struct frames *frames, uint64_t wanted, uint64_t *physical,
+                uint64_t *count);
+
+/*
+ * Nobody reaches them any more (tables_unmap came first).  Many together go
+ * back to the host.
+ */
+void frames_give(struct frames *frames, uint64_t physical, uint64_t count);
+
+/* Where they are. */
+void *frames_host(const struct frames *frames, uint64_t physical);
+
+#endif
