@@ -15,13 +15,27 @@ UNITTEST = re.compile(r"^test\w* \(.*\)(?:\n.*)? \.\.\. (ok|skipped|\w+)", re.M)
 TAP = re.compile(r"^(not ok|ok)\b(.*)$", re.M)
 
 
+def cmocka(out):
+    """The same of cmocka, whose closing list names functions once more."""
+    told = collections.Counter()
+    running = None
+    for kind, name in CMOCKA.findall(out):
+        if kind == "RUN":
+            told["run"] += 1
+            running = name
+        elif name == running:
+            told[kind] += 1
+            running = None
+    bad = told["run"] - told["OK"] - told["SKIPPED"]
+    return Count(told["OK"], bad, told["SKIPPED"])
+
+
 def functions(out, err):
     """How many test functions passed, failed and were skipped, as told."""
+    told = cmocka(out)
+    if sum(told):
+        return told
     told = collections.Counter()
-    cmocka = collections.Counter(kind for kind, _ in CMOCKA.findall(out))
-    if cmocka["RUN"]:
-        bad = cmocka["RUN"] - cmocka["OK"] - cmocka["SKIPPED"]
-        return Count(cmocka["OK"], max(bad, 0), cmocka["SKIPPED"])
     for word in UNITTEST.findall(err):
         told[{"ok": "passed", "skipped": "skipped"}.get(word, "failed")] += 1
     if told:

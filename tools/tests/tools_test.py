@@ -349,7 +349,8 @@ class Counting(unittest.TestCase):
 
     def test_cmocka(self):
         out = ("[ RUN      ] a\n[       OK ] a\n[ RUN      ] b\n"
-               "[  SKIPPED ] b\n[ RUN      ] c\n[==========] 3 test(s) run.\n")
+               "[  SKIPPED ] b\n[ RUN      ] c\n[==========] 3 test(s) run.\n"
+               "[  SKIPPED ] 1 test(s), listed below:\n[  SKIPPED ] b\n")
         self.assertEqual((1, 1, 1),
                          self.count("FAIL", out, "[  FAILED  ] c\n"))
 
