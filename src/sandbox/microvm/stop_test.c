@@ -167,12 +167,13 @@ static void the_embedder_gets_its_own_signals(void **state)
     signal(SIGURG, count_urgent);
     signal(SIGALRM, count_alarm);
     guest_open(&guest, forever, sizeof(forever));
-    run_deadline(&guest.machine, clock_now_ns() + 20000000);
     pthread_kill(pthread_self(), SIGURG); /* not ours */
     setitimer(ITIMER_REAL, &often, NULL);
-    assert_int_equal(guest_run(&guest), RUN_TIME);
+    do { /* however long the machine needs for two alarms */
+        run_deadline(&guest.machine, clock_now_ns() + 20000000);
+        assert_int_equal(guest_run(&guest), RUN_TIME);
+    } while (alarms < 2);
     setitimer(ITIMER_REAL, &never, NULL);
-    assert_true(alarms > 1);
     assert_int_equal(urgent, 0);
     guest_close(&guest);
     assert_int_equal(urgent, 1);
