@@ -3,7 +3,8 @@
 # Short commands.  The build itself is Meson's: see meson.build.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build check bench fuzz asan tsan format lower install clean
+.PHONY: help demo build check check-stock-kvm bench fuzz asan tsan format
+.PHONY: lower install clean
 
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
@@ -26,6 +27,7 @@ help:
 	@echo '  make asan     unit tests and stories, address and undefined sanitizers'
 	@echo '  make tsan     unit tests and stories, thread sanitizer'
 	@echo '  make fuzz     each fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS)'
+	@echo '  make check-stock-kvm  the micro-VM on KVM for AMD, in an emulator'
 	@echo '  make lower    note that a counted fault has become rarer'
 	@echo '  make clean    delete the build folders'
 	@echo
@@ -47,6 +49,13 @@ check:
 	@tools/setup build check
 	@tools/build build
 	@tools/check build
+
+# Where it cannot run it says so, and that is no failure.
+check-stock-kvm:
+	@tools/setup build
+	@tools/build build
+	@tools/setup stock-kvm || true
+	@tools/stock-kvm build || [ $$? -eq 77 ]
 
 bench:
 	@tools/setup build bench
