@@ -174,7 +174,7 @@ int machine_open(struct machine *machine, struct gbx_error *err)
 void machine_close(struct machine *machine)
 {
     must(machine->tid == 0);
-    if (machine->timer_tid != 0)
+    if (machine->timer_thread != 0)
         timer_delete(machine->timer);
     if (machine->cpu != NULL)
         munmap(machine->cpu, machine->cpu_bytes);

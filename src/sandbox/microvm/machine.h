@@ -53,7 +53,8 @@ struct machine {
     const char *broken;
     uint64_t deadline_ns;
     timer_t timer;
-    pid_t timer_tid; /* whose timer it is; 0: there is none */
+    uint64_t timer_thread; /* whose timer it is; 0: there is none */
+    pid_t timer_tid;       /* the same thread's */
     sigset_t outside, inside;
     bool inside_told; /* KVM knows `inside` */
     bool strangers;   /* somebody else's signal was taken, and is due */

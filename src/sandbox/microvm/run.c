@@ -54,6 +54,17 @@
 #define sigev_notify_thread_id _sigev_un._tid
 #endif
 
+/* Unlike a tid, never that of another thread, which has ended. */
+static uint64_t this_thread(void)
+{
+    static _Atomic uint64_t last;
+    static _Thread_local uint64_t mine;
+
+    if (mine == 0)
+        mine = atomic_fetch_add(&last, 1) + 1;
+    return mine;
+}
+
 static int make_timer(struct machine *machine, pid_t tid)
 {
     struct sigevent event = {
@@ -63,11 +74,14 @@ static int make_timer(struct machine *machine, pid_t tid)
     };
 
     event.sigev_notify_thread_id = tid;
-    if (machine->timer_tid != 0)
+    if (machine->timer_thread == this_thread())
+        return 0;
+    if (machine->timer_thread != 0)
         timer_delete(machine->timer);
-    machine->timer_tid = 0;
+    machine->timer_thread = 0;
     if (timer_create(CLOCK_MONOTONIC, &event, &machine->timer) < 0)
         return GBX_EHOST;
+    machine->timer_thread = this_thread();
     machine->timer_tid = tid;
     return 0;
 }
@@ -115,8 +129,7 @@ int run_enter(struct machine *machine, uint64_t deadline_ns,
     sigemptyset(&kick);
     sigaddset(&kick, KICK);
     pthread_sigmask(SIG_BLOCK, &kick, &machine->outside);
-    if ((machine->timer_tid != tid && make_timer(machine, tid) < 0) ||
-        tell_mask(machine) < 0) {
+    if (make_timer(machine, tid) < 0 || tell_mask(machine) < 0) {
         int sys = errno;
 
         pthread_sigmask(SIG_SETMASK, &machine->outside, NULL);
@@ -133,8 +146,8 @@ int run_enter(struct machine *machine, uint64_t deadline_ns,
     return 0;
 }
 
-/* Take one pending KICK, and see whose it was. */
-static void take_kick(struct machine *machine)
+/* Take one pending KICK, and see whose it was.  False where there is none. */
+static bool take_kick(struct machine *machine)
 {
     static const struct timespec now;
     siginfo_t info;
@@ -143,11 +156,11 @@ static void take_kick(struct machine *machine)
     sigemptyset(&kick);
     sigaddset(&kick, KICK);
     if (sigtimedwait(&kick, &info, &now) != KICK)
-        return;
-    if ((info.si_code == SI_TIMER || info.si_code == SI_QUEUE) &&
-        info.si_value.sival_ptr == machine)
-        return;
-    machine->strangers = true;
+        return false;
+    if ((info.si_code != SI_TIMER && info.si_code != SI_QUEUE) ||
+        info.si_value.sival_ptr != machine)
+        machine->strangers = true;
+    return true;
 }
 
 void run_leave(struct machine *machine)
@@ -156,7 +169,8 @@ void run_leave(struct machine *machine)
     pthread_mutex_lock(&machine->lock);
     machine->tid = 0; /* from here on nobody sends one */
     pthread_mutex_unlock(&machine->lock);
-    take_kick(machine);
+    while (take_kick(machine)) /* a deadline's and a stop's may both be there */
+        ;
     if (machine->strangers)
         syscall(SYS_tgkill, getpid(), machine->timer_tid, KICK);
     pthread_sigmask(SIG_SETMASK, &machine->outside, NULL);

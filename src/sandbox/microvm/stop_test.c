@@ -3,8 +3,11 @@
  * stop_test.c - an endless guest ends: at its deadline, by another thread; and
  * the embedder's signals stay the embedder's.
  */
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 
 #include "sandbox/microvm/guest_test.h"
@@ -134,6 +137,48 @@ static void any_thread_may_run_it(void **state)
     guest_close(&guest);
 }
 
+static void *run_and_tell(void *context)
+{
+    *(pid_t *)context = (pid_t)syscall(SYS_gettid);
+    return run_elsewhere(NULL);
+}
+
+/* Start a thread, with number `tid` if the kernel lets us say so. */
+static pid_t run_in_thread(pid_t tid)
+{
+    int fd = open("/proc/sys/kernel/ns_last_pid", O_WRONLY | O_CLOEXEC);
+    pthread_t thread;
+    void *ran;
+
+    if (tid != 0 && fd >= 0)
+        dprintf(fd, "%d", (int)tid - 1);
+    if (fd >= 0)
+        close(fd);
+    assert_int_equal(pthread_create(&thread, NULL, run_and_tell, &tid), 0);
+    pthread_join(thread, &ran);
+    assert_ptr_equal(ran, &guest);
+    assert_int_equal(guest.exit.kind, RUN_TIME);
+    return tid;
+}
+
+/* A timer is a thread's, and goes with it, even if its number comes back. */
+static void a_thread_with_an_old_number_has_a_deadline(void **state)
+{
+    pid_t tid;
+    bool same = false;
+
+    (void)state;
+    guest_open(&guest, forever, sizeof(forever));
+    run_leave(&guest.machine);
+    tid = run_in_thread(0);
+    for (int i = 0; i < 100 && !same; i++)
+        same = run_in_thread(tid) == tid;
+    assert_int_equal(run_enter(&guest.machine, 0, NULL), 0);
+    guest_close(&guest);
+    if (!same)
+        skip();
+}
+
 /* Whatever the embedder does with SIGURG: kill would end this process. */
 static void a_deadline_runs_no_handler_and_leaves_nothing_behind(void **state)
 {
@@ -190,6 +235,7 @@ int main(void)
         cmocka_unit_test(another_thread_stops_an_endless_loop),
         cmocka_unit_test(a_stop_before_the_run_is_not_lost_and_counts_once),
         cmocka_unit_test(any_thread_may_run_it),
+        cmocka_unit_test(a_thread_with_an_old_number_has_a_deadline),
         cmocka_unit_test(a_deadline_runs_no_handler_and_leaves_nothing_behind),
         cmocka_unit_test(the_embedder_gets_its_own_signals),
     };
