@@ -181,7 +181,6 @@ static int step_sregs(struct machine *machine, const struct tables *tables,
     sregs.idt.limit = BOOT_VECTORS * 16 - 1;
     if (ioctl(machine->cpu_fd, KVM_SET_SREGS, &sregs) < 0)
         return fail(err, GBX_EHOST, "KVM refuses 64-bit mode");
-    machine->cpu->s.regs.sregs = sregs; /* as after a run */
     return 0;
 }
 

@@ -116,7 +116,7 @@ static int step_cpu(struct machine *machine, struct gbx_error *err)
         return fail(err, GBX_EHOST, "the processor cannot be mapped");
     machine->cpu = cpu;
     machine->cpu_bytes = (size_t)bytes;
-    machine->cpu->kvm_valid_regs = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
+    machine->cpu->kvm_valid_regs = KVM_SYNC_X86_REGS; /* all that exits need */
     return 0;
 }
 

@@ -38,6 +38,13 @@ enum machine_place {
     MACHINE_BROKEN,
 };
 
+/* In which ring `syscall` arrives at the gate: 3 where ring 0 is emulated. */
+enum machine_gate {
+    MACHINE_GATE_UNKNOWN,
+    MACHINE_GATE_RING0,
+    MACHINE_GATE_RING3
+};
+
 struct machine {
     int kvm_fd, vm_fd, cpu_fd;
     struct kvm_run *cpu; /* owned mapping */
@@ -48,7 +55,9 @@ struct machine {
 
     /* run.c's */
     enum machine_place place;
-    bool pending; /* the last `out` may not have been completed */
+    enum machine_gate gate;
+    bool pending;     /* the last `out` may not have been completed */
+    bool sregs_known; /* cpu->s.regs.sregs are those of now */
     uint64_t kernel_rip, kernel_rflags;
     const char *broken;
     uint64_t deadline_ns;
@@ -100,7 +109,14 @@ static inline struct kvm_regs *machine_registers(struct machine *machine)
     return &machine->cpu->s.regs.regs;
 }
 
-/* Counts at the next run. */
+/*
+ * The registers of ring 0, asked from KVM unless they are known.  Changes count
+ * at the next run if KVM_SYNC_X86_SREGS is among cpu->kvm_dirty_regs.
+ * Returns 0 or GBX_EHOST; *sregs is borrowed until the next run.
+ */
+int machine_sregs(struct machine *machine, struct kvm_sregs **sregs);
+
+/* Counts at the next run.  It must be below TABLES_USER_END. */
 void machine_set_fs(struct machine *machine, uint64_t fs_base);
 
 /* A state to start from: zero, with the extended registers' initial values. */
@@ -108,7 +124,8 @@ void machine_state_init(struct machine_state *state, uint64_t rip,
                         uint64_t rsp);
 
 /*
- * Take out, or put in, everything of one thread of the guest.
+ * Take out, or put in, everything of one thread of the guest.  (But for the
+ * selectors in DS, ES, FS and GS: there is one that fits, and null.)
  * Returns 0; GBX_EAGAIN where the processor is between rings: run on;
  * GBX_EHOST.
  */

@@ -10,6 +10,12 @@
  *   in ring 0, at the gate               sysretq, if RCX and R11 still say so
  *   in ring 0, elsewhere                 a frame on the kernel's stack, iretq
  *
+ * Which ring that is, the interrupt flag tells: ring 3 has it set, always, and
+ * cannot clear it (IOPL is 0), while the gate and the stubs are entered with it
+ * clear.  (The segment registers would tell, too, but to have KVM read them all
+ * at each exit costs a fifth of it where that means vmread.)  kvm_pvm clears it
+ * on the way to the gate and stays in ring 3; whether it does so is asked once.
+ *
  * An `out` that KVM has not completed is no trouble when RIP is set: KVM moves
  * it on only if it still is where the `out` was.
  *
@@ -45,10 +51,12 @@
 #include "sandbox/microvm/run.h"
 
 #define KICK         SIGURG
+#define PAGE_FAULT   14
 #define SIGSET_BYTES 8 /* the kernel's */
 
 #define RFLAGS_FREE   0x240dd5 /* ID AC OF DF TF SF ZF AF PF CF */
 #define RFLAGS_ALWAYS 0x202    /* IF, and a bit that is always set */
+#define RFLAGS_IF     0x200
 
 #ifndef sigev_notify_thread_id
 #define sigev_notify_thread_id _sigev_un._tid
@@ -230,15 +238,38 @@ static int put_back(struct machine *machine)
     return 0;
 }
 
+static bool is_out_at(const struct kvm_regs *regs, uint64_t at)
+{
+    return regs->rip == at || regs->rip == at + BOOT_OUT_BYTES;
+}
+
+/* At the gate.  With interrupts on, ring 3 has jumped there by itself. */
+static bool gate_is_ring3(struct machine *machine)
+{
+    struct kvm_sregs *sregs;
+
+    if ((machine_registers(machine)->rflags & RFLAGS_IF) != 0)
+        return true;
+    if (machine->gate == MACHINE_GATE_UNKNOWN &&
+        machine_sregs(machine, &sregs) == 0)
+        machine->gate = (sregs->cs.selector & 3) == 3 ? MACHINE_GATE_RING3
+                                                      : MACHINE_GATE_RING0;
+    return machine->gate == MACHINE_GATE_RING3;
+}
+
 /* After it sysretq or the host goes on behind the `syscall`. */
-static void read_gate(struct machine *machine, struct run_exit *exit,
-                      bool ring3)
+static void read_gate(struct machine *machine, struct run_exit *exit)
 {
     struct kvm_regs *regs = machine_registers(machine);
 
-    if (regs->rip != BOOT_GATE_AT && regs->rip != BOOT_GATE_AT + BOOT_OUT_BYTES)
+    if (!is_out_at(regs, BOOT_GATE_AT))
         return broken(machine, exit, "it wrote to the port of the gate");
-    machine->place = ring3 ? MACHINE_FRESH : MACHINE_GATE;
+    if (gate_is_ring3(machine))
+        machine->place = MACHINE_FRESH;
+    else if (machine->gate == MACHINE_GATE_RING0)
+        machine->place = MACHINE_GATE;
+    else
+        return broken(machine, exit, "KVM does not tell its registers");
     machine->kernel_rip = regs->rip;
     machine->kernel_rflags = regs->rflags;
     regs->rip = regs->rcx;
@@ -252,10 +283,17 @@ static void read_exception(struct machine *machine, struct run_exit *exit,
     struct kvm_regs *regs = machine_registers(machine);
     const struct boot_frame *frame = machine->frame;
     bool has_error = regs->rsp == BOOT_FRAME_AT;
+    struct kvm_sregs *sregs;
 
-    if ((!has_error && regs->rsp != BOOT_FRAME_AT + sizeof(frame->error)) ||
+    if (!is_out_at(regs, BOOT_STUBS_AT + vector * BOOT_STUB_BYTES) ||
+        (!has_error && regs->rsp != BOOT_FRAME_AT + sizeof(frame->error)) ||
         (frame->cs & 3) != 3)
         return broken(machine, exit, "an exception in its kernel");
+    if (vector == PAGE_FAULT) {
+        if (machine_sregs(machine, &sregs) < 0)
+            return broken(machine, exit, "KVM does not tell its registers");
+        exit->address = sregs->cr2;
+    }
     machine->place = MACHINE_FAULT;
     machine->kernel_rflags = regs->rflags;
     regs->rip = frame->rip;
@@ -264,23 +302,21 @@ static void read_exception(struct machine *machine, struct run_exit *exit,
     exit->kind = RUN_EXCEPTION;
     exit->vector = (uint8_t)vector;
     exit->error = has_error ? (uint32_t)frame->error : 0;
-    exit->address = machine->cpu->s.regs.sregs.cr2;
 }
 
 static void read_port(struct machine *machine, struct run_exit *exit)
 {
     const struct kvm_run *cpu = machine->cpu;
-    bool ring3 = (cpu->s.regs.sregs.cs.selector & 3) == 3;
     unsigned port = cpu->io.port;
 
     machine->pending = false;
     if (cpu->io.direction == KVM_EXIT_IO_OUT && cpu->io.size == 1 &&
         cpu->io.count == 1) {
         if (port == BOOT_PORT_GATE)
-            return read_gate(machine, exit, ring3);
-        if (!ring3 && port - BOOT_PORT_EXCEPTION < BOOT_VECTORS)
+            return read_gate(machine, exit);
+        if (port - BOOT_PORT_EXCEPTION < BOOT_VECTORS)
             return read_exception(machine, exit, port - BOOT_PORT_EXCEPTION);
-        if (ring3 && port == BOOT_PORT_BELL) {
+        if (port == BOOT_PORT_BELL) {
             machine->place = MACHINE_FRESH;
             machine->pending = true;
             exit->kind = RUN_BELL;
@@ -340,7 +376,9 @@ static bool is_over(struct machine *machine, struct run_exit *exit)
  */
 static void read_interrupted(struct machine *machine)
 {
-    bool ring3 = (machine->cpu->s.regs.sregs.cs.selector & 3) == 3;
+    const struct kvm_regs *regs = machine_registers(machine);
+    /* In ring 3, but for kvm_pvm's gate, whose `out` is still to come. */
+    bool ring3 = (regs->rflags & RFLAGS_IF) != 0 && regs->rip < TABLES_USER_END;
 
     machine->pending = false;
     machine->place = ring3 ? MACHINE_RING3 : MACHINE_ANYWHERE;
@@ -358,6 +396,7 @@ void run(struct machine *machine, struct run_exit *exit)
         return;
     if (put_back(machine) < 0)
         return broken(machine, exit, "it returns to where no code can be");
+    machine->sregs_known = false;
     while (ioctl(machine->cpu_fd, KVM_RUN, 0) < 0) {
         if (errno != EINTR && errno != EAGAIN)
             return broken(machine, exit, "KVM does not run it any more");

@@ -34,6 +34,7 @@ static int settle(struct machine *machine)
 {
     int rc;
 
+    machine->sregs_known = false;
     machine->cpu->immediate_exit = 1;
     rc = ioctl(machine->cpu_fd, KVM_RUN, 0);
     machine->cpu->immediate_exit = 0;
@@ -43,45 +44,73 @@ static int settle(struct machine *machine)
     return 0;
 }
 
+int machine_sregs(struct machine *machine, struct kvm_sregs **sregs)
+{
+    *sregs = &machine->cpu->s.regs.sregs;
+    if (!machine->sregs_known &&
+        ioctl(machine->cpu_fd, KVM_GET_SREGS, *sregs) < 0)
+        return GBX_EHOST;
+    machine->sregs_known = true;
+    return 0;
+}
+
 int machine_save(struct machine *machine, struct machine_state *state)
 {
+    struct kvm_sregs *sregs;
+
     if (machine->place == MACHINE_ANYWHERE)
         return GBX_EAGAIN;
     if (machine->place == MACHINE_BROKEN ||
         (machine->pending && settle(machine) < 0) ||
+        machine_sregs(machine, &sregs) < 0 ||
         ioctl(machine->cpu_fd, KVM_GET_XSAVE, &state->xsave) < 0)
         return GBX_EHOST;
     state->regs = *machine_registers(machine);
-    state->fs_base = machine->cpu->s.regs.sregs.fs.base;
-    state->gs_base = machine->cpu->s.regs.sregs.gs.base;
+    state->fs_base = sregs->fs.base;
+    state->gs_base = sregs->gs.base;
+    return 0;
+}
+
+static int set_bases(struct machine *machine, uint64_t fs_base,
+                     uint64_t gs_base)
+{
+    struct kvm_sregs *sregs;
+
+    if (machine_sregs(machine, &sregs) < 0)
+        return GBX_EHOST;
+    if (sregs->fs.base == fs_base && sregs->gs.base == gs_base)
+        return 0;
+    sregs->fs.base = fs_base;
+    sregs->gs.base = gs_base;
+    machine->cpu->kvm_dirty_regs |= KVM_SYNC_X86_SREGS;
     return 0;
 }
 
 void machine_set_fs(struct machine *machine, uint64_t fs_base)
 {
-    machine->cpu->s.regs.sregs.fs.base = fs_base;
+    struct kvm_sregs *sregs;
+
+    if (machine_sregs(machine, &sregs) < 0) {
+        machine->place = MACHINE_BROKEN;
+        machine->broken = "KVM does not tell its registers";
+        return;
+    }
+    sregs->fs.base = fs_base;
     machine->cpu->kvm_dirty_regs |= KVM_SYNC_X86_SREGS;
 }
 
 int machine_load(struct machine *machine, const struct machine_state *state)
 {
-    struct kvm_xsave xsave = state->xsave; /* ioctl wants to write, says C */
-
     if (machine->place == MACHINE_ANYWHERE)
         return GBX_EAGAIN;
     if (machine->place == MACHINE_BROKEN ||
         (machine->pending && settle(machine) < 0) ||
-        ioctl(machine->cpu_fd, KVM_SET_XSAVE, &xsave) < 0)
+        set_bases(machine, state->fs_base, state->gs_base) < 0 ||
+        ioctl(machine->cpu_fd, KVM_SET_XSAVE, &state->xsave) < 0)
         return GBX_EHOST;
     if (machine->place == MACHINE_RING3)
         machine->place = MACHINE_FRESH;
     *machine_registers(machine) = state->regs;
     machine->cpu->kvm_dirty_regs |= KVM_SYNC_X86_REGS;
-    if (machine->cpu->s.regs.sregs.gs.base != state->gs_base) {
-        machine->cpu->s.regs.sregs.gs.base = state->gs_base;
-        machine->cpu->kvm_dirty_regs |= KVM_SYNC_X86_SREGS;
-    }
-    if (machine->cpu->s.regs.sregs.fs.base != state->fs_base)
-        machine_set_fs(machine, state->fs_base);
     return 0;
 }
