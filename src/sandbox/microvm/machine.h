@@ -126,8 +126,8 @@ void machine_state_init(struct machine_state *state, uint64_t rip,
 /*
  * Take out, or put in, everything of one thread of the guest.  (But for the
  * selectors in DS, ES, FS and GS: there is one that fits, and null.)
- * Returns 0; GBX_EAGAIN where the processor is between rings: run on;
- * GBX_EHOST.
+ * Returns 0; GBX_EAGAIN where the processor is between rings, or an exception
+ * is on its way: run on; GBX_EHOST.
  */
 int machine_save(struct machine *machine, struct machine_state *state);
 int machine_load(struct machine *machine, const struct machine_state *state);

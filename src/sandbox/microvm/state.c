@@ -34,6 +34,7 @@ static int settle(struct machine *machine)
 {
     int rc;
 
+    machine->cpu->kvm_dirty_regs |= KVM_SYNC_X86_REGS; /* the host's changes */
     machine->sregs_known = false;
     machine->cpu->immediate_exit = 1;
     rc = ioctl(machine->cpu_fd, KVM_RUN, 0);
@@ -54,14 +55,39 @@ int machine_sregs(struct machine *machine, struct kvm_sregs **sregs)
     return 0;
 }
 
-int machine_save(struct machine *machine, struct machine_state *state)
+/*
+ * Interrupted in ring 3, with an exception that KVM has yet to deliver?  It is
+ * this thread's: another one must not get it.
+ */
+static int look_for_events(struct machine *machine)
 {
-    struct kvm_sregs *sregs;
+    struct kvm_vcpu_events events;
 
     if (machine->place == MACHINE_ANYWHERE)
         return GBX_EAGAIN;
-    if (machine->place == MACHINE_BROKEN ||
-        (machine->pending && settle(machine) < 0) ||
+    if (machine->place == MACHINE_BROKEN)
+        return GBX_EHOST;
+    if (machine->place != MACHINE_RING3)
+        return 0;
+    if (ioctl(machine->cpu_fd, KVM_GET_VCPU_EVENTS, &events) < 0)
+        return GBX_EHOST;
+    if (events.exception.injected != 0 || events.exception.pending != 0)
+        return GBX_EAGAIN;
+    /* KVM does not tell those of int3: their instruction is still to come. */
+    events.interrupt.shadow = 0;
+    events.flags = KVM_VCPUEVENT_VALID_SHADOW;
+    return ioctl(machine->cpu_fd, KVM_SET_VCPU_EVENTS, &events) < 0 ? GBX_EHOST
+                                                                    : 0;
+}
+
+int machine_save(struct machine *machine, struct machine_state *state)
+{
+    struct kvm_sregs *sregs;
+    int rc = look_for_events(machine);
+
+    if (rc < 0)
+        return rc;
+    if ((machine->pending && settle(machine) < 0) ||
         machine_sregs(machine, &sregs) < 0 ||
         ioctl(machine->cpu_fd, KVM_GET_XSAVE, &state->xsave) < 0)
         return GBX_EHOST;
@@ -101,10 +127,11 @@ void machine_set_fs(struct machine *machine, uint64_t fs_base)
 
 int machine_load(struct machine *machine, const struct machine_state *state)
 {
-    if (machine->place == MACHINE_ANYWHERE)
-        return GBX_EAGAIN;
-    if (machine->place == MACHINE_BROKEN ||
-        (machine->pending && settle(machine) < 0) ||
+    int rc = look_for_events(machine);
+
+    if (rc < 0)
+        return rc;
+    if ((machine->pending && settle(machine) < 0) ||
         set_bases(machine, state->fs_base, state->gs_base) < 0 ||
         ioctl(machine->cpu_fd, KVM_SET_XSAVE, &state->xsave) < 0)
         return GBX_EHOST;
