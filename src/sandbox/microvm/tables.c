@@ -153,6 +153,7 @@ int tables_map(struct tables *tables, uint64_t va, uint64_t physical,
 
     if (!is_range(va, bytes, page) || physical % page != 0 ||
         bytes > MEMORY_END || physical > MEMORY_END - bytes ||
+        (access & ~(all_access | TABLES_HUGE)) != 0 ||
         (access & TABLES_READ) == 0)
         return GBX_EARGUMENT;
     /* Two rounds, so that a map that fails has mapped nothing. */
