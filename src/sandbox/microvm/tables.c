@@ -270,6 +270,18 @@ int tables_translate(const struct tables *tables, uint64_t va, unsigned access,
     return 0;
 }
 
+uint64_t tables_next(const struct tables *tables, uint64_t va, uint64_t end)
+{
+    int level;
+
+    while (va < end) {
+        if ((*find(tables, va, &level) & PRESENT) != 0)
+            return va;
+        va += bytes_at(level) - va % bytes_at(level);
+    }
+    return end;
+}
+
 void *tables_reach(const struct tables *tables, uint64_t va, unsigned access,
                    uint64_t *bytes)
 {

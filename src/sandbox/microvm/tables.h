@@ -78,6 +78,12 @@ int tables_translate(const struct tables *tables, uint64_t va, unsigned access,
                      uint64_t *physical);
 
 /*
+ * The first address in [va, end) that is mapped, or end.  Takes no longer for
+ * a large hole than for a small one.
+ */
+uint64_t tables_next(const struct tables *tables, uint64_t va, uint64_t end);
+
+/*
  * The same as a pointer; *bytes is cut to what lies in the same page.
  * Returns NULL where translate fails or no slot is behind it.
  */
