@@ -217,7 +217,6 @@ void event_changed(struct event_sets *sets, const void *thing)
         if (m->file != thing)
             continue;
         m->fresh = true;
-        m->set->quiet = false;
         if (m->set->round == sets->round)
             continue;
         m->set->round = sets->round;
@@ -396,7 +395,6 @@ static void close_set(struct file *file)
     struct set *set = (struct set *)file;
     struct member *m;
 
-    event_forget(set->sets, file);
     while ((m = TAILQ_FIRST(&set->members)) != NULL)
         remove_member(m);
     set->sets->set_count--;
