@@ -95,6 +95,7 @@ struct elf_stack_plan {
     uint32_t uid, gid;
     uint64_t hwcap, hwcap2; /* CPUID 1 EDX; bit 1: FSGSBASE may be used */
     uint64_t signal_stack_bytes_min; /* AT_MINSIGSTKSZ */
+    uint64_t vdso_at;                /* AT_SYSINFO_EHDR; 0: there is none */
     uint8_t random[16];              /* for stack protectors; not to repeat */
 };
 

@@ -50,7 +50,7 @@ static int measure(size_t *count, size_t *bytes, const char *const *list,
     return 0;
 }
 
-#define AUX_COUNT 20
+#define AUX_COUNT 21
 
 static int lay_out(struct layout *l, const struct elf_stack_plan *plan,
                    struct gbx_error *err)
@@ -83,12 +83,13 @@ static int lay_out(struct layout *l, const struct elf_stack_plan *plan,
     return 0;
 }
 
-/* The vector, in the kernel's order.  No vDSO: time is asked by system call. */
+/* The vector, in the kernel's order.  */
 static void write_aux(uint64_t *to, const struct elf_stack_plan *plan,
                       const struct layout *l)
 {
     const struct elf_image *program = plan->program;
     const uint64_t aux[AUX_COUNT][2] = {
+        {plan->vdso_at != 0 ? AT_SYSINFO_EHDR : AT_IGNORE, plan->vdso_at},
         {AT_MINSIGSTKSZ, plan->signal_stack_bytes_min},
         {AT_HWCAP, plan->hwcap},
         {AT_PAGESZ, ELF_PAGE},
