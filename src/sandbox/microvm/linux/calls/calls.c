@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * calls.c - from a number to a function, and what many of them need.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "sandbox/microvm/linux/calls/calls.h"
+#include "sandbox/microvm/linux/space/user.h"
+
+static const struct call_entry entries[] = {
+#define CALL(number, name, format)                                             \
+    [number] = {#name, call_##name, format, NULL, 0, false},
+#define AGAIN(number, name, format)                                            \
+    [number] = {#name, call_##name, format, NULL, 0, true},
+#define REFUSE(number, name, no, why)                                          \
+    [number] = {#name, NULL, "xxxxxx", why, no, false},
+#include "sandbox/microvm/linux/calls/calls.def"
+#undef CALL
+#undef AGAIN
+#undef REFUSE
+};
+
+const struct call_entry *calls_find(uint64_t number)
+{
+    if (number >= ARRAY_SIZE(entries) || entries[number].name == NULL)
+        return NULL;
+    return &entries[number];
+}
+
+bool calls_may_restart(uint64_t number)
+{
+    const struct call_entry *entry = calls_find(number);
+
+    return entry != NULL && entry->may_restart;
+}
+
+const char *kernel_call_name(uint64_t number)
+{
+    const struct call_entry *entry = calls_find(number);
+
+    return entry != NULL ? entry->name : NULL;
+}
+
+void kernel_note_unsupported(struct kernel *kernel, const char *what)
+{
+    kernel->unsupported = what;
+}
+
+static int64_t refuse(struct kernel *kernel, const struct call_entry *entry)
+{
+    if (entry == NULL) {
+        kernel_note_unsupported(kernel, "a system call without a name");
+        return -ENOSYS;
+    }
+    kernel_note_unsupported(kernel, entry->why);
+    return -entry->refusal;
+}
+
+void kernel_call(struct kernel *kernel)
+{
+    struct task *task = kernel->current;
+    struct kvm_regs *regs = kernel->cpu.regs;
+    const struct call_entry *entry;
+    int64_t answer;
+
+    if (!task->again) {
+        const uint64_t call[7] = {regs->rax, regs->rdi, regs->rsi, regs->rdx,
+                                  regs->r10, regs->r8,  regs->r9};
+
+        memcpy(task->call, call, sizeof(call));
+    }
+    entry = calls_find(task->call[0]);
+    if (entry != NULL && entry->fn != NULL)
+        answer = entry->fn(kernel, task->call + 1);
+    else
+        answer = refuse(kernel, entry);
+    if (kernel->trace != NULL)
+        trace_call(kernel,
+                   entry != NULL && entry->fn == call_exit
+                       ? (uint64_t[7]){task->call[0]}
+                       : task->call,
+                   answer);
+    if (kernel->current != task) /* it ended */
+        return;
+    if (answer == KERNEL_WAIT) {
+        task->in_call = true;
+        return;
+    }
+    task->in_call = task->again = false;
+    if (task->wait.has_until || task->wait.done != 0)
+        task->wait = (struct task_wait){0};
+    if (answer != KERNEL_KEEP)
+        regs->rax = (uint64_t)answer;
+}
+
+uint64_t calls_now(clockid_t clock)
+{
+    struct timespec now;
+
+    must(clock_gettime(clock, &now) == 0);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+int calls_read_time(struct kernel *kernel, uint64_t address, uint64_t *ns)
+{
+    struct timespec time;
+    int rc = user_read(&kernel->space, &time, address, sizeof(time));
+
+    if (rc < 0)
+        return rc;
+    if (time.tv_sec < 0 || time.tv_nsec < 0 || time.tv_nsec > 999999999)
+        return -EINVAL;
+    *ns = time.tv_sec >= INT64_MAX / 1000000000
+              ? INT64_MAX
+              : (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+    return 0;
+}
+
+int calls_read_path(struct kernel *kernel, uint64_t address, char *to)
+{
+    int64_t length = user_string(&kernel->space, to, PATH_MAX, address);
+
+    return length < 0 ? (int)length : 0;
+}
+
+int calls_from(struct kernel *kernel, uint64_t number, const char *path,
+               struct node **from)
+{
+    struct file *file;
+
+    *from = NULL;
+    if (path[0] == '/')
+        return 0;
+    if ((int)number == AT_FDCWD) {
+        *from = kernel->cwd;
+        return 0;
+    }
+    file = kernel_file(kernel, number);
+    if (file == NULL)
+        return -EBADF;
+    if (file->node == NULL || (path[0] != '\0' && !node_is_dir(file->node)))
+        return -ENOTDIR;
+    *from = file->node;
+    return 0;
+}
+
+int64_t calls_wait_for(struct kernel *kernel, struct file *file, int64_t rc,
+                       bool never)
+{
+    if (rc != -EAGAIN || never || (file->flags & O_NONBLOCK) != 0)
+        return rc;
+    rc = task_wait(kernel, file, 0);
+    kernel->current->wait.wake_ns = file_due_ns(file);
+    return rc;
+}
+
+int64_t calls_transfer(struct kernel *kernel, struct file *file,
+                       uint64_t address, uint64_t bytes, bool writes,
+                       uint64_t *position)
+{
+    struct iovec pieces[USER_PIECES];
+    uint64_t done = 0, reached;
+    int64_t rc;
+    int count;
+
+    do {
+        count = user_pieces(&kernel->space, address + done, bytes - done,
+                            writes ? TABLES_READ : TABLES_WRITE, pieces,
+                            USER_PIECES, &reached);
+        if (count < 0)
+            return done > 0 ? (int64_t)done : count;
+        rc = writes ? file_write(file, pieces, count, position)
+                    : file_read(file, pieces, count, position);
+        if (rc < 0)
+            return done > 0 ? (int64_t)done : rc;
+        done += (uint64_t)rc;
+    } while ((uint64_t)rc == reached && done < bytes);
+    return (int64_t)done;
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kernel.c - opening and closing, and what becomes of an exception. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "sandbox/microvm/linux/kernel.h"
+
+#define NODES_MAX 65536u
+
+/* Vectors of the processor. */
+enum {
+    VECTOR_DIVIDE = 0,
+    VECTOR_DEBUG = 1,
+    VECTOR_BREAKPOINT = 3,
+    VECTOR_OVERFLOW = 4,
+    VECTOR_BOUND = 5,
+    VECTOR_INVALID = 6,
+    VECTOR_STACK = 12,
+    VECTOR_PROTECTION = 13,
+    VECTOR_PAGE = 14,
+    VECTOR_X87 = 16,
+    VECTOR_ALIGNMENT = 17,
+    VECTOR_SIMD = 19,
+};
+
+#define PAGE_FAULT_WRITE 2u
+#define PAGE_FAULT_FETCH 16u
+
+static void waken(struct waker *waker, const void *thing)
+{
+    struct kernel *kernel =
+        (struct kernel *)((char *)waker - offsetof(struct kernel, waker));
+
+    event_changed(kernel->sets, thing);
+    task_changed(kernel, thing);
+}
+
+static int step_space(struct kernel *kernel, const struct kernel_config *config,
+                      struct gbx_error *err)
+{
+    int rc = space_open(&kernel->space, config->memory, config->tables_at,
+                        config->tables_bytes, config->frames_at,
+                        config->frames_bytes);
+
+    if (rc < 0)
+        return fail(err, rc, "the guest's address space");
+    kernel->space.charged_max =
+        (config->memory_bytes + KERNEL_STACK_BYTES) / SPACE_PAGE_BYTES;
+    kernel->space.file_pages_max = config->file_bytes / SPACE_PAGE_BYTES;
+    return 0;
+}
+
+static int step_files(struct kernel *kernel, const struct kernel_config *config,
+                      struct gbx_error *err)
+{
+    const struct tree_config tree = {
+        .frames = &kernel->space.frames,
+        .disk_bytes = config->disk_bytes,
+        .nodes_max = NODES_MAX,
+        .uid = config->uid,
+        .gid = config->gid,
+    };
+
+    if (tree_open(&kernel->tree, &tree) < 0 ||
+        event_sets_open(&kernel->sets) < 0 ||
+        tree_look(kernel->tree, NULL, "/", 0, &kernel->cwd) < 0)
+        return fail(err, GBX_EHOST, "no memory for a guest's files");
+    return 0;
+}
+
+int kernel_open(struct kernel *kernel, const struct kernel_config *config,
+                struct gbx_error *err)
+{
+    int rc;
+
+    *kernel = (struct kernel){
+        .waker = {.wake = waken},
+        .cpu = config->cpu,
+        .files_max = config->files_max,
+        .file_bytes_max = config->disk_bytes,
+        .umask = 022,
+        .uid = config->uid,
+        .gid = config->gid,
+        .tasks_max = config->tasks_max,
+        .last_tid = KERNEL_PID - 1,
+        .end = {.vector = KERNEL_NO_VECTOR},
+        .started_ns = clock_now_ns(),
+        .trace = config->trace,
+        .trace_context = config->trace_context,
+    };
+    if ((rc = step_space(kernel, config, err)) < 0)
+        return rc;
+    kernel->descriptors =
+        calloc(config->files_max, sizeof(*kernel->descriptors));
+    kernel->tasks = calloc(config->tasks_max, sizeof(*kernel->tasks));
+    if (kernel->descriptors == NULL || kernel->tasks == NULL)
+        return fail(err, GBX_EHOST, "no memory for a guest's tables");
+    return step_files(kernel, config, err);
+}
+
+void kernel_close(struct kernel *kernel)
+{
+    for (uint32_t i = 0; kernel->tasks != NULL && i < kernel->tasks_max; i++)
+        free(kernel->tasks[i]);
+    for (uint32_t i = 0; kernel->descriptors != NULL && i < kernel->files_max;
+         i++)
+        kernel_close_file(kernel, i);
+    node_put(kernel->cwd);
+    space_clear(&kernel->space); /* areas have files, files have frames */
+    tree_close(kernel->tree);
+    event_sets_close(kernel->sets);
+    space_close(&kernel->space);
+    free(kernel->descriptors);
+    free(kernel->tasks);
+    free(kernel->arguments);
+    free(kernel->environment);
+    *kernel = (struct kernel){0};
+}
+
+/* A page that is not there yet, or a fault of the guest's own. */
+static int page_fault(struct kernel *kernel, unsigned error, uint64_t address,
+                      siginfo_t *info)
+{
+    unsigned access = TABLES_READ;
+    int rc;
+
+    if ((error & PAGE_FAULT_WRITE) != 0)
+        access |= TABLES_WRITE;
+    if ((error & PAGE_FAULT_FETCH) != 0)
+        access |= TABLES_EXEC;
+    rc = address >= TABLES_USER_END
+             ? -EFAULT
+             : space_fault(&kernel->space, address, access);
+    if (rc == 0)
+        return 0;
+    info->si_addr = (void *)(uintptr_t)address; /* NOLINT: the guest's */
+    info->si_code = rc == -EACCES ? SEGV_ACCERR : SEGV_MAPERR;
+    if (rc == -ENXIO || rc == -EIO)
+        info->si_code = BUS_ADRERR;
+    if (rc == -ENOMEM) /* Linux's OOM killer would end it */
+        return SIGKILL;
+    return rc == -ENXIO || rc == -EIO ? SIGBUS : SIGSEGV;
+}
+
+static int signal_of(unsigned vector, siginfo_t *info)
+{
+    info->si_code = SI_KERNEL;
+    switch (vector) {
+    case VECTOR_DIVIDE:
+        info->si_code = FPE_INTDIV;
+        return SIGFPE;
+    case VECTOR_X87:
+    case VECTOR_SIMD:
+        info->si_code = FPE_FLTINV;
+        return SIGFPE;
+    case VECTOR_DEBUG:
+        info->si_code = TRAP_TRACE;
+        return SIGTRAP;
+    case VECTOR_BREAKPOINT:
+        return SIGTRAP;
+    case VECTOR_INVALID:
+        info->si_code = ILL_ILLOPN;
+        return SIGILL;
+    case VECTOR_ALIGNMENT:
+        info->si_code = BUS_ADRALN;
+        return SIGBUS;
+    case VECTOR_STACK:
+        return SIGBUS;
+    default: /* overflow, bound, segments, protection */
+        return SIGSEGV;
+    }
+}
+
+void kernel_fault(struct kernel *kernel, unsigned vector, unsigned error,
+                  uint64_t address)
+{
+    siginfo_t info = {.si_code = 0};
+    int number;
+
+    if (vector == VECTOR_PAGE) {
+        number = page_fault(kernel, error, address, &info);
+        if (number == 0)
+            return;
+    } else {
+        number = signal_of(vector, &info);
+        address = 0;
+        info.si_addr = (void *)(uintptr_t)kernel->cpu.regs->rip; /* NOLINT */
+    }
+    info.si_signo = number;
+    kernel->end.vector = vector;
+    kernel->end.error = error;
+    kernel->end.address = address;
+    signal_force(kernel, number, &info);
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * task.c - tasks come, wait, and go; and whose turn it is.
+ *
+ * There is one processor, so a task that has it keeps it until it waits, ends,
+ * or its slice of time is over while others could run.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "sandbox/microvm/linux/kernel.h"
+#include "sandbox/microvm/linux/space/user.h"
+
+const char task_any[1];
+
+struct task *task_make(struct kernel *kernel)
+{
+    uint32_t index = 0;
+    struct task *task;
+
+    while (index < kernel->tasks_max && kernel->tasks[index] != NULL)
+        index++;
+    if (index == kernel->tasks_max) {
+        kernel->met_task_limit = true;
+        return NULL;
+    }
+    task = calloc(1, sizeof(*task));
+    if (task == NULL)
+        return NULL;
+    if (++kernel->last_tid <= 0)
+        kernel->last_tid = KERNEL_PID + 1;
+    task->tid = kernel->last_tid;
+    task->status = TASK_READY;
+    kernel->tasks[index] = task;
+    kernel->task_count++;
+    kernel->stirred = true;
+    return task;
+}
+
+void task_end(struct kernel *kernel)
+{
+    struct task *task = kernel->current;
+    static const uint32_t zero;
+    uint64_t physical;
+    void *host;
+
+    futex_end(kernel, task);
+    if (task->clear_tid != 0 &&
+        user_write(&kernel->space, task->clear_tid, &zero, sizeof(zero)) == 0 &&
+        user_word(&kernel->space, task->clear_tid, TABLES_READ, &physical,
+                  &host) == 0)
+        futex_wake(kernel, physical, 1, UINT32_MAX);
+    for (uint32_t i = 0; i < kernel->tasks_max; i++)
+        if (kernel->tasks[i] == task)
+            kernel->tasks[i] = NULL;
+    kernel->current = NULL;
+    kernel->task_count--;
+    free(task);
+}
+
+int64_t task_wait(struct kernel *kernel, const void *thing, uint64_t until_ns)
+{
+    struct task *task = kernel->current;
+
+    task->wait.thing = thing;
+    task->wait.until_ns = task->wait.wake_ns = until_ns;
+    task->wait.has_until = true;
+    task->wait.order = ++kernel->waits;
+    task->status = TASK_WAITING;
+    kernel->stirred = true;
+    return KERNEL_WAIT;
+}
+
+uint64_t task_until(struct kernel *kernel, uint64_t relative_ns)
+{
+    const struct task *task = kernel->current;
+    uint64_t now;
+
+    if (task->again && task->wait.has_until)
+        return task->wait.until_ns;
+    if (relative_ns == UINT64_MAX)
+        return 0;
+    now = clock_now_ns();
+    return relative_ns > INT64_MAX - now ? 0 : now + relative_ns;
+}
+
+bool task_is_late(const struct task *task)
+{
+    return task->again && clock_is_past(task->wait.until_ns);
+}
+
+void task_changed(struct kernel *kernel, const void *thing)
+{
+    for (uint32_t i = 0; i < kernel->tasks_max; i++) {
+        struct task *task = kernel->tasks[i];
+
+        if (task != NULL && task->status == TASK_WAITING &&
+            (task->wait.thing == thing || task->wait.thing == task_any)) {
+            task->status = TASK_READY;
+            kernel->stirred = true;
+        }
+    }
+}
+
+/* Time and signals make tasks ready without anybody's doing. */
+static void rouse(struct kernel *kernel, uint64_t now_ns)
+{
+    for (uint32_t i = 0; i < kernel->tasks_max; i++) {
+        struct task *task = kernel->tasks[i];
+
+        if (task == NULL || task->status != TASK_WAITING)
+            continue;
+        if ((task->wait.wake_ns != 0 && task->wait.wake_ns <= now_ns) ||
+            signal_waits(kernel, task) ||
+            ((task->pending | kernel->signals.pending) & task->wait.signals) !=
+                0)
+            task->status = TASK_READY;
+    }
+}
+
+/* The next one after the current, or it again. */
+static struct task *choose(const struct kernel *kernel)
+{
+    uint32_t mine = 0;
+
+    for (uint32_t i = 0; i < kernel->tasks_max; i++)
+        if (kernel->current != NULL && kernel->tasks[i] == kernel->current)
+            mine = i;
+    for (uint32_t i = 1; i <= kernel->tasks_max; i++) {
+        struct task *task = kernel->tasks[(mine + i) % kernel->tasks_max];
+
+        if (task != NULL && task->status == TASK_READY)
+            return task;
+    }
+    return NULL;
+}
+
+bool kernel_goes_on(const struct kernel *kernel)
+{
+    const struct task *task = kernel->current;
+
+    return task != NULL && task->status == TASK_READY && !task->in_call &&
+           !kernel->fresh_slice && !kernel->stirred;
+}
+
+int kernel_schedule(struct kernel *kernel, uint64_t now_ns)
+{
+    struct task *old = kernel->current, *next;
+
+    kernel->stirred = false;
+    signal_tick(kernel, now_ns);
+    rouse(kernel, now_ns);
+    /* Its slice is not over: no need to look at the others. */
+    if (old != NULL && old->status == TASK_READY && !kernel->fresh_slice)
+        return 1;
+    next = choose(kernel);
+    kernel->fresh_slice = false;
+    if (next == NULL)
+        return 0;
+    if (next == old)
+        return 1;
+    if (old != NULL && kernel->cpu.save(kernel->cpu.context, &old->state) < 0)
+        return -EIO;
+    kernel->current = next;
+    return kernel->cpu.load(kernel->cpu.context, &next->state) < 0 ? -EIO : 1;
+}
+
+uint64_t kernel_due_ns(const struct kernel *kernel)
+{
+    uint64_t due = kernel->signals.alarm_ns;
+
+    for (uint32_t i = 0; i < kernel->tasks_max; i++) {
+        const struct task *task = kernel->tasks[i];
+
+        if (task != NULL && task->status == TASK_WAITING &&
+            task->wait.wake_ns != 0 && (due == 0 || task->wait.wake_ns < due))
+            due = task->wait.wake_ns;
+    }
+    return due;
+}
+
+bool kernel_is_shared(const struct kernel *kernel)
+{
+    if (kernel->task_count < 2)
+        return false;
+    for (uint32_t i = 0; i < kernel->tasks_max; i++)
+        if (kernel->tasks[i] != NULL && kernel->tasks[i] != kernel->current &&
+            kernel->tasks[i]->status == TASK_READY)
+            return true;
+    return false;
+}
+
+/* What was done already is the answer, as for a call that ended early. */
+static void interrupt(struct kernel *kernel, struct task *task)
+{
+    uint64_t done = task->wait.done;
+
+    task->in_call = task->again = false;
+    task->wait = (struct task_wait){0};
+    if (done > 0)
+        kernel->cpu.regs->rax = done;
+    signal_deliver(kernel, done > 0 ? UINT64_MAX : task->call[0]);
+}
+
+bool kernel_resume(struct kernel *kernel)
+{
+    struct task *task = kernel->current;
+
+    if (task->in_call) {
+        if (signal_waits(kernel, task)) {
+            interrupt(kernel, task);
+        } else {
+            task->again = true;
+            kernel_call(kernel);
+        }
+    }
+    if (!kernel->ended && kernel->current == task && !task->in_call &&
+        signal_waits(kernel, task))
+        signal_deliver(kernel, UINT64_MAX);
+    return !kernel->ended && kernel->current == task &&
+           task->status == TASK_READY;
+}
