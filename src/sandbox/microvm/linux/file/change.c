@@ -19,6 +19,8 @@
 #include "base/fd.h"
 #include "sandbox/microvm/linux/file/node.h"
 
+#define LINKS_MAX 65000u /* of one node, as ext4 */
+
 int change_begin(struct node *dir)
 {
     int rc;
@@ -175,6 +177,8 @@ static int add_link(struct node *node, struct walk *walk)
         return -ENOENT;
     if (node->names == NULL && node->was_named)
         return -ENOENT;
+    if (node->name_count >= LINKS_MAX)
+        return -EMLINK;
     rc = attr_own(node);
     if (rc == 0)
         rc = change_add(walk->parent, walk->name, node);
@@ -375,7 +379,8 @@ static int move(struct walk *a, struct walk *b, bool exchange)
     struct entry *to = entry_find(b->parent, b->name);
     int rc;
 
-    must(from != NULL && from->node == a->node);
+    if (from == NULL || from->node != a->node)
+        return -ENOENT; /* the host has changed since it was looked up */
     rc = entry_keep(from);
     if (rc == 0 && to != NULL)
         rc = entry_keep(to);

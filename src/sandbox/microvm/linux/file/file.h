@@ -61,7 +61,9 @@ struct file_class {
 
     /*
      * The frame of a page of a file that may be mapped shared: made if it is
-     * not there.  Returns 0 and its guest-physical address, or -errno.
+     * not there.  Returns 0 and its guest-physical address; -ENXIO behind the
+     * end of the file (SIGBUS); -ENODEV where the content is the host's (only
+     * files that are open for reading: map a private copy); or -ENOSPC.
      */
     int (*page)(struct file *file, uint64_t index, uint64_t *physical);
     /* One more (1) or one fewer (-1) shared mapping: frames stay meanwhile. */
@@ -83,7 +85,8 @@ void file_put(struct file *file); /* NULL is allowed */
 
 /*
  * The same as the class's functions, with all that Linux checks before: that
- * the file is open for it, and has it.  position NULL: the file's own.
+ * the file is open for it, and has it.  position NULL: the file's own.  Up to
+ * 2 GiB are read or written at once; who must stop in time asks for less.
  */
 int64_t file_read(struct file *file, const struct iovec *pieces, int count,
                   uint64_t *position);

@@ -163,6 +163,20 @@ int open_copy(struct node *node, bool is_empty)
     return 0;
 }
 
+int node_truncate(struct node *node, int64_t bytes)
+{
+    int rc;
+
+    if (bytes < 0)
+        return -EINVAL;
+    if (node->kind != NODE_FILE)
+        return node->kind == NODE_DIR ? -EISDIR : -EINVAL;
+    rc = attr_may(node, W_OK);
+    if (rc == 0)
+        rc = open_copy(node, bytes == 0);
+    return rc < 0 ? rc : resize(node, (uint64_t)bytes);
+}
+
 static const struct file_class *class_of(const struct node *node,
                                          unsigned flags)
 {

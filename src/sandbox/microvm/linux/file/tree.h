@@ -65,9 +65,16 @@ void tree_close(struct tree *tree); /* NULL allowed; all files are put */
 
 /*
  * Before the guest runs.  Directories on the way are made.  `at` is absolute.
+ * None of it counts against the guest's limits.
+ *
  * tree_mount shows a host directory or file (an O_PATH descriptor, duplicated);
- * sealed: nothing in it can be changed.  Once tree_seal is called on a path,
- * the guest cannot change entries of that directory (and memory below it).
+ * sealed: nothing in it can be changed.  tree_make_dir on a host's directory
+ * hides it behind one in memory; files, links, texts and devices replace what
+ * was there, but no directory.
+ *
+ * tree_seal: the guest can change neither that directory nor what is in memory
+ * below it, as of now: what is made there afterwards is open again.  So first
+ * all else and tree_seal("/"), then tree_make_dir("/tmp").
  */
 int tree_mount(struct tree *tree, const char *at, int fd, bool sealed);
 int tree_make_dir(struct tree *tree, const char *at, unsigned mode);
