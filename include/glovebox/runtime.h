@@ -34,8 +34,9 @@ struct gbx_runtime;
 struct gbx_script;
 
 enum gbx_isolation {
-    GBX_ISOLATION_AUTO, /* the strongest that this host offers */
-    GBX_ISOLATION_PROCESS,
+    GBX_ISOLATION_AUTO,    /* the strongest that this host offers */
+    GBX_ISOLATION_PROCESS, /* namespaces, seccomp, Landlock */
+    GBX_ISOLATION_MICROVM, /* KVM, in this process */
 };
 
 /*
@@ -82,6 +83,11 @@ struct gbx_script_config {
     const char *actor_id;    /* default: the actor's own name */
     uint64_t start_ns;       /* longest start, with loading; default 10 s */
     int hide_folder;         /* 1: the script's folder is not visible to it */
+
+    /* Each system call of the guest, as a line; micro-VMs only.  Comes in the
+     * thread that runs the guest. */
+    void (*trace)(void *context, const char *line);
+    void *trace_context;
 };
 
 /* Returns 0 and a runtime to close; else a code, and *runtime is NULL. */
@@ -118,8 +124,11 @@ void gbx_script_close(struct gbx_script *script);
  */
 const char *gbx_script_metadata(const struct gbx_script *script);
 
-/* "process"; for people and logs. */
+/* "microvm" or "process"; for people and logs. */
 const char *gbx_script_isolation(const struct gbx_script *script);
+
+/* Why it is that one, in a sentence.  Borrowed until close. */
+const char *gbx_script_why(const struct gbx_script *script);
 
 /* The library's version, "0.1.0". */
 const char *gbx_version(void);

@@ -82,11 +82,13 @@ struct gbx_script {
     char *path, *folder, *file;      /* file: the name without its folder */
     char *source;
     size_t source_bytes;
-    char *program;           /* the guest program for its language */
-    char *metadata;          /* JSON */
-    char **inports;          /* NULL-terminated; NULL: any */
-    struct host_calls calls; /* the runtime's and the store's */
-    struct store store;      /* context.state */
+    const struct backend *backend;      /* the isolation chosen */
+    char why[sizeof(struct gbx_error)]; /* and the reason */
+    char *program;                      /* the guest program for its language */
+    char *metadata;                     /* JSON */
+    char **inports;                     /* NULL-terminated; NULL: any */
+    struct host_calls calls;            /* the runtime's and the store's */
+    struct store store;                 /* context.state */
 
     pthread_mutex_t lock; /* of busy */
     pthread_cond_t freed;

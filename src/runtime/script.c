@@ -111,8 +111,7 @@ static int step_config(struct gbx_script *script,
     mine->actor_id = strdup(mine->actor_id);
     if (mine->config_json == NULL || mine->actor_id == NULL)
         return fail(err, GBX_EHOST, "no memory for a script");
-    if (mine->isolation != GBX_ISOLATION_AUTO &&
-        mine->isolation != GBX_ISOLATION_PROCESS)
+    if ((unsigned)mine->isolation > GBX_ISOLATION_MICROVM)
         return fail(err, GBX_EARGUMENT, "no isolation has number %d",
                     (int)mine->isolation);
     mine->spin_ns = mine->spin_ns == 0   ? default_spin()
@@ -311,8 +310,10 @@ int script_start(struct gbx_script *script, uint64_t deadline_ns,
                                       "LANG=C.UTF-8", NULL};
     const char *argv[] = {"glovebox-python", NULL};
     struct sandbox_config config = {
-        .backend = &backend_process,
+        .backend = script->backend,
         .bundle = {.program = script->program,
+                   .trace = script->config.trace,
+                   .trace_context = script->config.trace_context,
                    .argv = argv,
                    .envp = env,
                    .libexec_dir = script->runtime->libexec_dir,
@@ -332,6 +333,33 @@ int script_start(struct gbx_script *script, uint64_t deadline_ns,
     rc = load(script, deadline_ns, err);
     if (rc < 0)
         sandbox_close(&script->sandbox);
+    return rc;
+}
+
+/* The first start chooses the isolation; it stays the script's. */
+static int step_start(struct gbx_script *script, struct gbx_error *err)
+{
+    uint64_t deadline_ns = clock_now_ns() + script->config.start_ns;
+    struct gbx_error why = {0};
+    int rc;
+
+    script->backend = script->config.isolation == GBX_ISOLATION_PROCESS
+                          ? &backend_process
+                          : &backend_microvm;
+    if (script->config.isolation != GBX_ISOLATION_AUTO) {
+        snprintf(script->why, sizeof(script->why), "it was asked for");
+        return script_start(script, deadline_ns, err);
+    }
+    rc = script_start(script, deadline_ns, &why);
+    snprintf(script->why, sizeof(script->why),
+             "the strongest that this host offers");
+    if (rc == GBX_EUNSUPPORTED) {
+        snprintf(script->why, sizeof(script->why), "no micro-VM: %s", why.what);
+        script->backend = &backend_process;
+        return script_start(script, deadline_ns, err);
+    }
+    if (rc < 0 && err != NULL)
+        *err = why;
     return rc;
 }
 
@@ -360,8 +388,7 @@ int gbx_script_open(struct gbx_script **script, struct gbx_runtime *runtime,
     if ((rc = step_config(made, config, err)) < 0 ||
         (rc = step_paths(made, path, err)) < 0 ||
         (rc = step_source(made, err)) < 0 || (rc = step_calls(made, err)) < 0 ||
-        (rc = script_start(made, clock_now_ns() + made->config.start_ns, err)) <
-            0)
+        (rc = step_start(made, err)) < 0)
         gbx_script_close(made);
     else
         *script = made;
@@ -399,6 +426,10 @@ const char *gbx_script_metadata(const struct gbx_script *script)
 
 const char *gbx_script_isolation(const struct gbx_script *script)
 {
-    (void)script; /* there is but one so far */
-    return backend_process.name;
+    return script->backend->name;
+}
+
+const char *gbx_script_why(const struct gbx_script *script)
+{
+    return script->why;
 }

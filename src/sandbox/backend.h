@@ -32,6 +32,19 @@ struct bundle {
     const char *folder;       /* host folder shown at /script, or NULL */
     struct gbx_limits limits; /* every field set */
 
+    /* Of a program that is no guest program (glovebox exec): then there is no
+     * region, and not every backend can. */
+    const char *root;        /* host folder that is its /; NULL: the usual */
+    const char *working_dir; /* in its root, or NULL: / */
+    const int *stdio;        /* three descriptors of the host, borrowed until
+                                close; NULL: output goes to the callback */
+
+    /* Each system call, as a line; may be NULL, and needs a backend that sees
+     * them. */
+    void (*trace)(void *context, const char *line);
+    void *trace_context; /* until close */
+    uint64_t spin_ns;    /* how long the host waits awake; 0: not at all */
+
     /* Bytes that the guest wrote to its file descriptors 1 and 2.  Called from
      * run, kill never.  A negative return ends the run with that code. */
     int (*output)(void *context, int stream, const void *text, size_t bytes);
@@ -77,6 +90,9 @@ struct backend {
     /* A file descriptor that is readable when run would return; until close. */
     int (*fd)(void *self);
 
+    /* How it exited, as a shell says it: the status, or 128 + the signal. */
+    int (*status)(void *self);
+
     /* Why the guest stopped, for a person; after run returned such a code. */
     void (*explain)(void *self, struct gbx_error *err);
 
@@ -88,6 +104,6 @@ struct backend {
     void (*close)(void *self); /* also on a half-opened one; idempotent */
 };
 
-extern const struct backend backend_process;
+extern const struct backend backend_process, backend_microvm;
 
 #endif

@@ -107,6 +107,7 @@ static int step_guest(struct sandbox *sandbox,
 
     bundle.output = raw_output;
     bundle.output_context = sandbox;
+    bundle.spin_ns = config->spin_ns;
     if (scratch_open(&sandbox->scratch, SANDBOX_SCRATCH_BYTES) < 0)
         return fail(err, GBX_EHOST, "no memory for a sandbox");
     sandbox->self = calloc(1, config->backend->self_bytes);

@@ -56,9 +56,12 @@ int story_begin(void **state)
     const char *isolation = getenv("GLOVEBOX_TEST_ISOLATION");
 
     assert_non_null(s);
-    assert_true(isolation == NULL || strcmp(isolation, "process") == 0);
+    assert_true(isolation == NULL || strcmp(isolation, "process") == 0 ||
+                strcmp(isolation, "microvm") == 0);
     s->config.struct_bytes = sizeof(s->config);
-    s->config.isolation = GBX_ISOLATION_PROCESS;
+    s->config.isolation = isolation != NULL && strcmp(isolation, "microvm") == 0
+                              ? GBX_ISOLATION_MICROVM
+                              : GBX_ISOLATION_PROCESS;
     strcpy(s->folder, "/tmp/glovebox-story-XXXXXX");
     assert_non_null(mkdtemp(s->folder));
     fds_before = count_entries("/proc/self/fd");

@@ -47,6 +47,10 @@
 static int step_limits(struct process *self, const struct bundle *what,
                        struct gbx_error *err)
 {
+    if (what->root != NULL || what->stdio != NULL || what->trace != NULL)
+        return fail(err, GBX_EUNSUPPORTED,
+                    "the process isolation runs no other programs and traces "
+                    "no system calls: use the microvm isolation");
     self->limits = what->limits;
     self->output = what->output;
     self->output_context = what->output_context;
@@ -381,6 +385,14 @@ static int process_fd(void *context)
     return self->epoll_fd;
 }
 
+static int process_status(void *context)
+{
+    const struct process *self = context;
+
+    return self->ended.signal != 0 ? 128 + self->ended.signal
+                                   : self->ended.status;
+}
+
 static void process_explain(void *context, struct gbx_error *err)
 {
     const struct process *self = context;
@@ -396,6 +408,7 @@ const struct backend backend_process = {
     .run = process_run,
     .ring = process_ring,
     .fd = process_fd,
+    .status = process_status,
     .explain = process_explain,
     .wipe = process_wipe,
     .kill = process_kill,

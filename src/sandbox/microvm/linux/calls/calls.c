@@ -178,6 +178,8 @@ int64_t calls_transfer(struct kernel *kernel, struct file *file,
         if (rc < 0)
             return done > 0 ? (int64_t)done : rc;
         done += (uint64_t)rc;
-    } while ((uint64_t)rc == reached && done < bytes);
+        /* Of streams a second read might be another message. */
+    } while ((uint64_t)rc == reached && done < bytes &&
+             (writes || file->class->size != NULL));
     return (int64_t)done;
 }

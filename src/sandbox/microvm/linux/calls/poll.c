@@ -97,7 +97,8 @@ static int64_t poll_files(struct kernel *kernel, uint64_t address,
         } else {
             list[i].revents =
                 (short)(file_poll(file) & (asked | POLLERR | POLLHUP));
-            due_ns = sooner(due_ns, file_due_ns(file));
+            if ((asked & POLLIN) != 0)
+                due_ns = sooner(due_ns, file_due_ns(file));
         }
         ready += list[i].revents != 0;
     }
@@ -170,7 +171,8 @@ static int64_t look_sets(struct kernel *kernel, uint64_t count,
             file = kernel_file(kernel, (uint64_t)number);
             if (file == NULL)
                 return -EBADF;
-            *due_ns = sooner(*due_ns, file_due_ns(file));
+            if (i == 0)
+                *due_ns = sooner(*due_ns, file_due_ns(file));
             if ((file_poll(file) & set_events[i]) != 0) {
                 FD_SET(number, to[i]);
                 ready++;

@@ -166,6 +166,7 @@ static int add_link(struct node *node, struct walk *walk)
     int rc;
 
     if (walk->parent->mount != node->mount || node->is_mount ||
+        (node->is_sealed && !walk->parent->is_sealed) ||
         node->kind == NODE_TEXT || node->kind == NODE_DEVICE)
         return -EXDEV;
     rc = change_begin(walk->parent);

@@ -103,6 +103,8 @@ static const struct {
     {link_at, "/tmp/file", "/host/new", -EXDEV},
     {link_at, "/host/hello", "/sealed/new", -EXDEV},
     {link_at, "/proc/text", "/tmp/new", -EXDEV},
+    {link_at, "/etc/motd", "/tmp/new", -EXDEV},
+    {link_at, "/etc/motd", "/etc/new", -EROFS},
     {move, "/tmp/none", "/tmp/new", -ENOENT},
     {move, "/tmp/file", "/tmp/dir", -EISDIR},
     {move, "/tmp/dir", "/tmp/file", -ENOTDIR},

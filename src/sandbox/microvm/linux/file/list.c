@@ -31,70 +31,70 @@ static struct file_entry entry_of(const char *name, const struct node *node,
         .name = name, .ino = node->ino, .next = next, .type = type_of(node)};
 }
 
-/* Returns 1 and the entry, or 0 at the end. */
-static int own_at(const struct node *dir, uint64_t position,
+/* Returns 1, the entry and where it is; or 0 at the end. */
+static int own_at(const struct node *dir, uint64_t *position,
                   struct file_entry *entry)
 {
-    const struct entry *own = entry_next(dir, position);
+    const struct entry *own = entry_next(dir, *position);
 
     while (own != NULL && (own->node == NULL || own->over_host))
         own = entry_next(dir, own->cookie + 1);
     if (own == NULL)
         return 0;
     *entry = entry_of(own->name, own->node, own->cookie + 1);
+    *position = own->cookie;
     return 1;
 }
 
 static int host_at(const struct node *dir, struct host_list *list,
-                   uint64_t index, struct file_entry *entry)
+                   uint64_t *position, struct file_entry *entry)
 {
+    const struct entry *own;
     struct host_entry host;
     int rc;
 
     if (dir->host == NULL)
         return 0;
-    for (;; index++) {
-        const struct entry *own;
-
-        rc = host_list_at(list, index, &host);
+    for (;; (*position)++) {
+        rc = host_list_at(list, *position - HOST_FIRST, &host);
         if (rc <= 0)
             return rc;
         own = entry_find(dir, host.name);
-        if (own == NULL)
+        if (own == NULL || (own->node != NULL && own->over_host))
             break;
-        if (own->node == NULL || !own->over_host)
-            continue;
-        *entry = entry_of(host.name, own->node, HOST_FIRST + index + 1);
-        return 1;
     }
-    *entry = (struct file_entry){.name = host.name,
-                                 .ino = host.ino,
-                                 .next = HOST_FIRST + index + 1,
-                                 .type = host.type};
+    if (own != NULL)
+        *entry = entry_of(host.name, own->node, *position + 1);
+    else
+        *entry = (struct file_entry){.name = host.name,
+                                     .ino = host.ino,
+                                     .next = *position + 1,
+                                     .type = host.type};
     return 1;
 }
 
-static int entry_at(struct tree_file *file, uint64_t position,
+/* The entry at a position or behind it, and where that is. */
+static int entry_at(struct tree_file *file, uint64_t *position,
                     struct file_entry *entry)
 {
     struct node *dir = file->file.node;
 
-    if (position == 0) {
+    if (*position == 0) {
         *entry = entry_of(".", dir, 1);
         return 1;
     }
-    if (position == 1) {
+    if (*position == 1) {
         bool is_root = dir == dir->tree->root;
 
         *entry = entry_of("..", is_root ? dir : dir->dir.up, 2);
         return 1;
     }
-    if (position < HOST_FIRST) {
+    if (*position < HOST_FIRST) {
         if (own_at(dir, position, entry) > 0)
             return 1;
-        position = HOST_FIRST;
+        *position = HOST_FIRST;
     }
-    return host_at(dir, &file->list, position - HOST_FIRST, entry);
+    return host_at(dir, &file->list, position, entry);
 }
 
 static int list_dir(struct file *file, file_entry_fn *fn, void *context)
@@ -106,7 +106,7 @@ static int list_dir(struct file *file, file_entry_fn *fn, void *context)
     if (file->node->is_dead)
         return -ENOENT;
     for (;;) {
-        int rc = entry_at(self, file->position, &entry);
+        int rc = entry_at(self, &file->position, &entry);
 
         if (rc < 0 && !any)
             return rc;

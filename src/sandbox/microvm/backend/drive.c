@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * drive.c - being the guest's processor: run, serve, run on.
+ *
+ * Time.  A run ends at the soonest of: the caller's deadline, the rest of the
+ * CPU time, the next moment at which a waiting task wants to be woken, and,
+ * where several tasks could run, the end of a slice.  Which of them it was is
+ * seen when it has ended.
+ *
+ * A guest that was interrupted is settled first: its registers are taken out
+ * and put in again, so that it stands where they may be changed.  Where that
+ * cannot be (an exception is on its way) it runs on a little.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "sandbox/microvm/backend/microvm.h"
+
+#define SLICE_NS  5000000u
+#define SETTLE_NS 100000u
+
+/* The sooner of two moments, of which 0 is never. */
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+    return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+static uint64_t end_of_run(struct microvm *vm, uint64_t deadline_ns)
+{
+    const struct kernel *kernel = &vm->kernel;
+    uint64_t end = deadline_ns;
+
+    if (kernel->task_count > 1 || kernel->signals.alarm_ns != 0)
+        end = sooner(end, kernel_due_ns(kernel));
+    if (kernel_is_shared(kernel))
+        end = sooner(end, clock_now_ns() + SLICE_NS);
+    if (vm->limits.cpu_ns != 0)
+        end = sooner(end, clock_now_ns() + vm->limits.cpu_ns - kernel->ran_ns);
+    return end;
+}
+
+/* Returns 0, GBX_EAGAIN (not yet), or GBX_EHOST. */
+static int settle(struct microvm *vm)
+{
+    struct task *task = vm->kernel.current;
+    int rc = machine_save(&vm->machine, &task->state);
+
+    if (rc == 0)
+        rc = machine_load(&vm->machine, &task->state);
+    if (rc == 0)
+        vm->unsettled = false;
+    return rc;
+}
+
+static int ended(struct microvm *vm, int code, const struct run_exit *exit)
+{
+    ending_explain(vm, code, exit);
+    return code;
+}
+
+/* Why it stopped, if it has. */
+static int check_end(struct microvm *vm)
+{
+    struct kernel *kernel = &vm->kernel;
+
+    if (atomic_load(&vm->killed))
+        return GBX_ECANCELED;
+    if (kernel->stopped != 0)
+        return ended(vm, kernel->stopped, NULL);
+    if (kernel->ended && kernel->space.met_limit &&
+        kernel->end.signal == SIGKILL)
+        return ended(vm, GBX_EMEMORY, NULL);
+    if (kernel->ended)
+        return ended(vm, kernel->end.signal != 0 ? GBX_ESIGNAL : GBX_EEXIT,
+                     NULL);
+    if (vm->limits.cpu_ns != 0 && kernel->ran_ns >= vm->limits.cpu_ns)
+        return ended(vm, GBX_ECPU, NULL);
+    return MICROVM_ON;
+}
+
+/* All tasks wait.  Sleep until one need not, or something else matters. */
+static int idle(struct microvm *vm, uint64_t deadline_ns)
+{
+    uint64_t until = sooner(deadline_ns, kernel_due_ns(&vm->kernel)), now;
+    struct pollfd waits[] = {{.fd = vm->wake_fd, .events = POLLIN},
+                             {.fd = vm->input_fd, .events = POLLIN}};
+    struct timespec wait;
+    uint64_t count;
+
+    now = clock_now_ns();
+    if (until != 0 && until <= now)
+        until = now;
+    wait.tv_sec = (time_t)((until - now) / 1000000000u);
+    wait.tv_nsec = (long)((until - now) % 1000000000u);
+    if (ppoll(waits, 2, until == 0 ? NULL : &wait, NULL) < 0 && errno != EINTR)
+        return GBX_EHOST;
+    if ((waits[0].revents & POLLIN) != 0 &&
+        read(vm->wake_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+        return GBX_EHOST;
+    if (waits[1].revents != 0)
+        task_changed(&vm->kernel, vm->kernel.descriptors[0].file);
+    return MICROVM_ON;
+}
+
+/* The host wrote to the word that the guest waits for. */
+static void hear_host(struct microvm *vm)
+{
+    if (vm->shared != NULL && atomic_exchange(&vm->host_rang, false))
+        futex_wake_word(&vm->kernel, vm->windows[0].at +
+                                         offsetof(struct gbx_half_head, bell));
+}
+
+static int serve(struct microvm *vm, const struct run_exit *exit)
+{
+    struct kernel *kernel = &vm->kernel;
+
+    switch (exit->kind) {
+    case RUN_SYSCALL:
+        kernel_call(kernel);
+        return MICROVM_ON;
+    case RUN_EXCEPTION:
+        kernel_fault(kernel, exit->vector, exit->error, exit->address);
+        return MICROVM_ON;
+    case RUN_BELL:
+        kernel->rang = true;
+        return MICROVM_ON;
+    case RUN_TIME:
+        kernel->fresh_slice = true;
+        vm->unsettled = true;
+        return MICROVM_ON;
+    case RUN_STOPPED:
+        vm->unsettled = true;
+        return MICROVM_ON;
+    case RUN_BROKEN:
+        return ended(vm, GBX_EBROKEN, exit);
+    }
+    return GBX_EHOST;
+}
+
+static int run_once(struct microvm *vm, uint64_t until_ns)
+{
+    struct run_exit exit;
+    uint64_t began = clock_now_ns();
+
+    run_deadline(&vm->machine, until_ns);
+    run(&vm->machine, &exit);
+    vm->kernel.ran_ns += clock_now_ns() - began;
+    return serve(vm, &exit);
+}
+
+/*
+ * Bring a task to ring 3, or find out that there is none.
+ * Returns MICROVM_ON when the processor may run; or what ends the drive; or
+ * GBX_EAGAIN to look again.
+ */
+static int prepare(struct microvm *vm, uint64_t deadline_ns, bool may_idle)
+{
+    struct kernel *kernel = &vm->kernel;
+    int rc;
+
+    if (kernel_goes_on(kernel))
+        return MICROVM_ON;
+    hear_host(vm);
+    rc = kernel_schedule(kernel, clock_now_ns());
+    if (rc < 0)
+        return ended(vm, GBX_EHOST, NULL);
+    if (rc == 0) {
+        if (clock_is_past(deadline_ns))
+            return GBX_ETIME;
+        if (may_idle && kernel_due_ns(kernel) == 0 && vm->input_fd < 0)
+            return MICROVM_IDLE;
+        rc = idle(vm, deadline_ns);
+        return rc < 0 ? rc : GBX_EAGAIN;
+    }
+    if (!kernel_resume(kernel))
+        return GBX_EAGAIN;
+    return MICROVM_ON;
+}
+
+/* One turn: an end, or MICROVM_ON. */
+static int turn(struct microvm *vm, uint64_t deadline_ns, bool may_idle)
+{
+    int rc = check_end(vm);
+
+    if (rc != MICROVM_ON)
+        return rc;
+    if (vm->kernel.rang) {
+        vm->kernel.rang = false;
+        return MICROVM_RANG;
+    }
+    if (vm->unsettled) {
+        if (clock_is_past(deadline_ns))
+            return GBX_ETIME;
+        rc = settle(vm);
+        if (rc == GBX_EAGAIN)
+            return run_once(vm, clock_now_ns() + SETTLE_NS);
+        if (rc < 0)
+            return ended(vm, GBX_EHOST, NULL);
+    }
+    rc = prepare(vm, deadline_ns, may_idle);
+    if (rc == GBX_EAGAIN)
+        return MICROVM_ON;
+    if (rc != MICROVM_ON)
+        return rc;
+    return run_once(vm, end_of_run(vm, deadline_ns));
+}
+
+int drive(struct microvm *vm, uint64_t deadline_ns, bool may_idle)
+{
+    int rc = run_enter(&vm->machine, deadline_ns, NULL);
+
+    if (rc < 0)
+        return rc;
+    hear_host(vm);
+    do
+        rc = turn(vm, deadline_ns, may_idle);
+    while (rc == MICROVM_ON);
+    run_leave(&vm->machine);
+    return rc;
+}

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * microvm.c - the door: what a sandbox asks of a micro-VM.
+ *
+ * There is no other thread, unless one is wanted (runner.c): the guest runs
+ * when the thread of a call has nothing to do but wait for it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "sandbox/microvm/backend/microvm.h"
+
+#define MEMORY_MIN (UINT64_C(4) << 20)
+#define FILES_MIN  8u
+
+static char **copy_list(const char *const *list)
+{
+    size_t count = 0;
+    char **copy;
+
+    while (list[count] != NULL)
+        count++;
+    copy = calloc(count + 1, sizeof(*copy));
+    for (size_t i = 0; copy != NULL && i < count; i++)
+        if ((copy[i] = strdup(list[i])) == NULL)
+            count = i;
+    return copy;
+}
+
+static void free_list(char ***list)
+{
+    for (size_t i = 0; *list != NULL && (*list)[i] != NULL; i++)
+        free((*list)[i]);
+    free(*list);
+    *list = NULL;
+}
+
+/* Returns false when there is no memory. */
+static bool copy_text(char **to, const char *from)
+{
+    *to = from == NULL ? NULL : strdup(from);
+    return from == NULL || *to != NULL;
+}
+
+static int step_limits(struct microvm *vm, const struct bundle *what,
+                       struct gbx_error *err)
+{
+    vm->limits = what->limits;
+    vm->output = what->output;
+    vm->output_context = what->output_context;
+    vm->spin_ns = what->spin_ns;
+    if (what->limits.memory_bytes < MEMORY_MIN)
+        return fail(err, GBX_EMEMORY,
+                    "a memory limit of %llu bytes is too small: at least %llu",
+                    (unsigned long long)what->limits.memory_bytes,
+                    (unsigned long long)MEMORY_MIN);
+    if (what->limits.files < FILES_MIN)
+        return fail(err, GBX_EFILES,
+                    "a limit of %u files is too small: at least %u",
+                    what->limits.files, FILES_MIN);
+    return 0;
+}
+
+static int step_copies(struct microvm *vm, const struct bundle *what,
+                       struct gbx_error *err)
+{
+    vm->argv = copy_list(what->argv);
+    vm->envp = copy_list(what->envp);
+    if (!copy_text(&vm->program, what->program) ||
+        !copy_text(&vm->folder, what->folder) ||
+        !copy_text(&vm->root, what->root) ||
+        !copy_text(&vm->working_dir, what->working_dir) || vm->argv == NULL ||
+        vm->envp == NULL || (vm->buffer = malloc(MICROVM_OUTPUT_BYTES)) == NULL)
+        return fail(err, GBX_EHOST, "no memory for a sandbox");
+    vm->what = *what;
+    return 0;
+}
+
+static int step_events(struct microvm *vm, struct gbx_error *err)
+{
+    vm->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    vm->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return vm->wake_fd < 0 || vm->event_fd < 0
+               ? fail(err, GBX_EHOST, "open an eventfd")
+               : 0;
+}
+
+static void init_lock(struct microvm *vm)
+{
+    pthread_condattr_t attr;
+
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    must(pthread_cond_init(&vm->changed, &attr) == 0);
+    pthread_condattr_destroy(&attr);
+    must(pthread_mutex_init(&vm->lock, NULL) == 0);
+    vm->lock_open = true;
+}
+
+static int microvm_open(void *context, const struct bundle *what,
+                        struct region *shared, struct gbx_error *err)
+{
+    struct microvm *vm = context;
+    int rc;
+
+    vm->is_open = true;
+    vm->machine = (struct machine)MACHINE_NONE;
+    vm->shared = shared;
+    vm->wake_fd = vm->event_fd = vm->input_fd = -1;
+    init_lock(vm);
+    if ((rc = step_limits(vm, what, err)) < 0 ||
+        (rc = step_copies(vm, what, err)) < 0 ||
+        (rc = step_events(vm, err)) < 0)
+        return rc;
+    return microvm_start(vm, what, err);
+}
+
+static void microvm_close(void *context)
+{
+    struct microvm *vm = context;
+
+    if (!vm->is_open)
+        return;
+    runner_stop(vm);
+    microvm_stop(vm);
+    close_fd(&vm->event_fd);
+    close_fd(&vm->wake_fd);
+    free_list(&vm->argv);
+    free_list(&vm->envp);
+    free(vm->program);
+    free(vm->folder);
+    free(vm->root);
+    free(vm->working_dir);
+    free(vm->buffer);
+    vm->program = vm->folder = vm->root = vm->working_dir = vm->buffer = NULL;
+    pthread_cond_destroy(&vm->changed);
+    pthread_mutex_destroy(&vm->lock);
+    vm->is_open = false;
+}
+
+static void wake_waiter(struct microvm *vm)
+{
+    const uint64_t one = 1;
+
+    while (write(vm->wake_fd, &one, sizeof(one)) < 0 && errno == EINTR)
+        continue;
+}
+
+static void microvm_kill(void *context)
+{
+    struct microvm *vm = context;
+
+    atomic_store(&vm->killed, true);
+    if (vm->wake_fd < 0)
+        return;
+    wake_waiter(vm);
+    pthread_mutex_lock(&vm->lock);
+    if (vm->has_machine)
+        run_stop(&vm->machine);
+    pthread_cond_broadcast(&vm->changed);
+    pthread_mutex_unlock(&vm->lock);
+}
+
+static int microvm_wipe(void *context, struct gbx_error *err)
+{
+    struct microvm *vm = context;
+
+    runner_stop(vm);
+    microvm_stop(vm);
+    if (vm->shared != NULL && region_reset(vm->shared) < 0)
+        return fail(err, GBX_EHOST, "empty the region");
+    atomic_store(&vm->killed, false);
+    vm->buffer_bytes = 0;
+    vm->end_text[0] = '\0';
+    return microvm_start(vm, &vm->what, err);
+}
+
+static int microvm_run(void *context, uint64_t deadline_ns)
+{
+    struct microvm *vm = context;
+
+    return vm->last = runner_run(vm, deadline_ns);
+}
+
+static void microvm_ring(void *context)
+{
+    struct microvm *vm = context;
+
+    atomic_store(&vm->host_rang, true);
+    /* Whoever waits for the guest's sake waits no longer. */
+    if (vm->has_thread)
+        wake_waiter(vm);
+}
+
+static int microvm_fd(void *context)
+{
+    const struct microvm *vm = context;
+
+    return vm->event_fd;
+}
+
+static int microvm_status(void *context)
+{
+    const struct microvm *vm = context;
+    const struct kernel_end *end = &vm->kernel.end;
+
+    return end->signal != 0 ? 128 + end->signal : end->status;
+}
+
+static void microvm_explain(void *context, struct gbx_error *err)
+{
+    const struct microvm *vm = context;
+
+    errno = 0;
+    fail(err, vm->last, "%s",
+         vm->end_text[0] != '\0' ? vm->end_text : gbx_strerror(vm->last));
+}
+
+const struct backend backend_microvm = {
+    .name = "microvm",
+    .self_bytes = sizeof(struct microvm),
+    .probe = microvm_probe,
+    .open = microvm_open,
+    .run = microvm_run,
+    .ring = microvm_ring,
+    .fd = microvm_fd,
+    .status = microvm_status,
+    .explain = microvm_explain,
+    .wipe = microvm_wipe,
+    .kill = microvm_kill,
+    .close = microvm_close,
+};

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * microvm.h - a guest as a KVM virtual machine of this process: the private
+ * part of the backend.
+ *
+ *   open    memory, machine, personality, files, program   open.c, root.c
+ *   run     the caller's thread is the guest's processor   drive.c, microvm.c
+ *           or waits for one that is                       runner.c
+ *   output  what the guest writes to 1 and 2, its bell     streams.c
+ *
+ *  guest-physical:
+ *  0           16 MiB ...      1 GiB                  2 MiB-aligned
+ *  | boot | tables |           | frames ... |         | host half | guest half
+ * |
+ *
+ * Who has the processor: `who`, changed under the lock.  All of machine and
+ * kernel belongs to that thread; while nobody has it, to who holds the lock.
+ */
+#ifndef SANDBOX_MICROVM_BACKEND_MICROVM_H
+#define SANDBOX_MICROVM_BACKEND_MICROVM_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "sandbox/backend.h"
+#include "sandbox/microvm/linux/kernel.h"
+#include "sandbox/microvm/machine.h"
+#include "sandbox/microvm/run.h"
+
+#define MICROVM_OUTPUT_BYTES 65536u
+#define MICROVM_END_BYTES    400u
+
+/* Memory of the host that the guest has: an owned mapping. */
+struct microvm_memory {
+    uint8_t *host; /* or NULL */
+    uint64_t bytes, at;
+};
+
+enum microvm_who { MICROVM_NOBODY, MICROVM_CALLER, MICROVM_RUNNER };
+
+/* What a stretch of running came to, beside codes below 0. */
+enum microvm_stop {
+    MICROVM_RANG = 0,
+    MICROVM_IDLE = 1, /* all tasks wait, and only the host can change that */
+    MICROVM_ON = 2,   /* nothing yet */
+};
+
+struct microvm {
+    bool is_open;
+    struct gbx_limits limits;
+    struct region *shared; /* borrowed, or NULL */
+    const char *libexec_dir;
+
+    struct microvm_memory system, frames, halves[2];
+    struct space_window windows[2];
+    struct machine machine;
+    struct kernel kernel;
+    bool has_machine, has_kernel;
+    bool unsettled; /* the registers may not be changed yet */
+    int wake_fd;    /* eventfd: ends a wait of whoever waits for the guest */
+    int input_fd;   /* host's stdin, borrowed, or -1 */
+
+    /* Until close, from the bundle. */
+    struct bundle what;                          /* with strings of our own */
+    char *program, *folder, *root, *working_dir; /* owned */
+    char **argv, **envp;                         /* owned */
+    int (*output)(void *context, int stream, const void *text, size_t bytes);
+    void *output_context;
+
+    pthread_mutex_t lock; /* of what follows */
+    pthread_cond_t changed;
+    bool lock_open;
+    enum microvm_who who;
+    bool has_thread, quits; /* the runner's */
+    pthread_t thread;
+    bool wanted;          /* the runner is to take the processor */
+    bool rang;            /* while the runner had it */
+    bool parked;          /* nothing to do before the host rings */
+    int outcome;          /* the code of its end, or 0 */
+    int event_fd;         /* eventfd: readable when run would return */
+    uint64_t answered_ns; /* when the last ring was */
+    char *buffer;         /* output of the runner: records */
+    size_t buffer_bytes;
+
+    atomic_bool killed, host_rang;
+    uint64_t spin_ns;
+    int last; /* what run returned */
+    char end_text[MICROVM_END_BYTES];
+};
+
+/* open.c */
+int microvm_start(struct microvm *vm, const struct bundle *what,
+                  struct gbx_error *err);
+void microvm_stop(struct microvm *vm);
+
+/* root.c: the files that the guest sees. */
+int root_build(struct microvm *vm, struct gbx_error *err);
+
+/* streams.c: descriptors 0 to 5. */
+int streams_open(struct microvm *vm, const int stdio[3], struct gbx_error *err);
+int streams_deliver(struct microvm *vm); /* what the runner has kept; locked */
+
+/* processor.c: the personality's way to the machine. */
+struct kernel_cpu processor_of(struct microvm *vm);
+bool processor_can_switch(struct microvm *vm);
+
+/*
+ * drive.c: be the guest's processor until the deadline.
+ * Returns MICROVM_RANG, MICROVM_IDLE (only if may_idle, else it waits), or a
+ * code: GBX_ETIME, GBX_ECANCELED, GBX_EEXIT, ...
+ */
+int drive(struct microvm *vm, uint64_t deadline_ns, bool may_idle);
+
+/* runner.c */
+int runner_run(struct microvm *vm, uint64_t deadline_ns);
+void runner_stop(struct microvm *vm);
+
+/* ending.c: why it ended, into end_text. */
+void ending_explain(struct microvm *vm, int code, const struct run_exit *exit);
+
+/* probe.c */
+size_t microvm_probe(struct probe_item *items, size_t max);
+
+#endif

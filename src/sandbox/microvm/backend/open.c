@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * open.c - from nothing to a guest that stands at its first instruction, one
+ * step after the other; and back.
+ *
+ * How much memory: frames for what the limits allow, and the pages of the page
+ * tables; all of it addresses only, until the guest touches it.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "sandbox/microvm/backend/microvm.h"
+#include "sandbox/microvm/boot.h"
+
+#define FRAMES_AT    (1ull << 30)
+#define FILE_BYTES   (256ull << 20) /* of programs' and libraries' pages */
+#define TABLES_LEAST (16ull << 20)  /* enough for 4,096 scattered stretches */
+#define SLACK_BYTES  (4ull << 20)
+
+#define NOBODY 65534u
+
+static uint64_t round_up(uint64_t bytes, uint64_t to)
+{
+    return (bytes + to - 1) & ~(to - 1);
+}
+
+static int take(struct microvm_memory *memory, uint64_t bytes, uint64_t at,
+                struct gbx_error *err)
+{
+    void *host = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (host == MAP_FAILED)
+        return fail(err, GBX_EHOST,
+                    "no %llu MiB of addresses for a guest; raise ulimit -v",
+                    (unsigned long long)(bytes >> 20));
+    *memory = (struct microvm_memory){.host = host, .bytes = bytes, .at = at};
+    return 0;
+}
+
+static int step_memory(struct microvm *vm, struct gbx_error *err)
+{
+    uint64_t frames =
+        round_up(vm->limits.memory_bytes + KERNEL_STACK_BYTES +
+                     vm->limits.disk_bytes + FILE_BYTES + SLACK_BYTES,
+                 MEMORY_HUGE_BYTES);
+    uint64_t system = TABLES_LEAST + round_up(frames / 256, MEMORY_HUGE_BYTES);
+    int rc;
+
+    if ((rc = take(&vm->system, system, 0, err)) < 0 ||
+        (rc = take(&vm->frames, frames, FRAMES_AT, err)) < 0)
+        return rc;
+    /* Not in memory dumps of the embedder: it is the guest's. */
+    madvise(vm->frames.host, frames, MADV_DONTDUMP);
+    return 0;
+}
+
+/*
+ * Mappings of our own: KVM is made to forget pages by changing how the host
+ * has them, and the channel's mapping must not notice.
+ */
+static int step_halves(struct microvm *vm, struct gbx_error *err)
+{
+    uint64_t at = round_up(FRAMES_AT + vm->frames.bytes, 1ull << 30);
+
+    for (int i = 0; vm->shared != NULL && i < 2; i++) {
+        uint64_t bytes = vm->shared->half_bytes;
+        int protection = i == HALF_HOST ? PROT_READ : PROT_READ | PROT_WRITE;
+        void *host = mmap(
+            NULL, bytes, protection, MAP_SHARED,
+            i == HALF_HOST ? vm->shared->host_read_fd : vm->shared->fd[i], 0);
+
+        if (host == MAP_FAILED)
+            return fail(err, GBX_EHOST, "map the region for a guest");
+        vm->halves[i] =
+            (struct microvm_memory){.host = host, .bytes = bytes, .at = at};
+        at = round_up(at + bytes, 1ull << 30);
+    }
+    return 0;
+}
+
+static int add(struct microvm *vm, const struct microvm_memory *memory,
+               bool writable, struct gbx_error *err)
+{
+    const struct memory_slot slot = {.at = memory->at,
+                                     .bytes = memory->bytes,
+                                     .host = memory->host,
+                                     .writable = writable};
+
+    return memory->host == NULL ? 0 : machine_memory(&vm->machine, &slot, err);
+}
+
+static int step_machine(struct microvm *vm, struct gbx_error *err)
+{
+    int rc = machine_open(&vm->machine, err);
+
+    if (rc < 0)
+        return rc;
+    vm->has_machine = true;
+    if ((rc = add(vm, &vm->system, true, err)) < 0 ||
+        (rc = add(vm, &vm->frames, true, err)) < 0 ||
+        (rc = add(vm, &vm->halves[HALF_HOST], false, err)) < 0)
+        return rc;
+    return add(vm, &vm->halves[HALF_GUEST], true, err);
+}
+
+/* How far a half's memory exists; the channel's owner lengthens it. */
+static uint64_t touchable_host(const struct space_window *window)
+{
+    const struct region *shared = window->context;
+
+    return GBX_ARENA_OFF +
+           __atomic_load_n(&shared->arena_bytes[HALF_HOST], __ATOMIC_ACQUIRE);
+}
+
+static uint64_t touchable_guest(const struct space_window *window)
+{
+    const struct region *shared = window->context;
+
+    return GBX_ARENA_OFF +
+           __atomic_load_n(&shared->arena_bytes[HALF_GUEST], __ATOMIC_ACQUIRE);
+}
+
+static int step_kernel(struct microvm *vm, const struct bundle *what,
+                       struct gbx_error *err)
+{
+    const bool root = geteuid() == 0;
+    const struct kernel_config config = {
+        .memory_bytes = vm->limits.memory_bytes,
+        .file_bytes = FILE_BYTES,
+        .disk_bytes = vm->limits.disk_bytes,
+        .tasks_max = vm->limits.processes,
+        .files_max = vm->limits.files,
+        .uid = root ? NOBODY : geteuid(),
+        .gid = root ? NOBODY : getegid(),
+        .memory = &vm->machine.memory,
+        .tables_at = BOOT_BYTES,
+        .tables_bytes = vm->system.bytes - BOOT_BYTES,
+        .frames_at = vm->frames.at,
+        .frames_bytes = vm->frames.bytes,
+        .cpu = processor_of(vm),
+        .trace = what->trace,
+        .trace_context = what->trace_context,
+    };
+    int rc;
+
+    vm->has_kernel = true;
+    if ((rc = kernel_open(&vm->kernel, &config, err)) < 0)
+        return rc;
+    for (int i = 0; vm->shared != NULL && i < 2; i++) {
+        vm->windows[i] = (struct space_window){
+            .at = vm->halves[i].at,
+            .bytes = vm->halves[i].bytes,
+            .touchable = i == HALF_HOST ? touchable_host : touchable_guest,
+            .context = vm->shared};
+        vm->kernel.space.windows[i] = vm->windows[i];
+    }
+    return boot_open(&vm->machine, &vm->kernel.space.tables, 0, err);
+}
+
+/* A path in the guest's root: as the guest program is shown there. */
+static void choose_path(struct microvm *vm)
+{
+    if (vm->shared != NULL)
+        snprintf(vm->kernel.program, sizeof(vm->kernel.program),
+                 "/.glovebox/%s", basename(vm->program));
+    else
+        snprintf(vm->kernel.program, sizeof(vm->kernel.program), "%s",
+                 vm->program);
+}
+
+static int step_program(struct microvm *vm, struct gbx_error *err)
+{
+    char path[sizeof(vm->kernel.program)];
+    const struct kernel_program program = {
+        .path = path,
+        .argv = (const char *const *)vm->argv,
+        .envp = (const char *const *)vm->envp,
+        .hwcap = getauxval(AT_HWCAP),
+    };
+    struct node *dir;
+    int rc;
+
+    memcpy(path, vm->kernel.program, sizeof(path));
+    if (vm->working_dir != NULL) {
+        rc = tree_look(vm->kernel.tree, NULL, vm->working_dir, 0, &dir);
+        if (rc < 0)
+            return fail(err, GBX_EFILE, "%s: %s", vm->working_dir,
+                        strerrordesc_np(-rc));
+        node_put(vm->kernel.cwd);
+        vm->kernel.cwd = dir;
+    }
+    return kernel_exec(&vm->kernel, &program, err);
+}
+
+int microvm_start(struct microvm *vm, const struct bundle *what,
+                  struct gbx_error *err)
+{
+    int rc;
+
+    vm->outcome = 0;
+    vm->who = MICROVM_NOBODY;
+    vm->unsettled = vm->rang = vm->parked = vm->wanted = false;
+    atomic_store(&vm->host_rang, false);
+    if ((rc = step_memory(vm, err)) < 0 || (rc = step_halves(vm, err)) < 0 ||
+        (rc = step_machine(vm, err)) < 0 ||
+        (rc = step_kernel(vm, what, err)) < 0)
+        return rc;
+    choose_path(vm);
+    if ((rc = root_build(vm, err)) < 0 ||
+        (rc = streams_open(vm, what->stdio, err)) < 0)
+        return rc;
+    return step_program(vm, err);
+}
+
+static void drop(struct microvm_memory *memory)
+{
+    if (memory->host != NULL)
+        munmap(memory->host, memory->bytes);
+    *memory = (struct microvm_memory){0};
+}
+
+void microvm_stop(struct microvm *vm)
+{
+    if (vm->has_kernel)
+        kernel_close(&vm->kernel);
+    vm->has_kernel = false;
+    if (vm->has_machine)
+        machine_close(&vm->machine);
+    vm->has_machine = false;
+    drop(&vm->halves[1]);
+    drop(&vm->halves[0]);
+    drop(&vm->frames);
+    drop(&vm->system);
+}

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * runner.c - who is the guest's processor.
+ *
+ * Usually the thread of the call: it waits for the guest, so it may as well be
+ * it.  That costs one exit a call, and wakes nobody.
+ *
+ * The runner is a thread that is the processor while no call waits: so that a
+ * caller who polls a descriptor gets somewhere, and so that, when calls follow
+ * each other quickly, a guest that spins finds the next one at once, without
+ * any exit.  It takes the processor when it is asked to, and parks it when the
+ * guest has nothing to do; whoever waits next takes it from there.
+ *
+ *   NOBODY --run--> CALLER --returns--> NOBODY
+ *     |  ^
+ *  wanted |parked, ended
+ *     v  |
+ *   RUNNER
+ */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "sandbox/microvm/backend/microvm.h"
+
+/* Calls that follow each other within this are worth a spinning thread. */
+#define QUICK_NS 100000u
+
+static void tell_event(struct microvm *vm)
+{
+    const uint64_t one = 1;
+
+    while (write(vm->event_fd, &one, sizeof(one)) < 0 && errno == EINTR)
+        continue;
+    pthread_cond_broadcast(&vm->changed);
+}
+
+static void take_event(struct microvm *vm)
+{
+    uint64_t count;
+
+    while (read(vm->event_fd, &count, sizeof(count)) < 0 && errno == EINTR)
+        continue;
+}
+
+/* The runner has the processor; locked, but for the drive itself. */
+static void have_locked(struct microvm *vm)
+{
+    int rc;
+
+    vm->who = MICROVM_RUNNER;
+    vm->parked = false;
+    do {
+        pthread_mutex_unlock(&vm->lock);
+        rc = drive(vm, 0, true);
+        pthread_mutex_lock(&vm->lock);
+        if (rc == MICROVM_RANG) {
+            vm->rang = true;
+            tell_event(vm);
+        }
+    } while (!vm->quits && !atomic_load(&vm->killed) &&
+             (rc == MICROVM_RANG ||
+              (rc == MICROVM_IDLE && atomic_load(&vm->host_rang))));
+    vm->who = MICROVM_NOBODY;
+    vm->parked = rc == MICROVM_IDLE;
+    if (rc < 0)
+        vm->outcome = rc;
+    if (rc < 0 || vm->buffer_bytes > 0)
+        tell_event(vm);
+    else
+        pthread_cond_broadcast(&vm->changed);
+}
+
+static void *runner(void *context)
+{
+    struct microvm *vm = context;
+
+    pthread_mutex_lock(&vm->lock);
+    while (!vm->quits) {
+        if (vm->wanted && vm->who == MICROVM_NOBODY) {
+            vm->wanted = false;
+            if (vm->outcome == 0)
+                have_locked(vm);
+        } else {
+            pthread_cond_wait(&vm->changed, &vm->lock);
+        }
+    }
+    pthread_mutex_unlock(&vm->lock);
+    return NULL;
+}
+
+/* Signals are for the embedder's own threads. */
+static int start_thread(struct microvm *vm)
+{
+    sigset_t all, before;
+    int rc;
+
+    if (vm->has_thread)
+        return 0;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    vm->quits = false;
+    rc = pthread_create(&vm->thread, NULL, runner, vm);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (rc != 0)
+        return GBX_EHOST;
+    pthread_setname_np(vm->thread, "glovebox-vcpu");
+    vm->has_thread = true;
+    return 0;
+}
+
+static int hand_over_locked(struct microvm *vm)
+{
+    int rc = start_thread(vm);
+
+    if (rc < 0)
+        return rc;
+    vm->wanted = true;
+    pthread_cond_broadcast(&vm->changed);
+    return 0;
+}
+
+void runner_stop(struct microvm *vm)
+{
+    const uint64_t one = 1;
+
+    if (!vm->has_thread)
+        return;
+    pthread_mutex_lock(&vm->lock);
+    vm->quits = true;
+    if (vm->who == MICROVM_RUNNER) {
+        atomic_store(&vm->killed, true);
+        run_stop(&vm->machine);
+        while (write(vm->wake_fd, &one, sizeof(one)) < 0 && errno == EINTR)
+            continue;
+    }
+    pthread_cond_broadcast(&vm->changed);
+    pthread_mutex_unlock(&vm->lock);
+    pthread_join(vm->thread, NULL);
+    vm->has_thread = false;
+}
+
+/* What the runner has left: 1 when it rang, 0, or what ends the run. */
+static int collect_locked(struct microvm *vm)
+{
+    int rc = 0;
+
+    if (vm->buffer_bytes > 0)
+        rc = streams_deliver(vm);
+    if (rc < 0) {
+        vm->outcome = rc;
+        return rc;
+    }
+    if (vm->rang) {
+        vm->rang = false;
+        take_event(vm);
+        return 1;
+    }
+    return vm->outcome;
+}
+
+/* Until the runner has something, or lets go.  Returns as collect. */
+static int await_locked(struct microvm *vm, uint64_t deadline_ns)
+{
+    struct timespec until = {.tv_sec = (time_t)(deadline_ns / 1000000000u),
+                             .tv_nsec = (long)(deadline_ns % 1000000000u)};
+    int rc = collect_locked(vm), sys = 0;
+
+    while (rc == 0 && vm->who == MICROVM_RUNNER && sys != ETIMEDOUT &&
+           !atomic_load(&vm->killed)) {
+        sys = deadline_ns == 0
+                  ? pthread_cond_wait(&vm->changed, &vm->lock)
+                  : pthread_cond_timedwait(&vm->changed, &vm->lock, &until);
+        rc = collect_locked(vm);
+    }
+    return rc;
+}
+
+static bool may_do_something(const struct microvm *vm)
+{
+    return !vm->parked || atomic_load(&vm->host_rang);
+}
+
+/* The caller's own thread is the processor. */
+static int be_it_locked(struct microvm *vm, uint64_t deadline_ns)
+{
+    int rc;
+
+    vm->who = MICROVM_CALLER;
+    vm->wanted = false;
+    vm->parked = false;
+    pthread_mutex_unlock(&vm->lock);
+    rc = drive(vm, deadline_ns, false);
+    pthread_mutex_lock(&vm->lock);
+    vm->who = MICROVM_NOBODY;
+    if (rc < 0 && rc != GBX_ETIME)
+        vm->outcome = rc;
+    return rc;
+}
+
+static int run_locked(struct microvm *vm, uint64_t deadline_ns)
+{
+    uint64_t now = clock_now_ns();
+    bool quick = vm->spin_ns != 0 && now - vm->answered_ns < QUICK_NS;
+    int rc = await_locked(vm, deadline_ns);
+
+    if (rc != 0)
+        return rc > 0 ? 0 : rc;
+    if (atomic_load(&vm->killed))
+        return GBX_ECANCELED;
+    if (clock_is_past(deadline_ns)) {
+        /* Nobody will wait here: somebody has to run it. */
+        if (vm->who == MICROVM_NOBODY && may_do_something(vm) &&
+            hand_over_locked(vm) < 0)
+            return GBX_EHOST;
+        return GBX_ETIME;
+    }
+    rc = be_it_locked(vm, deadline_ns);
+    if (rc == MICROVM_RANG) {
+        vm->answered_ns = clock_now_ns();
+        if (quick)
+            hand_over_locked(vm); /* without it, all goes on as before */
+    }
+    return rc;
+}
+
+int runner_run(struct microvm *vm, uint64_t deadline_ns)
+{
+    int rc;
+
+    pthread_mutex_lock(&vm->lock);
+    rc = run_locked(vm, deadline_ns);
+    pthread_mutex_unlock(&vm->lock);
+    return rc;
+}

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * streams.c - the descriptors a guest is born with.
+ *
+ *  0  nothing, or the host's standard input
+ *  1  2  output: to the sandbox's callback, or to the host's descriptors
+ *  3  4  the halves of the region        5  the bell (abi/region.h)
+ *
+ * The callback belongs to the thread that runs a call.  What the guest writes
+ * while the runner has the processor is kept, as records {stream, bytes, text},
+ * until that thread comes for it; a guest that writes more waits.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "sandbox/microvm/backend/microvm.h"
+#include "sandbox/microvm/linux/region_file.h"
+
+struct stream {
+    struct file file;
+    struct microvm *vm;
+    int number; /* 1 stdout, 2 stderr; 0 stdin */
+    int fd;     /* the host's, borrowed, or -1 */
+};
+
+struct record {
+    uint32_t stream, bytes;
+};
+
+static struct stream *stream_of(struct file *file)
+{
+    return (struct stream *)file;
+}
+
+static size_t total(const struct iovec *pieces, int count)
+{
+    size_t bytes = 0;
+
+    for (int i = 0; i < count; i++)
+        bytes += pieces[i].iov_len;
+    return bytes;
+}
+
+/* Kept for the thread of the call, as much as there is room for. */
+static int64_t keep(struct stream *self, const struct iovec *pieces, int count)
+{
+    struct microvm *vm = self->vm;
+    size_t room, bytes = total(pieces, count), done = 0;
+    struct record record;
+
+    pthread_mutex_lock(&vm->lock);
+    room = MICROVM_OUTPUT_BYTES - vm->buffer_bytes;
+    room = room > sizeof(record) ? room - sizeof(record) : 0;
+    record.stream = (uint32_t)self->number;
+    record.bytes = (uint32_t)(bytes < room ? bytes : room);
+    if (record.bytes > 0) {
+        memcpy(vm->buffer + vm->buffer_bytes, &record, sizeof(record));
+        vm->buffer_bytes += sizeof(record);
+    }
+    for (int i = 0; i < count && done < record.bytes; i++) {
+        size_t part = record.bytes - done;
+
+        if (part > pieces[i].iov_len)
+            part = pieces[i].iov_len;
+        memcpy(vm->buffer + vm->buffer_bytes, pieces[i].iov_base, part);
+        vm->buffer_bytes += part;
+        done += part;
+    }
+    pthread_mutex_unlock(&vm->lock);
+    return record.bytes > 0 || bytes == 0 ? (int64_t)record.bytes : -EAGAIN;
+}
+
+static int tell(struct microvm *vm, int stream, const void *text, size_t bytes)
+{
+    return vm->output == NULL || bytes == 0
+               ? 0
+               : vm->output(vm->output_context, stream, text, bytes);
+}
+
+int streams_deliver(struct microvm *vm)
+{
+    struct record record;
+    int rc = 0;
+
+    for (size_t at = 0; rc == 0 && at < vm->buffer_bytes;
+         at += sizeof(record) + record.bytes) {
+        memcpy(&record, vm->buffer + at, sizeof(record));
+        rc = tell(vm, (int)record.stream, vm->buffer + at + sizeof(record),
+                  record.bytes);
+    }
+    if (vm->buffer_bytes > 0 && vm->who == MICROVM_NOBODY)
+        task_changed(&vm->kernel, task_any);
+    vm->buffer_bytes = 0;
+    return rc;
+}
+
+/* To a descriptor of the host.  Not longer than a pipe takes at once. */
+static int64_t write_host(struct stream *self, const struct iovec *pieces,
+                          int count)
+{
+    struct pollfd wait = {.fd = self->fd, .events = POLLOUT};
+    ssize_t put;
+
+    while (poll(&wait, 1, 100) == 0)
+        if (atomic_load(&self->vm->killed))
+            return -EINTR;
+    do
+        put = writev(self->fd, pieces, count);
+    while (put < 0 && errno == EINTR && !atomic_load(&self->vm->killed));
+    return put < 0 ? -errno : put;
+}
+
+static int64_t stream_write(struct file *file, const struct iovec *pieces,
+                            int count, uint64_t *position)
+{
+    struct stream *self = stream_of(file);
+    struct microvm *vm = self->vm;
+    int rc = 0;
+
+    (void)position;
+    if (self->fd >= 0)
+        return write_host(self, pieces, count);
+    if (vm->who == MICROVM_RUNNER)
+        return keep(self, pieces, count);
+    for (int i = 0; rc == 0 && i < count; i++)
+        rc = tell(vm, self->number, pieces[i].iov_base, pieces[i].iov_len);
+    if (rc < 0) {
+        vm->kernel.stopped = rc;
+        vm->kernel.stirred = true;
+        return -EIO;
+    }
+    return (int64_t)total(pieces, count);
+}
+
+static unsigned stream_poll(struct file *file)
+{
+    struct stream *self = stream_of(file);
+    struct pollfd look = {.fd = self->fd, .events = POLLIN | POLLOUT};
+
+    if (self->fd < 0)
+        return POLLOUT;
+    return poll(&look, 1, 0) > 0 ? (unsigned)(uint16_t)look.revents : 0;
+}
+
+static int64_t stream_read(struct file *file, const struct iovec *pieces,
+                           int count, uint64_t *position)
+{
+    struct stream *self = stream_of(file);
+    ssize_t got;
+
+    (void)position;
+    if (self->fd < 0)
+        return 0;
+    if ((stream_poll(file) & (POLLIN | POLLHUP | POLLERR)) == 0)
+        return -EAGAIN;
+    got = readv(self->fd, pieces, count);
+    return got < 0 ? -errno : got;
+}
+
+static int stream_stat(struct file *file, struct stat *st)
+{
+    struct stream *self = stream_of(file);
+    struct stat host = {.st_mode = S_IFIFO | 0600};
+
+    if (self->fd >= 0 && fstat(self->fd, &host) < 0)
+        return -errno;
+    *st = (struct stat){.st_mode = host.st_mode,
+                        .st_nlink = 1,
+                        .st_ino = (ino_t)self->number + 1,
+                        .st_uid = self->vm->kernel.uid,
+                        .st_gid = self->vm->kernel.gid,
+                        .st_size = host.st_size,
+                        .st_blksize = 4096};
+    return 0;
+}
+
+static void stream_close(struct file *file)
+{
+    free(file);
+}
+
+static const struct file_class stream_class = {
+    .name = "stream",
+    .read = stream_read,
+    .write = stream_write,
+    .poll = stream_poll,
+    .stat = stream_stat,
+    .close = stream_close,
+};
+
+/* The bell: whatever is written, the host hears it. */
+static int64_t bell_write(struct file *file, const struct iovec *pieces,
+                          int count, uint64_t *position)
+{
+    (void)position;
+    stream_of(file)->vm->kernel.rang = true;
+    return (int64_t)total(pieces, count);
+}
+
+static const struct file_class bell_class = {
+    .name = "bell",
+    .write = bell_write,
+    .stat = stream_stat,
+    .close = stream_close,
+};
+
+static struct file *make(struct microvm *vm, const struct file_class *class,
+                         int number, int fd, unsigned flags)
+{
+    struct stream *self = calloc(1, sizeof(*self));
+
+    if (self == NULL)
+        return NULL;
+    *self = (struct stream){
+        .file = {.class = class, .references = 1, .flags = flags},
+        .vm = vm,
+        .number = number,
+        .fd = fd,
+    };
+    return &self->file;
+}
+
+static int give(struct microvm *vm, uint32_t number, struct file *file,
+                struct gbx_error *err)
+{
+    if (file == NULL)
+        return fail(err, GBX_EHOST, "no memory for a guest's streams");
+    return kernel_install(&vm->kernel, file, number, false) < 0
+               ? fail(err, GBX_EFILES, "the limit of open files is too small")
+               : 0;
+}
+
+int streams_open(struct microvm *vm, const int stdio[3], struct gbx_error *err)
+{
+    static const unsigned flags[3] = {O_RDONLY, O_WRONLY, O_WRONLY};
+    int rc = 0;
+
+    vm->input_fd = -1;
+    for (int i = 0; rc == 0 && i < 3; i++)
+        if (stdio != NULL || i > 0)
+            rc = give(vm, (uint32_t)i,
+                      make(vm, &stream_class, i, stdio != NULL ? stdio[i] : -1,
+                           flags[i]),
+                      err);
+    if (stdio != NULL)
+        vm->input_fd = stdio[0];
+    for (int i = 0; rc == 0 && i < 2 && vm->shared != NULL; i++)
+        rc = give(vm, i == 0 ? GBX_FD_HOST_HALF : GBX_FD_GUEST_HALF,
+                  region_file_make(&vm->windows[i], vm->halves[i].host, i == 1),
+                  err);
+    if (rc == 0 && vm->shared != NULL)
+        rc = give(vm, GBX_FD_BELL, make(vm, &bell_class, 5, -1, O_RDWR), err);
+    return rc;
+}
