@@ -53,8 +53,6 @@ static int host_at(const struct node *dir, struct host_list *list,
     struct host_entry host;
     int rc;
 
-    if (dir->host == NULL)
-        return 0;
     for (;; (*position)++) {
         rc = host_list_at(list, *position - HOST_FIRST, &host);
         if (rc <= 0)
@@ -89,9 +87,11 @@ static int entry_at(struct tree_file *file, uint64_t *position,
         *entry = entry_of("..", is_root ? dir : dir->dir.up, 2);
         return 1;
     }
-    if (*position < HOST_FIRST) {
+    if (*position < HOST_FIRST || dir->host == NULL) {
         if (own_at(dir, position, entry) > 0)
             return 1;
+        if (dir->host == NULL)
+            return 0; /* what is made later comes later */
         *position = HOST_FIRST;
     }
     return host_at(dir, &file->list, position, entry);
