@@ -104,6 +104,9 @@ struct gbx_script {
  */
 const char *runtime_find_libexec(const char *asked);
 
+/* Defaults for what is 0; GBX_EARGUMENT for what no sandbox can have. */
+int limits_settle(struct gbx_limits *limits, struct gbx_error *err);
+
 /* Start the script's sandbox and load the script. For open and for a call
  * after a broken one. */
 int script_start(struct gbx_script *script, uint64_t deadline_ns,
