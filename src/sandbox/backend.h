@@ -96,6 +96,10 @@ struct backend {
     /* Why the guest stopped, for a person; after run returned such a code. */
     void (*explain)(void *self, struct gbx_error *err);
 
+    /* What the guest asked for last that this isolation does not have, or
+     * NULL; borrowed until close.  NULL: nobody can tell. */
+    const char *(*lacked)(void *self);
+
     /* Back to how it was when open returned: nothing of the past is left.  The
      * region is reset by it. */
     int (*wipe)(void *self, struct gbx_error *err);

@@ -223,6 +223,13 @@ static void microvm_explain(void *context, struct gbx_error *err)
          vm->end_text[0] != '\0' ? vm->end_text : gbx_strerror(vm->last));
 }
 
+static const char *microvm_lacked(void *context)
+{
+    const struct microvm *vm = context;
+
+    return vm->kernel.unsupported;
+}
+
 const struct backend backend_microvm = {
     .name = "microvm",
     .self_bytes = sizeof(struct microvm),
@@ -233,6 +240,7 @@ const struct backend backend_microvm = {
     .fd = microvm_fd,
     .status = microvm_status,
     .explain = microvm_explain,
+    .lacked = microvm_lacked,
     .wipe = microvm_wipe,
     .kill = microvm_kill,
     .close = microvm_close,

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * program.c - any Linux program in a micro-VM: a backend without a region,
+ * driven by whoever runs it.
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "glovebox/program.h"
+#include "runtime/program/lookup.h"
+#include "runtime/runtime.h"
+#include "sandbox/backend.h"
+
+#define PROGRAM_MEMORY_BYTES (512ull << 20)
+
+struct gbx_program {
+    const struct backend *backend;
+    void *self; /* the backend's, owned */
+    int stdio[3];
+    gbx_output_fn output;
+    void *output_context;
+};
+
+static const char *const environment[] = {"PATH=" LOOKUP_PATH, "HOME=/tmp",
+                                          "TMPDIR=/tmp", "LANG=C.UTF-8", NULL};
+
+static const char *find_path(const char *const *envp)
+{
+    for (size_t i = 0; envp[i] != NULL; i++)
+        if (strncmp(envp[i], "PATH=", 5) == 0)
+            return envp[i] + 5;
+    return LOOKUP_PATH;
+}
+
+static int print(void *context, int stream, const void *text, size_t bytes)
+{
+    const struct gbx_program *program = context;
+
+    if (program->output != NULL)
+        program->output(program->output_context, stream, text, bytes);
+    return 0;
+}
+
+static int check(const struct gbx_program_config *config, struct gbx_error *err)
+{
+    if (config->struct_bytes != sizeof(*config))
+        return fail(err, GBX_EARGUMENT,
+                    "gbx_program_config.struct_bytes is %zu, not %zu: built "
+                    "for another version of the library?",
+                    config->struct_bytes, sizeof(*config));
+    if (config->working_dir != NULL && config->working_dir[0] != '/')
+        return fail(err, GBX_EARGUMENT,
+                    "the working directory %s does not begin with /: it is one "
+                    "of the program's root",
+                    config->working_dir);
+    if (config->argv != NULL && config->argv[0] == NULL)
+        return fail(err, GBX_EARGUMENT, "a program's arguments have no name");
+    return 0;
+}
+
+/* All that the backend is told; texts lie in config and found. */
+static int settle(struct gbx_program *program, struct bundle *bundle,
+                  const char *name, const struct gbx_program_config *config,
+                  struct lookup *found, struct gbx_error *err)
+{
+    const char *const *envp = config->envp != NULL ? config->envp : environment;
+    struct lookup_view view = {.root = config->root,
+                               .folder = config->folder,
+                               .working_dir = config->working_dir,
+                               .search_path = find_path(envp)};
+    int rc;
+
+    for (int i = 0; i < 3; i++)
+        program->stdio[i] = config->stdio != NULL ? config->stdio[i] : -1;
+    program->output = config->output;
+    program->output_context = config->output_context;
+    *bundle = (struct bundle){.argv = config->argv,
+                              .envp = envp,
+                              .folder = config->folder,
+                              .limits = config->limits,
+                              .root = config->root,
+                              .working_dir = config->working_dir,
+                              .stdio = program->stdio,
+                              .trace = config->trace,
+                              .trace_context = config->trace_context,
+                              .output = print,
+                              .output_context = program};
+    if (bundle->limits.memory_bytes == 0)
+        bundle->limits.memory_bytes = PROGRAM_MEMORY_BYTES;
+    if ((rc = limits_settle(&bundle->limits, err)) < 0 ||
+        (rc = lookup_program(found, name, &view, err)) < 0)
+        return rc;
+    bundle->program = found->path;
+    if (found->folder[0] != '\0')
+        bundle->folder = found->folder;
+    if (bundle->working_dir == NULL && bundle->folder != NULL)
+        bundle->working_dir = "/script";
+    return 0;
+}
+
+int gbx_program_open(struct gbx_program **program, const char *name,
+                     const struct gbx_program_config *config,
+                     struct gbx_error *err)
+{
+    static const struct gbx_program_config none = {
+        .struct_bytes = sizeof(struct gbx_program_config)};
+    const char *const just_name[] = {name, NULL};
+    struct gbx_program *made;
+    struct lookup found;
+    struct bundle bundle;
+    int rc = check(config != NULL ? config : &none, err);
+
+    *program = NULL;
+    if (rc < 0)
+        return rc;
+    made = calloc(1, sizeof(*made));
+    if (made == NULL)
+        return fail(err, GBX_EHOST, "no memory for a program");
+    rc = settle(made, &bundle, name, config != NULL ? config : &none, &found,
+                err);
+    if (bundle.argv == NULL)
+        bundle.argv = just_name;
+    if (rc == 0) {
+        made->backend = &backend_microvm;
+        made->self = calloc(1, made->backend->self_bytes);
+        rc = made->self == NULL
+                 ? fail(err, GBX_EHOST, "no memory for a program")
+                 : made->backend->open(made->self, &bundle, NULL, err);
+    }
+    if (rc < 0)
+        gbx_program_close(made);
+    else
+        *program = made;
+    return rc;
+}
+
+int gbx_program_run(struct gbx_program *program, uint64_t deadline_ns,
+                    int *status, struct gbx_error *err)
+{
+    int rc = program->backend->run(program->self, deadline_ns);
+
+    *status = -1;
+    if (rc == GBX_EEXIT || rc == GBX_ESIGNAL || rc == GBX_EMEMORY)
+        *status = program->backend->status(program->self);
+    else if (rc == GBX_ECPU)
+        *status = 128 + SIGXCPU;
+    if (rc == GBX_EEXIT)
+        return 0;
+    if (rc == GBX_ETIME)
+        return fail(err, rc, "the program did not end in time");
+    if (rc == GBX_ECANCELED)
+        return fail(err, rc, "the program was ended from outside");
+    if (rc == 0) /* it rang, and nobody is there to hear it */
+        return fail(err, GBX_EBROKEN, "a program without a region rang");
+    program->backend->explain(program->self, err);
+    return rc;
+}
+
+const char *gbx_program_lacked(const struct gbx_program *program)
+{
+    return program->backend->lacked(program->self);
+}
+
+void gbx_program_kill(struct gbx_program *program)
+{
+    program->backend->kill(program->self);
+}
+
+void gbx_program_close(struct gbx_program *program)
+{
+    if (program == NULL)
+        return;
+    if (program->self != NULL)
+        program->backend->close(program->self);
+    free(program->self);
+    free(program);
+}
