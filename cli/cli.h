@@ -26,7 +26,10 @@ enum cli_exit {
     CLI_NO_FILE = 127 /* the script is missing or unreadable */
 };
 
+struct argp_state;
+
 int cli_run(int argc, char **argv);
+int cli_exec(int argc, char **argv);
 int cli_doctor(int argc, char **argv);
 
 /*
@@ -40,6 +43,9 @@ void cli_print(FILE *file, const char *text, size_t bytes, bool line);
 int cli_fail(const struct gbx_error *err);
 int cli_exit_code(int code);
 
+/* The same with any text; returns `code`. */
+int cli_say(const char *text, int code);
+
 /* "256M", "1.5G", "4096": bytes.  Returns false when it is none. */
 bool cli_parse_bytes(const char *text, uint64_t *bytes);
 
@@ -48,6 +54,14 @@ bool cli_parse_time(const char *text, uint64_t *ns);
 
 /* "64": a whole number from 1.  Returns false when it is none. */
 bool cli_parse_count(const char *text, uint32_t *count);
+
+/* The same for the option --name; what is wrong ends the program. */
+void cli_option_bytes(uint64_t *bytes, const char *name, const char *arg,
+                      struct argp_state *state);
+void cli_option_time(uint64_t *ns, const char *name, const char *arg,
+                     struct argp_state *state);
+void cli_option_count(uint32_t *count, const char *name, const char *arg,
+                      struct argp_state *state);
 
 /* The helper programs of a build tree, if this program lies in one, else NULL
  * (the library's own choice).  Static storage. */

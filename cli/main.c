@@ -11,9 +11,10 @@
 static const char usage[] =
     "usage: glovebox COMMAND [OPTION]...\n"
     "\n"
-    "Run scripts you do not trust, sealed, on messages in shared memory.\n"
+    "Run scripts and programs you do not trust, sealed.\n"
     "\n"
     "  glovebox run FILE     run a script once: messages in, messages out\n"
+    "  glovebox exec PROGRAM run a Linux program in a micro-VM\n"
     "  glovebox doctor       what this computer can do, and what is missing\n"
     "  glovebox bench        how fast it is here, against a WebSocket server\n"
     "  glovebox help [CMD]   this text, or a command's\n"
@@ -21,6 +22,7 @@ static const char usage[] =
     "For example:\n"
     "  echo 'def process(c): return {\"sum\": c.get_input(\"a\") + 1}' > x.py\n"
     "  glovebox run x.py --in a=41\n"
+    "  glovebox exec python3 -c 'print(6 * 7)'\n"
     "\n"
     "glovebox(1) is the manual.\n";
 
@@ -78,15 +80,20 @@ int cli_exit_code(int code)
     }
 }
 
+int cli_say(const char *text, int code)
+{
+    fputs("glovebox: ", stderr);
+    cli_print(stderr, text, strlen(text), true);
+    putc('\n', stderr);
+    return code;
+}
+
 int cli_fail(const struct gbx_error *err)
 {
     const char *what =
         err->what[0] != '\0' ? err->what : gbx_strerror(err->code);
 
-    fputs("glovebox: ", stderr);
-    cli_print(stderr, what, strlen(what), true);
-    putc('\n', stderr);
-    return cli_exit_code(err->code);
+    return cli_say(what, cli_exit_code(err->code));
 }
 
 /* The benchmark is a program of its own: it needs what users need not have. */
@@ -109,6 +116,8 @@ static int help(int argc, char **argv)
 
     if (argc > 2 && strcmp(argv[2], "run") == 0)
         return cli_run(2, of);
+    if (argc > 2 && strcmp(argv[2], "exec") == 0)
+        return cli_exec(2, of);
     if (argc > 2 && strcmp(argv[2], "doctor") == 0)
         return cli_doctor(2, of);
     if (argc > 2 && strcmp(argv[2], "bench") == 0)
@@ -139,6 +148,8 @@ int main(int argc, char **argv)
 
     if (strcmp(command, "run") == 0)
         return cli_run(argc - 1, argv + 1);
+    if (strcmp(command, "exec") == 0)
+        return cli_exec(argc - 1, argv + 1);
     if (strcmp(command, "doctor") == 0)
         return cli_doctor(argc - 1, argv + 1);
     if (strcmp(command, "bench") == 0)

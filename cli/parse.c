@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <argp.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,4 +66,29 @@ bool cli_parse_count(const char *text, uint32_t *count)
         return false;
     *count = (uint32_t)number;
     return true;
+}
+
+void cli_option_bytes(uint64_t *bytes, const char *name, const char *arg,
+                      struct argp_state *state)
+{
+    if (!cli_parse_bytes(arg, bytes))
+        argp_error(state,
+                   "--%s %s: a size as 4096, 64K, 256M or 2G is "
+                   "expected",
+                   name, arg);
+}
+
+void cli_option_time(uint64_t *ns, const char *name, const char *arg,
+                     struct argp_state *state)
+{
+    if (!cli_parse_time(arg, ns))
+        argp_error(state, "--%s %s: a time as 250ms, 5s or 2m is expected",
+                   name, arg);
+}
+
+void cli_option_count(uint32_t *count, const char *name, const char *arg,
+                      struct argp_state *state)
+{
+    if (!cli_parse_count(arg, count))
+        argp_error(state, "--%s %s: a number from 1 is expected", name, arg);
 }

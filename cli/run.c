@@ -89,31 +89,6 @@ static void add_text(const char **list, size_t *count, const char *what,
     list[(*count)++] = arg;
 }
 
-static void parse_bytes(uint64_t *bytes, const char *name, const char *arg,
-                        struct argp_state *state)
-{
-    if (!cli_parse_bytes(arg, bytes))
-        argp_error(state,
-                   "--%s %s: a size as 4096, 64K, 256M or 2G is "
-                   "expected",
-                   name, arg);
-}
-
-static void parse_time(uint64_t *ns, const char *name, const char *arg,
-                       struct argp_state *state)
-{
-    if (!cli_parse_time(arg, ns))
-        argp_error(state, "--%s %s: a time as 250ms, 5s or 2m is expected",
-                   name, arg);
-}
-
-static void parse_count(uint32_t *count, const char *name, const char *arg,
-                        struct argp_state *state)
-{
-    if (!cli_parse_count(arg, count))
-        argp_error(state, "--%s %s: a number from 1 is expected", name, arg);
-}
-
 static void parse_isolation(struct run_options *o, const char *arg,
                             struct argp_state *state)
 {
@@ -132,28 +107,28 @@ static error_t parse_limit(int key, char *arg, struct argp_state *state)
 
     switch (key) {
     case 't':
-        parse_time(&o->timeout_ns, "timeout", arg, state);
+        cli_option_time(&o->timeout_ns, "timeout", arg, state);
         return 0;
     case OPTION_MEMORY:
-        parse_bytes(&limits->memory_bytes, "memory", arg, state);
+        cli_option_bytes(&limits->memory_bytes, "memory", arg, state);
         return 0;
     case OPTION_CPU:
-        parse_time(&limits->cpu_ns, "cpu", arg, state);
+        cli_option_time(&limits->cpu_ns, "cpu", arg, state);
         return 0;
     case OPTION_PROCESSES:
-        parse_count(&limits->processes, "processes", arg, state);
+        cli_option_count(&limits->processes, "processes", arg, state);
         return 0;
     case OPTION_FILES:
-        parse_count(&limits->files, "files", arg, state);
+        cli_option_count(&limits->files, "files", arg, state);
         return 0;
     case OPTION_DISK:
-        parse_bytes(&limits->disk_bytes, "disk", arg, state);
+        cli_option_bytes(&limits->disk_bytes, "disk", arg, state);
         return 0;
     case OPTION_OUTPUT:
-        parse_bytes(&limits->output_bytes, "output-limit", arg, state);
+        cli_option_bytes(&limits->output_bytes, "output-limit", arg, state);
         return 0;
     case OPTION_MESSAGE:
-        parse_bytes(&limits->message_bytes, "message-limit", arg, state);
+        cli_option_bytes(&limits->message_bytes, "message-limit", arg, state);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * exec.c - `glovebox exec`: a Linux program in a micro-VM, in the place of this
+ * one: its streams, its exit status, and the signals that would end it.
+ */
+#include <argp.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "glovebox/program.h"
+
+#define ENV_MAX 256
+
+enum {
+    OPTION_ROOT = 256,
+    OPTION_FOLDER,
+    OPTION_WORKDIR,
+    OPTION_ENV,
+    OPTION_TRACE,
+    OPTION_MEMORY,
+    OPTION_CPU,
+    OPTION_THREADS,
+    OPTION_FILES,
+    OPTION_DISK
+};
+
+struct exec_options {
+    char **words; /* the program and its arguments */
+    const char *env[ENV_MAX + 1];
+    size_t env_count;
+    uint64_t timeout_ns; /* 0: none */
+    struct gbx_program_config program;
+};
+
+static const struct argp_option options[] = {
+    {"root", OPTION_ROOT, "DIR", 0,
+     "A folder that is its /; what it writes there stays in memory", 1},
+    {"folder", OPTION_FOLDER, "DIR", 0,
+     "A folder that it sees as /script, read-only, and starts in; by default "
+     "the one of a PROGRAM outside of /usr",
+     1},
+    {"workdir", OPTION_WORKDIR, "DIR", 0, "Where it starts, in its own root",
+     1},
+    {"env", OPTION_ENV, "NAME=VALUE", 0,
+     "Set a variable of its environment; NAME alone hands yours on", 1},
+    {"trace", OPTION_TRACE, NULL, 0,
+     "Print its system calls to standard error, as strace does", 1},
+    {"timeout", 't', "TIME", 0, "Longest time, as 5s, 250ms, 2m; default none",
+     2},
+    {"memory", OPTION_MEMORY, "SIZE", 0, "Private memory; default 512M", 2},
+    {"cpu", OPTION_CPU, "TIME", 0, "CPU time, whole seconds; default none", 2},
+    {"threads", OPTION_THREADS, "N", 0, "Threads; default 64", 2},
+    {"files", OPTION_FILES, "N", 0, "Open files; default 256", 2},
+    {"disk", OPTION_DISK, "SIZE", 0, "What it may write; default 64M", 2},
+    {0}};
+
+static const char doc[] =
+    "Run a Linux program in a micro-VM, with these standard streams.  It sees "
+    "a read-only system and a private /tmp; it has no network, and starts no "
+    "other programs.\v"
+    "Examples:\n"
+    "  glovebox exec sha256sum <photo.jpg\n"
+    "  glovebox exec --folder . python3 -c 'print(open(\"data\").read())'\n"
+    "  glovebox exec --timeout 2s --memory 64M ./a.out\n"
+    "  glovebox exec --root debian --trace /bin/ls -l\n"
+    "\n"
+    "Exit status: the program's; 128 + the signal that killed it (137 at the "
+    "memory limit, 152 at that of CPU time); 124 out of time; 125 Glovebox or "
+    "this computer failed, or wrong usage; 126 the program is none that runs "
+    "here; 127 it is not there.";
+
+static void add_env(struct exec_options *o, const char *arg,
+                    struct argp_state *state)
+{
+    size_t name = strcspn(arg, "=");
+    const char *value = getenv(arg);
+    char *whole;
+    size_t i = 0;
+
+    if (name == 0)
+        argp_error(state, "--env %s: NAME=VALUE is expected", arg);
+    if (arg[name] == '\0') {
+        if (value == NULL)
+            return;
+        if (asprintf(&whole, "%s=%s", arg, value) < 0)
+            argp_failure(state, CLI_HOST, 0, "no memory");
+        arg = whole;
+    }
+    while (i < o->env_count && strncmp(o->env[i], arg, name + 1) != 0)
+        i++;
+    if (i == ENV_MAX)
+        argp_error(state, "more than %d variables", ENV_MAX);
+    o->env[i] = arg;
+    o->env_count += i == o->env_count;
+}
+
+static error_t parse_limit(int key, char *arg, struct argp_state *state)
+{
+    struct exec_options *o = state->input;
+    struct gbx_limits *limits = &o->program.limits;
+
+    switch (key) {
+    case 't':
+        cli_option_time(&o->timeout_ns, "timeout", arg, state);
+        return 0;
+    case OPTION_MEMORY:
+        cli_option_bytes(&limits->memory_bytes, "memory", arg, state);
+        return 0;
+    case OPTION_CPU:
+        cli_option_time(&limits->cpu_ns, "cpu", arg, state);
+        return 0;
+    case OPTION_THREADS:
+        cli_option_count(&limits->processes, "threads", arg, state);
+        return 0;
+    case OPTION_FILES:
+        cli_option_count(&limits->files, "files", arg, state);
+        return 0;
+    case OPTION_DISK:
+        cli_option_bytes(&limits->disk_bytes, "disk", arg, state);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static void trace(void *context, const char *line)
+{
+    (void)context;
+    fprintf(stderr, "%s\n", line);
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct exec_options *o = state->input;
+
+    switch (key) {
+    case OPTION_ROOT:
+        o->program.root = arg;
+        return 0;
+    case OPTION_FOLDER:
+        o->program.folder = arg;
+        return 0;
+    case OPTION_WORKDIR:
+        o->program.working_dir = arg;
+        return 0;
+    case OPTION_ENV:
+        add_env(o, arg, state);
+        return 0;
+    case OPTION_TRACE:
+        o->program.trace = trace;
+        return 0;
+    case ARGP_KEY_ARG: /* all that follows is the program's */
+        o->words = state->argv + state->next - 1;
+        state->next = state->argc;
+        return 0;
+    case ARGP_KEY_END:
+        if (o->words == NULL)
+            argp_error(state, "the PROGRAM is missing");
+        return 0;
+    default:
+        return parse_limit(key, arg, state);
+    }
+}
+
+static const struct argp argp = {.options = options,
+                                 .parser = parse,
+                                 .args_doc = "PROGRAM [ARGUMENT...]",
+                                 .doc = doc};
+
+/* The thread that waits for signals which end this program, and with it the one
+ * inside. */
+struct watch {
+    struct gbx_program *program;
+    sigset_t signals;
+    atomic_int number; /* that came, or 0 */
+    pthread_t thread;
+};
+
+static void *watch(void *context)
+{
+    struct watch *self = context;
+    int number;
+
+    if (sigwait(&self->signals, &number) == 0) {
+        atomic_store(&self->number, number);
+        gbx_program_kill(self->program);
+    }
+    return NULL;
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* What is said when the program exited: why, if it asked for what is not
+ * there. */
+static int exited(const struct gbx_program *program, const char *name,
+                  int status)
+{
+    const char *lacked = gbx_program_lacked(program);
+    char text[GBX_ERROR_TEXT_MAX];
+
+    if (status == 0 || lacked == NULL)
+        return status;
+    snprintf(text, sizeof(text),
+             "%.80s exited with status %d; the last thing it asked for in "
+             "vain: %.90s",
+             name, status, lacked);
+    return cli_say(text, status);
+}
+
+static int ended(int rc, int status, int number, const struct gbx_error *err)
+{
+    if (rc == GBX_ECANCELED && number != 0)
+        return 128 + number;
+    /* A closed pipe is how many a program ends that is well. */
+    if (status == 128 + SIGPIPE)
+        return status;
+    cli_say(err->what, 0);
+    return status >= 0 ? status : rc == GBX_ETIME ? CLI_TIME : CLI_HOST;
+}
+
+static int run_program(struct gbx_program *program, const char *name,
+                       uint64_t deadline_ns)
+{
+    struct watch self = {.program = program};
+    struct gbx_error err = {0};
+    int rc, status;
+
+    sigemptyset(&self.signals);
+    sigaddset(&self.signals, SIGINT);
+    sigaddset(&self.signals, SIGTERM);
+    sigaddset(&self.signals, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &self.signals, NULL);
+    if (pthread_create(&self.thread, NULL, watch, &self) != 0)
+        return cli_say("no thread to wait for signals", CLI_HOST);
+    rc = gbx_program_run(program, deadline_ns, &status, &err);
+    pthread_cancel(self.thread);
+    pthread_join(self.thread, NULL);
+    return rc == 0 ? exited(program, name, status)
+                   : ended(rc, status, atomic_load(&self.number), &err);
+}
+
+static int open_failed(const struct gbx_error *err)
+{
+    int code = cli_fail(err);
+
+    return code == CLI_NO_FILE || code == CLI_LOAD ? code : CLI_HOST;
+}
+
+int cli_exec(int argc, char **argv)
+{
+    static char name[] = "glovebox exec";
+    static const int streams[] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO};
+    struct exec_options o = {
+        .env = {"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/tmp", "TMPDIR=/tmp",
+                "LANG=C.UTF-8"},
+        .env_count = 4,
+        .program = {.struct_bytes = sizeof(o.program), .stdio = streams}};
+    uint64_t from_ns = now_ns();
+    struct gbx_program *program;
+    struct gbx_error err = {0};
+    int code;
+
+    argv[0] = name;
+    argp_err_exit_status = CLI_HOST;
+    argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &o);
+    o.program.argv = (const char *const *)o.words;
+    o.program.envp = o.env;
+    signal(SIGPIPE, SIG_IGN); /* the program inside gets its own */
+    signal(SIGXFSZ, SIG_IGN);
+    if (gbx_program_open(&program, o.words[0], &o.program, &err) < 0)
+        return open_failed(&err);
+    code = run_program(program, o.words[0],
+                       o.timeout_ns != 0 ? from_ns + o.timeout_ns : 0);
+    gbx_program_close(program);
+    return code;
+}
