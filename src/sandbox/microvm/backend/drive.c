@@ -38,6 +38,8 @@ static uint64_t end_of_run(struct microvm *vm, uint64_t deadline_ns)
         end = sooner(end, kernel_due_ns(kernel));
     if (kernel_is_shared(kernel))
         end = sooner(end, clock_now_ns() + SLICE_NS);
+    if (vm->wants[0] || vm->wants[1] || vm->wants[2])
+        end = sooner(end, clock_now_ns() + SLICE_NS);
     if (vm->limits.cpu_ns != 0)
         end = sooner(end, clock_now_ns() + vm->limits.cpu_ns - kernel->ran_ns);
     return end;
@@ -82,12 +84,22 @@ static int check_end(struct microvm *vm)
     return MICROVM_ON;
 }
 
+/* What happened meanwhile to the streams of the host. */
+static void hear_streams(struct microvm *vm)
+{
+    struct pollfd waits[3];
+    size_t count = streams_wanted(vm, waits);
+
+    if (count > 0 && poll(waits, (nfds_t)count, 0) > 0)
+        streams_came(vm, waits, count);
+}
+
 /* All tasks wait.  Sleep until one need not, or something else matters. */
 static int idle(struct microvm *vm, uint64_t deadline_ns)
 {
     uint64_t until = sooner(deadline_ns, kernel_due_ns(&vm->kernel)), now;
-    struct pollfd waits[] = {{.fd = vm->wake_fd, .events = POLLIN},
-                             {.fd = vm->input_fd, .events = POLLIN}};
+    struct pollfd waits[4] = {{.fd = vm->wake_fd, .events = POLLIN}};
+    size_t streams = streams_wanted(vm, waits + 1);
     struct timespec wait;
     uint64_t count;
 
@@ -96,13 +108,13 @@ static int idle(struct microvm *vm, uint64_t deadline_ns)
         until = now;
     wait.tv_sec = (time_t)((until - now) / 1000000000u);
     wait.tv_nsec = (long)((until - now) % 1000000000u);
-    if (ppoll(waits, 2, until == 0 ? NULL : &wait, NULL) < 0 && errno != EINTR)
+    if (ppoll(waits, 1 + streams, until == 0 ? NULL : &wait, NULL) < 0 &&
+        errno != EINTR)
         return GBX_EHOST;
     if ((waits[0].revents & POLLIN) != 0 &&
         read(vm->wake_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
         return GBX_EHOST;
-    if (waits[1].revents != 0)
-        task_changed(&vm->kernel, vm->kernel.descriptors[0].file);
+    streams_came(vm, waits + 1, streams);
     return MICROVM_ON;
 }
 
@@ -131,6 +143,7 @@ static int serve(struct microvm *vm, const struct run_exit *exit)
     case RUN_TIME:
         kernel->fresh_slice = true;
         vm->unsettled = true;
+        hear_streams(vm);
         return MICROVM_ON;
     case RUN_STOPPED:
         vm->unsettled = true;
@@ -171,7 +184,8 @@ static int prepare(struct microvm *vm, uint64_t deadline_ns, bool may_idle)
     if (rc == 0) {
         if (clock_is_past(deadline_ns))
             return GBX_ETIME;
-        if (may_idle && kernel_due_ns(kernel) == 0 && vm->input_fd < 0)
+        if (may_idle && kernel_due_ns(kernel) == 0 && !vm->wants[0] &&
+            !vm->wants[1] && !vm->wants[2])
             return MICROVM_IDLE;
         rc = idle(vm, deadline_ns);
         return rc < 0 ? rc : GBX_EAGAIN;

@@ -113,7 +113,7 @@ static int microvm_open(void *context, const struct bundle *what,
     vm->is_open = true;
     vm->machine = (struct machine)MACHINE_NONE;
     vm->shared = shared;
-    vm->wake_fd = vm->event_fd = vm->input_fd = -1;
+    vm->wake_fd = vm->event_fd = -1;
     init_lock(vm);
     if ((rc = step_limits(vm, what, err)) < 0 ||
         (rc = step_copies(vm, what, err)) < 0 ||

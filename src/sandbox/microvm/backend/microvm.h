@@ -19,6 +19,7 @@
 #ifndef SANDBOX_MICROVM_BACKEND_MICROVM_H
 #define SANDBOX_MICROVM_BACKEND_MICROVM_H
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -59,7 +60,9 @@ struct microvm {
     bool has_machine, has_kernel;
     bool unsettled; /* the registers may not be changed yet */
     int wake_fd;    /* eventfd: ends a wait of whoever waits for the guest */
-    int input_fd;   /* host's stdin, borrowed, or -1 */
+
+    struct file *streams[3]; /* of the guest's stdio, while they are open */
+    bool wants[3];           /* its host's end was not ready when asked */
 
     /* Until close, from the bundle. */
     struct bundle what;                          /* with strings of our own */
@@ -99,6 +102,10 @@ int root_build(struct microvm *vm, struct gbx_error *err);
 
 /* streams.c: descriptors 0 to 5. */
 int streams_open(struct microvm *vm, const int stdio[3], struct gbx_error *err);
+/* The host's descriptors that the guest has found not to be ready; and what
+ * poll says of them. */
+size_t streams_wanted(struct microvm *vm, struct pollfd waits[3]);
+void streams_came(struct microvm *vm, const struct pollfd *waits, size_t count);
 int streams_deliver(struct microvm *vm); /* what the runner has kept; locked */
 
 /* processor.c: the personality's way to the machine. */

@@ -12,6 +12,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,8 +26,9 @@
 struct stream {
     struct file file;
     struct microvm *vm;
-    int number; /* 1 stdout, 2 stderr; 0 stdin */
-    int fd;     /* the host's, borrowed, or -1 */
+    int number;   /* 1 stdout, 2 stderr; 0 stdin */
+    int fd;       /* the host's, borrowed, or -1 */
+    bool is_file; /* and is never waited for */
 };
 
 struct record {
@@ -100,20 +102,47 @@ int streams_deliver(struct microvm *vm)
     return rc;
 }
 
-/* To a descriptor of the host.  Not longer than a pipe takes at once. */
+/* What the host's descriptor is ready for; is looked for when it lacks some. */
+static unsigned look(struct stream *self, unsigned wanted)
+{
+    struct pollfd look = {.fd = self->fd, .events = (short)wanted};
+    unsigned ready =
+        poll(&look, 1, 0) > 0 ? (unsigned)(uint16_t)look.revents : 0;
+
+    if (ready == 0 || (ready & wanted) != wanted)
+        self->vm->wants[self->number] = true;
+    return ready;
+}
+
+/* What a pipe that is ready takes without waiting. */
+static size_t fits(const struct stream *self, size_t bytes)
+{
+    return self->is_file || bytes < PIPE_BUF ? bytes : PIPE_BUF;
+}
+
+/* To a descriptor of the host, which may be a pipe that nobody reads. */
 static int64_t write_host(struct stream *self, const struct iovec *pieces,
                           int count)
 {
-    struct pollfd wait = {.fd = self->fd, .events = POLLOUT};
-    ssize_t put;
+    size_t bytes = total(pieces, count), done = 0, at = 0;
 
-    while (poll(&wait, 1, 100) == 0)
-        if (atomic_load(&self->vm->killed))
-            return -EINTR;
-    do
-        put = writev(self->fd, pieces, count);
-    while (put < 0 && errno == EINTR && !atomic_load(&self->vm->killed));
-    return put < 0 ? -errno : put;
+    for (int i = 0; i < count && done < bytes;) {
+        ssize_t put;
+
+        if (!self->is_file && look(self, POLLOUT) == 0)
+            return done > 0 ? (int64_t)done : -EAGAIN;
+        put = write(self->fd, (const char *)pieces[i].iov_base + at,
+                    fits(self, pieces[i].iov_len - at));
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return done > 0 ? (int64_t)done : -errno;
+        done += (size_t)put;
+        at += (size_t)put;
+        if (at == pieces[i].iov_len)
+            i++, at = 0;
+    }
+    return (int64_t)done;
 }
 
 static int64_t stream_write(struct file *file, const struct iovec *pieces,
@@ -141,11 +170,10 @@ static int64_t stream_write(struct file *file, const struct iovec *pieces,
 static unsigned stream_poll(struct file *file)
 {
     struct stream *self = stream_of(file);
-    struct pollfd look = {.fd = self->fd, .events = POLLIN | POLLOUT};
 
     if (self->fd < 0)
-        return POLLOUT;
-    return poll(&look, 1, 0) > 0 ? (unsigned)(uint16_t)look.revents : 0;
+        return self->number == 0 ? POLLIN | POLLHUP : POLLOUT;
+    return look(self, self->number == 0 ? POLLIN : POLLOUT);
 }
 
 static int64_t stream_read(struct file *file, const struct iovec *pieces,
@@ -157,7 +185,7 @@ static int64_t stream_read(struct file *file, const struct iovec *pieces,
     (void)position;
     if (self->fd < 0)
         return 0;
-    if ((stream_poll(file) & (POLLIN | POLLHUP | POLLERR)) == 0)
+    if (!self->is_file && look(self, POLLIN) == 0)
         return -EAGAIN;
     got = readv(self->fd, pieces, count);
     return got < 0 ? -errno : got;
@@ -182,7 +210,11 @@ static int stream_stat(struct file *file, struct stat *st)
 
 static void stream_close(struct file *file)
 {
-    free(file);
+    struct stream *self = stream_of(file);
+
+    if (self->number < 3)
+        self->vm->streams[self->number] = NULL;
+    free(self);
 }
 
 static const struct file_class stream_class = {
@@ -214,6 +246,7 @@ static struct file *make(struct microvm *vm, const struct file_class *class,
                          int number, int fd, unsigned flags)
 {
     struct stream *self = calloc(1, sizeof(*self));
+    struct stat st;
 
     if (self == NULL)
         return NULL;
@@ -222,7 +255,11 @@ static struct file *make(struct microvm *vm, const struct file_class *class,
         .vm = vm,
         .number = number,
         .fd = fd,
+        .is_file = fd >= 0 && fstat(fd, &st) == 0 &&
+                   (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)),
     };
+    if (number < 3)
+        vm->streams[number] = &self->file;
     return &self->file;
 }
 
@@ -236,20 +273,42 @@ static int give(struct microvm *vm, uint32_t number, struct file *file,
                : 0;
 }
 
+size_t streams_wanted(struct microvm *vm, struct pollfd waits[3])
+{
+    size_t count = 0;
+
+    for (int i = 0; i < 3; i++)
+        if (vm->wants[i] && vm->streams[i] != NULL)
+            waits[count++] =
+                (struct pollfd){.fd = stream_of(vm->streams[i])->fd,
+                                .events = i == 0 ? POLLIN : POLLOUT};
+    return count;
+}
+
+void streams_came(struct microvm *vm, const struct pollfd *waits, size_t count)
+{
+    for (int i = 0; i < 3; i++)
+        for (size_t j = 0; vm->streams[i] != NULL && j < count; j++)
+            if (waits[j].revents != 0 && vm->wants[i] &&
+                waits[j].fd == stream_of(vm->streams[i])->fd &&
+                waits[j].events == (i == 0 ? POLLIN : POLLOUT)) {
+                vm->wants[i] = false;
+                wake(&vm->kernel.waker, vm->streams[i]);
+            }
+}
+
 int streams_open(struct microvm *vm, const int stdio[3], struct gbx_error *err)
 {
     static const unsigned flags[3] = {O_RDONLY, O_WRONLY, O_WRONLY};
     int rc = 0;
 
-    vm->input_fd = -1;
+    memset(vm->wants, 0, sizeof(vm->wants));
     for (int i = 0; rc == 0 && i < 3; i++)
         if (stdio != NULL || i > 0)
             rc = give(vm, (uint32_t)i,
                       make(vm, &stream_class, i, stdio != NULL ? stdio[i] : -1,
                            flags[i]),
                       err);
-    if (stdio != NULL)
-        vm->input_fd = stdio[0];
     for (int i = 0; rc == 0 && i < 2 && vm->shared != NULL; i++)
         rc = give(vm, i == 0 ? GBX_FD_HOST_HALF : GBX_FD_GUEST_HALF,
                   region_file_make(&vm->windows[i], vm->halves[i].host, i == 1),
