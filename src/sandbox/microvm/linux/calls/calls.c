@@ -13,15 +13,18 @@
 
 static const struct call_entry entries[] = {
 #define CALL(number, name, format)                                             \
-    [number] = {#name, call_##name, format, NULL, 0, false},
+    [number] = {#name, call_##name, format, NULL, 0, false, false},
 #define AGAIN(number, name, format)                                            \
-    [number] = {#name, call_##name, format, NULL, 0, true},
+    [number] = {#name, call_##name, format, NULL, 0, true, false},
 #define REFUSE(number, name, no, why)                                          \
-    [number] = {#name, NULL, "xxxxxx", why, no, false},
+    [number] = {#name, NULL, "xxxxxx", why, no, false, true},
+#define LIVE_WITHOUT(number, name, no, why)                                    \
+    [number] = {#name, NULL, "xxxxxx", why, no, false, false},
 #include "sandbox/microvm/linux/calls/calls.def"
 #undef CALL
 #undef AGAIN
 #undef REFUSE
+#undef LIVE_WITHOUT
 };
 
 const struct call_entry *calls_find(uint64_t number)
@@ -56,7 +59,8 @@ static int64_t refuse(struct kernel *kernel, const struct call_entry *entry)
         kernel_note_unsupported(kernel, "a system call without a name");
         return -ENOSYS;
     }
-    kernel_note_unsupported(kernel, entry->why);
+    if (entry->is_missed)
+        kernel_note_unsupported(kernel, entry->why);
     return -entry->refusal;
 }
 

@@ -28,15 +28,18 @@ struct call_entry {
     const char *why;    /* where fn is NULL: what is refused */
     int refusal;        /* and with which errno */
     bool may_restart;   /* after a handler with SA_RESTART */
+    bool is_missed;     /* where fn is NULL: a program may die of it */
 };
 
 #define CALL(number, name, format)  call_fn call_##name;
 #define AGAIN(number, name, format) call_fn call_##name;
 #define REFUSE(number, name, no, why)
+#define LIVE_WITHOUT(number, name, no, why)
 #include "sandbox/microvm/linux/calls/calls.def"
 #undef CALL
 #undef AGAIN
 #undef REFUSE
+#undef LIVE_WITHOUT
 
 /* NULL: there is no such number. */
 const struct call_entry *calls_find(uint64_t number);
