@@ -48,8 +48,9 @@ enum channel_side { CHANNEL_HOST, CHANNEL_GUEST };
  * grow: my arena is to have at least `bytes`.  Returns 0, and may have called
  *   channel_grew if there is more; GBX_ELIMIT or GBX_EMEMORY: then blocks that
  *   come back are waited for; or a code that ends it.  May be NULL.
- * poll: while spinning, every now and then: 0 to go on, else the code to leave
- *   with (a cancel).  May be NULL.
+ * poll: before spinning and every now and then: 0 to go on, 1 to sleep at once
+ *   (the peer stands still until I do), else the code to leave with (a cancel).
+ *   May be NULL.
  */
 struct channel_bell {
     int (*sleep)(void *context, uint32_t seen, uint64_t deadline_ns);

@@ -99,6 +99,12 @@ void wait_awake(struct channel *channel)
     atomic_store_explicit(&channel->mine->asleep, 0, memory_order_relaxed);
 }
 
+static int poll(const struct channel_config *config)
+{
+    return config->bell.poll == NULL ? 0
+                                     : config->bell.poll(config->bell.context);
+}
+
 /*
  * Look again and again, for as long as a sleep would cost.  No system call.
  * Returns what ready says, or a code.
@@ -114,6 +120,8 @@ static int spin(struct channel *channel, wait_fn *ready, uint64_t deadline_ns)
         rc = ready(channel);
         if (rc != 0 || config->spin_ns == 0)
             return rc;
+        if (turn % POLL_TURNS == 1 && (rc = poll(config)) != 0)
+            return rc < 0 ? rc : 0;
         relax();
         if (turn % CLOCK_TURNS != 0)
             continue;
@@ -125,9 +133,6 @@ static int spin(struct channel *channel, wait_fn *ready, uint64_t deadline_ns)
             return GBX_ETIME;
         if (now_ns - start_ns >= config->spin_ns)
             return 0;
-        if (turn % POLL_TURNS == 0 && config->bell.poll != NULL &&
-            (rc = config->bell.poll(config->bell.context)) < 0)
-            return rc;
     }
 }
 
