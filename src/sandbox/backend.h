@@ -84,6 +84,13 @@ struct backend {
      */
     int (*run)(void *self, uint64_t deadline_ns);
 
+    /* Does the guest run while nobody is in run?  Then waiting for it awake
+     * makes sense.  Any time, also in other threads; NULL: it always does. */
+    bool (*is_running)(void *self);
+
+    /* A call is over, and the guest waits for the next one; may be NULL. */
+    void (*rest)(void *self);
+
     /* Wake the guest: the host's bell word has grown. Never waits. */
     void (*ring)(void *self);
 

@@ -49,9 +49,10 @@ static int bell_poll(void *context)
 {
     struct sandbox *sandbox = context;
 
-    return atomic_load_explicit(&sandbox->canceled, memory_order_relaxed)
-               ? GBX_ECANCELED
-               : 0;
+    if (atomic_load_explicit(&sandbox->canceled, memory_order_relaxed))
+        return GBX_ECANCELED;
+    return sandbox->backend->is_running != NULL &&
+           !sandbox->backend->is_running(sandbox->self);
 }
 
 /* What the guest wrote to its descriptors 1 and 2. */
@@ -207,8 +208,11 @@ void sandbox_begin(struct sandbox *sandbox)
 void sandbox_finish(struct sandbox *sandbox)
 {
     sandbox->call = 0;
-    if (sandbox->state == SANDBOX_BUSY)
-        become(sandbox, SANDBOX_IDLE);
+    if (sandbox->state != SANDBOX_BUSY)
+        return;
+    become(sandbox, SANDBOX_IDLE);
+    if (sandbox->backend->rest != NULL)
+        sandbox->backend->rest(sandbox->self);
 }
 
 int sandbox_send(struct sandbox *sandbox, struct gbx_descriptor *descriptor,

@@ -159,6 +159,7 @@ static int run_once(struct microvm *vm, uint64_t until_ns)
     struct run_exit exit;
     uint64_t began = clock_now_ns();
 
+    vdso_tick(&vm->vdso, began);
     run_deadline(&vm->machine, until_ns);
     run(&vm->machine, &exit);
     vm->kernel.ran_ns += clock_now_ns() - began;

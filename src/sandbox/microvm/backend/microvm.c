@@ -189,6 +189,19 @@ static int microvm_run(void *context, uint64_t deadline_ns)
     return vm->last = runner_run(vm, deadline_ns);
 }
 
+static bool microvm_is_running(void *context)
+{
+    struct microvm *vm = context;
+
+    return atomic_load_explicit(&vm->who, memory_order_relaxed) ==
+           MICROVM_RUNNER;
+}
+
+static void microvm_rest(void *context)
+{
+    runner_rest(context);
+}
+
 static void microvm_ring(void *context)
 {
     struct microvm *vm = context;
@@ -236,6 +249,8 @@ const struct backend backend_microvm = {
     .probe = microvm_probe,
     .open = microvm_open,
     .run = microvm_run,
+    .is_running = microvm_is_running,
+    .rest = microvm_rest,
     .ring = microvm_ring,
     .fd = microvm_fd,
     .status = microvm_status,

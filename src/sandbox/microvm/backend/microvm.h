@@ -26,6 +26,7 @@
 
 #include "sandbox/backend.h"
 #include "sandbox/microvm/linux/kernel.h"
+#include "sandbox/microvm/linux/vdso.h"
 #include "sandbox/microvm/machine.h"
 #include "sandbox/microvm/run.h"
 
@@ -57,6 +58,8 @@ struct microvm {
     struct space_window windows[2];
     struct machine machine;
     struct kernel kernel;
+    struct vdso vdso;
+    uint64_t vdso_at; /* in the guest, or 0 */
     bool has_machine, has_kernel;
     bool unsettled; /* the registers may not be changed yet */
     int wake_fd;    /* eventfd: ends a wait of whoever waits for the guest */
@@ -74,16 +77,17 @@ struct microvm {
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t changed;
     bool lock_open;
-    enum microvm_who who;
-    bool has_thread, quits; /* the runner's */
+    _Atomic enum microvm_who who; /* written with the lock held */
+    bool has_thread, quits;       /* the runner's */
     pthread_t thread;
-    bool wanted;          /* the runner is to take the processor */
-    bool rang;            /* while the runner had it */
-    bool parked;          /* nothing to do before the host rings */
-    int outcome;          /* the code of its end, or 0 */
-    int event_fd;         /* eventfd: readable when run would return */
-    uint64_t answered_ns; /* when the last ring was */
-    char *buffer;         /* output of the runner: records */
+    bool wanted;        /* the runner is to take the processor */
+    bool rang;          /* while the runner had it */
+    bool parked;        /* nothing to do before the host rings */
+    int outcome;        /* the code of its end, or 0 */
+    int event_fd;       /* eventfd: readable when run would return */
+    uint64_t rested_ns; /* when the last call was over */
+    bool quick;         /* and the one before it was not long ago */
+    char *buffer;       /* output of the runner: records */
     size_t buffer_bytes;
 
     atomic_bool killed, host_rang;
@@ -121,6 +125,7 @@ int drive(struct microvm *vm, uint64_t deadline_ns, bool may_idle);
 
 /* runner.c */
 int runner_run(struct microvm *vm, uint64_t deadline_ns);
+void runner_rest(struct microvm *vm);
 void runner_stop(struct microvm *vm);
 
 /* ending.c: why it ended, into end_text. */

@@ -14,10 +14,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "sandbox/microvm/backend/microvm.h"
 #include "sandbox/microvm/boot.h"
+#include "sandbox/microvm/clock.h"
 
+#define VDSO_AT      BOOT_BYTES
+#define TABLES_AT    (VDSO_AT + VDSO_BYTES)
 #define FRAMES_AT    (1ull << 30)
 #define FILE_BYTES   (256ull << 20) /* of programs' and libraries' pages */
 #define TABLES_LEAST (16ull << 20)  /* enough for 4,096 scattered stretches */
@@ -140,8 +144,8 @@ static int step_kernel(struct microvm *vm, const struct bundle *what,
         .uid = root ? NOBODY : geteuid(),
         .gid = root ? NOBODY : getegid(),
         .memory = &vm->machine.memory,
-        .tables_at = BOOT_BYTES,
-        .tables_bytes = vm->system.bytes - BOOT_BYTES,
+        .tables_at = TABLES_AT,
+        .tables_bytes = vm->system.bytes - TABLES_AT,
         .frames_at = vm->frames.at,
         .frames_bytes = vm->frames.bytes,
         .cpu = processor_of(vm),
@@ -175,10 +179,31 @@ static void choose_path(struct microvm *vm)
                  vm->program);
 }
 
+/* Where guest and host count alike, the guest may read its clock by itself. */
+static int step_clock(struct microvm *vm, struct gbx_error *err)
+{
+    struct machine_clock clock;
+    int64_t at;
+
+    vm->vdso = (struct vdso){.page = NULL};
+    vm->vdso_at = 0;
+    machine_clock(&vm->machine, &clock);
+    if (!clock.shared || clock.tsc_khz == 0)
+        return 0;
+    vdso_init(&vm->vdso, vm->system.host + VDSO_AT, VDSO_AT, clock.tsc_khz);
+    vdso_tick(&vm->vdso, clock_now_ns());
+    at = vdso_map(&vm->kernel.space, &vm->vdso);
+    if (at < 0)
+        return fail(err, GBX_EHOST, "map a guest's clock");
+    vm->vdso_at = (uint64_t)at;
+    return 0;
+}
+
 static int step_program(struct microvm *vm, struct gbx_error *err)
 {
     char path[sizeof(vm->kernel.program)];
     const struct kernel_program program = {
+        .vdso_at = vm->vdso_at,
         .path = path,
         .argv = (const char *const *)vm->argv,
         .envp = (const char *const *)vm->envp,
@@ -214,7 +239,8 @@ int microvm_start(struct microvm *vm, const struct bundle *what,
         return rc;
     choose_path(vm);
     if ((rc = root_build(vm, err)) < 0 ||
-        (rc = streams_open(vm, what->stdio, err)) < 0)
+        (rc = streams_open(vm, what->stdio, err)) < 0 ||
+        (rc = step_clock(vm, err)) < 0)
         return rc;
     return step_program(vm, err);
 }

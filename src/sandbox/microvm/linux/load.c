@@ -29,6 +29,7 @@
 #define INTERP_BASE  0x7f0000000000ull
 #define SPREAD_BYTES (1ull << 39) /* of random bases */
 #define BRK_BYTES    (1ull << 40)
+#define ABOVE_BYTES  (64ull << 10) /* the vDSO's */
 #define STACK_SPREAD (1ull << 30)
 
 static uint64_t spread(uint64_t bytes, uint64_t align)
@@ -153,8 +154,8 @@ static int map_image(struct kernel *kernel, const char *path,
 static int map_stack(struct kernel *kernel, const char *path,
                      struct gbx_error *err)
 {
-    uint64_t top = TABLES_USER_END - SPACE_PAGE_BYTES -
-                   spread(STACK_SPREAD, SPACE_PAGE_BYTES);
+    uint64_t top =
+        TABLES_USER_END - ABOVE_BYTES - spread(STACK_SPREAD, SPACE_PAGE_BYTES);
     struct space_request request = {
         .address = top - STACK_BYTES,
         .bytes = STACK_BYTES,
