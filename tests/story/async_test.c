@@ -282,5 +282,5 @@ int main(void)
         story_test(a_busy_script_makes_begin_wait_until_its_deadline),
     };
 
-    return cmocka_run_group_tests_name("async", tests, NULL, NULL);
+    return story_main("async", tests);
 }

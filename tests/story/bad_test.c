@@ -213,5 +213,5 @@ int main(void)
         story_test(missing_helper_programs_are_named),
     };
 
-    return cmocka_run_group_tests_name("bad", tests, NULL, NULL);
+    return story_main("bad", tests);
 }

@@ -140,5 +140,5 @@ int main(void)
         story_test(a_large_output_without_memory_is_an_error),
     };
 
-    return cmocka_run_group_tests_name("fault", tests, NULL, NULL);
+    return story_main("fault", tests);
 }

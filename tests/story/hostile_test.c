@@ -135,6 +135,15 @@ static void processes_have_a_limit(void **state)
 
     s->config.limits.processes = 8;
     story_expect(s,
+                 "import threading, time\n"
+                 "def process(c):\n"
+                 "    while True:\n"
+                 "        threading.Thread(target=time.sleep,\n"
+                 "                         args=[100]).start()\n",
+                 GBX_EPROCESSES);
+    if (!story_is("process"))
+        return; /* there are threads, but no other processes */
+    story_expect(s,
                  "import os, time\n"
                  "def process(c):\n"
                  "    while True:\n"
@@ -324,5 +333,5 @@ int main(void)
         story_test(a_hidden_folder_is_not_there),
     };
 
-    return cmocka_run_group_tests_name("hostile", tests, NULL, NULL);
+    return story_main("hostile", tests);
 }

@@ -172,5 +172,5 @@ int main(void)
         story_test(a_spinning_call_makes_no_system_call),
     };
 
-    return cmocka_run_group_tests_name("hotpath", tests, NULL, NULL);
+    return story_main("hotpath", tests);
 }

@@ -156,13 +156,16 @@ static void prints_are_streams_and_never_results(void **state)
                        "    print('{\"outputs\": {\"out\": 2}}')\n"
                        "    print('oops', file=sys.stderr)\n"
                        "    os.write(1, b'raw\\n')\n"
-                       "    subprocess.run(['echo', 'child'])\n"
+                       "    try: subprocess.run(['echo', 'child'])\n"
+                       "    except OSError as e: print(e.strerror)\n"
                        "    return {'out': 1}\n",
                        NULL),
         "{\"out\":{\"type\":\"Integer\",\"data\":1}}");
     assert_non_null(strstr(s->printed[0], "{\"outputs\": {\"out\": 2}}\n"));
     assert_non_null(strstr(s->printed[0], "raw\n"));
-    assert_non_null(strstr(s->printed[0], "child\n"));
+    assert_non_null(strstr(s->printed[0], story_is("process")
+                                              ? "child\n"
+                                              : "Function not implemented\n"));
     assert_string_equal(s->printed[1], "oops\n");
 }
 
@@ -383,5 +386,5 @@ int main(void)
         story_test(the_standard_library_is_there),
     };
 
-    return cmocka_run_group_tests_name("script", tests, NULL, NULL);
+    return story_main("script", tests);
 }

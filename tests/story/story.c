@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "glovebox/doctor.h"
 #include "story.h"
 
 #include <dirent.h>
@@ -48,20 +49,36 @@ static void gather(void *context, int stream, const void *text, size_t bytes)
     s->printed_bytes[stream - 1] += bytes;
 }
 
+bool story_is(const char *isolation)
+{
+    const char *wanted = getenv("GLOVEBOX_TEST_ISOLATION");
+
+    return strcmp(wanted != NULL ? wanted : "process", isolation) == 0;
+}
+
+const char *story_lacks(void)
+{
+    static struct gbx_check checks[GBX_CHECKS_MAX];
+    size_t count = gbx_doctor(checks, GBX_CHECKS_MAX, NULL);
+
+    for (size_t i = 0; i < count && i < GBX_CHECKS_MAX; i++)
+        if (story_is("microvm") && strcmp(checks[i].name, "KVM") == 0 &&
+            checks[i].state != GBX_CHECK_OK)
+            return checks[i].text;
+    return NULL;
+}
+
 int story_begin(void **state)
 {
     struct story *s = calloc(1, sizeof(*s));
     struct gbx_runtime_config config = {
         .struct_bytes = sizeof(config), .output = gather, .output_context = s};
-    const char *isolation = getenv("GLOVEBOX_TEST_ISOLATION");
 
     assert_non_null(s);
-    assert_true(isolation == NULL || strcmp(isolation, "process") == 0 ||
-                strcmp(isolation, "microvm") == 0);
     s->config.struct_bytes = sizeof(s->config);
-    s->config.isolation = isolation != NULL && strcmp(isolation, "microvm") == 0
-                              ? GBX_ISOLATION_MICROVM
-                              : GBX_ISOLATION_PROCESS;
+    assert_true(story_is("process") || story_is("microvm"));
+    s->config.isolation =
+        story_is("microvm") ? GBX_ISOLATION_MICROVM : GBX_ISOLATION_PROCESS;
     strcpy(s->folder, "/tmp/glovebox-story-XXXXXX");
     assert_non_null(mkdtemp(s->folder));
     fds_before = count_entries("/proc/self/fd");

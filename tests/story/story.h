@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * story.h - tests that run real scripts through the public API, whatever the
- * isolation: GLOVEBOX_TEST_ISOLATION chooses it (process by default), so that
+ * isolation: GLOVEBOX_TEST_ISOLATION chooses it (process or microvm), so that
  * one list of tests serves them all.
  *
  * A test opens a script from its text, calls it, and looks at what comes out.
@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,6 +73,18 @@ const char *story_ask_once(struct story *s, const char *text, const char *json);
 void story_expect(struct story *s, const char *text, int code);
 
 uint64_t story_deadline(double seconds);
+
+/* Is it this isolation that the tests are run with? */
+bool story_is(const char *isolation);
+
+/* NULL, or why this isolation cannot be had here. */
+const char *story_lacks(void);
+
+/* Run them all, or skip them all with the reason. */
+#define story_main(name, tests)                                                \
+    (story_lacks() == NULL                                                     \
+         ? cmocka_run_group_tests_name(name, tests, NULL, NULL)                \
+         : (print_message("%s\n", story_lacks()), 77))
 
 #define story_test(name)                                                       \
     cmocka_unit_test_setup_teardown(name, story_begin, story_end)

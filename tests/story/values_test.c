@@ -287,5 +287,5 @@ int main(void)
         story_test(views_that_a_script_keeps_stay_what_they_were),
     };
 
-    return cmocka_run_group_tests_name("values", tests, NULL, NULL);
+    return story_main("values", tests);
 }
