@@ -56,7 +56,9 @@ static const struct argp_option options[] = {
     {"message-limit", OPTION_MESSAGE, "SIZE", 0,
      "The largest message, and all of one direction; default 1G", 2},
     {"isolation", OPTION_ISOLATION, "KIND", 0,
-     "auto (the strongest this computer offers) or process; default auto", 3},
+     "auto (the strongest this computer offers), microvm or process; default "
+     "auto",
+     3},
     {"hide-folder", OPTION_HIDE, NULL, 0,
      "Do not show the script its own folder (as /script)", 3},
     {0}};
@@ -96,8 +98,10 @@ static void parse_isolation(struct run_options *o, const char *arg,
         o->script.isolation = GBX_ISOLATION_AUTO;
     else if (strcmp(arg, "process") == 0)
         o->script.isolation = GBX_ISOLATION_PROCESS;
+    else if (strcmp(arg, "microvm") == 0)
+        o->script.isolation = GBX_ISOLATION_MICROVM;
     else
-        argp_error(state, "--isolation %s: auto or process is expected", arg);
+        argp_error(state, "--isolation %s: auto, microvm or process", arg);
 }
 
 static error_t parse_limit(int key, char *arg, struct argp_state *state)
