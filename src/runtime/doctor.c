@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -87,14 +88,57 @@ static void add_stdlib(struct report *report)
             "apt-get install libpython3.11-stdlib");
 }
 
-static void add_isolation(struct report *report)
-{
+/* What an isolation needs of this host. */
+struct needs {
     struct probe_item items[GBX_CHECKS_MAX];
-    size_t count = backend_process.probe(items, GBX_CHECKS_MAX);
+    size_t count;
+    bool met;
+};
 
-    for (size_t i = 0; i < count && i < GBX_CHECKS_MAX; i++)
-        add(report, items[i].name, items[i].state, items[i].text,
-            items[i].remedy);
+static void probe(struct needs *needs, const struct backend *backend)
+{
+    needs->count = backend->probe(needs->items, GBX_CHECKS_MAX);
+    if (needs->count > GBX_CHECKS_MAX)
+        needs->count = GBX_CHECKS_MAX;
+    needs->met = true;
+    for (size_t i = 0; i < needs->count; i++)
+        needs->met = needs->met && needs->items[i].state != PROBE_MISSING;
+}
+
+/* Where the other isolation works, nothing is missing altogether. */
+static void add_needs(struct report *report, const struct needs *needs,
+                      bool may_lack)
+{
+    for (size_t i = 0; i < needs->count; i++) {
+        const struct probe_item *item = &needs->items[i];
+
+        add(report, item->name,
+            may_lack && item->state == PROBE_MISSING ? GBX_CHECK_PARTLY
+                                                     : item->state,
+            item->text, item->remedy);
+    }
+}
+
+static void add_isolations(struct report *report)
+{
+    struct needs microvm, process;
+
+    probe(&microvm, &backend_microvm);
+    probe(&process, &backend_process);
+    add_needs(report, &microvm, process.met);
+    add_needs(report, &process, microvm.met);
+    if (microvm.met)
+        add(report, "isolation", GBX_CHECK_OK,
+            process.met ? "auto takes microvm; process works, too"
+                        : "auto takes microvm; process does not work",
+            NULL);
+    else if (process.met)
+        add(report, "isolation", GBX_CHECK_PARTLY,
+            "auto takes process; microvm and exec do not work",
+            "with KVM, scripts make no system calls of this host");
+    else
+        add(report, "isolation", GBX_CHECK_MISSING,
+            "neither microvm nor process works", "see above; either will do");
 }
 
 size_t gbx_doctor(struct gbx_check *checks, size_t room,
@@ -108,6 +152,6 @@ size_t gbx_doctor(struct gbx_check *checks, size_t room,
     add_stdlib(&report);
     add_region(&report);
     add_cpus(&report);
-    add_isolation(&report);
+    add_isolations(&report);
     return report.count;
 }

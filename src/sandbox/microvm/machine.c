@@ -55,14 +55,13 @@ static int step_device(struct machine *machine, struct gbx_error *err)
     machine->kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
     if (machine->kvm_fd < 0 && (errno == EACCES || errno == EPERM))
         return fail(err, GBX_EUNSUPPORTED,
-                    "/dev/kvm: no permission; add the user to its group (kvm), "
-                    "or use --isolation process");
+                    "/dev/kvm: no permission; add the user to its group (kvm)");
     if (machine->kvm_fd < 0 && (errno == EMFILE || errno == ENFILE))
         return fail(err, GBX_EHOST, "/dev/kvm cannot be opened");
     if (machine->kvm_fd < 0)
         return fail(err, GBX_EUNSUPPORTED,
-                    "/dev/kvm: %s; load kvm_intel or kvm_amd, turn "
-                    "virtualization on, or use --isolation process",
+                    "/dev/kvm: %s; load kvm_intel or kvm_amd, or turn "
+                    "virtualization on",
                     strerrordesc_np(errno));
     version = ioctl(machine->kvm_fd, KVM_GET_API_VERSION, 0);
     if (version != API_VERSION)
@@ -80,8 +79,7 @@ static int step_capabilities(struct machine *machine, struct gbx_error *err)
 
         if (has <= 0 || (has & capabilities[i].bits) != capabilities[i].bits)
             return fail(err, GBX_EUNSUPPORTED,
-                        "KVM lacks %s; use a newer kernel or --isolation "
-                        "process",
+                        "KVM lacks %s; use a newer kernel",
                         capabilities[i].name);
     }
     return 0;
@@ -139,8 +137,7 @@ static int step_cpuid_locked(struct machine *machine, struct gbx_error *err)
     }
     machine->xcr0 = xcr0_of(&host.cpuid);
     if ((machine->xcr0 & XCR0_AT_LEAST) != XCR0_AT_LEAST)
-        return fail(err, GBX_EUNSUPPORTED,
-                    "the processor lacks XSAVE; use --isolation process");
+        return fail(err, GBX_EUNSUPPORTED, "the processor lacks XSAVE");
     if (ioctl(machine->cpu_fd, KVM_SET_CPUID2, &host.cpuid) < 0)
         return fail(err, GBX_EHOST, "KVM refuses its own features");
     return 0;

@@ -9,18 +9,19 @@ size_t microvm_probe(struct probe_item *items, size_t max)
 {
     struct machine machine;
     struct gbx_error err = {0};
-    int rc = machine_open(&machine, &err);
+    int rc;
     bool emulated = access("/sys/module/kvm_pvm", F_OK) == 0;
 
     if (max == 0)
         return 1;
+    rc = machine_open(&machine, &err);
     items[0] = (struct probe_item){.name = "KVM"};
     if (rc < 0) {
         items[0].state = PROBE_MISSING;
         snprintf(items[0].text, sizeof(items[0].text), "%.190s", err.what);
         items[0].remedy =
-            "without it scripts run in the process isolation; in a cloud "
-            "machine, choose a type with nested virtualization";
+            "as root: modprobe kvm_intel or kvm_amd, and usermod -aG kvm USER; "
+            "in a virtual machine, nested virtualization must be on";
         return 1;
     }
     machine_close(&machine);
