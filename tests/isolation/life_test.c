@@ -14,7 +14,7 @@
 
 #include "base/clock.h"
 #include "sandbox/process/process.h"
-#include "tests/process/box.h"
+#include "tests/isolation/box.h"
 
 static struct box box;
 

@@ -25,7 +25,7 @@
 #include <linux/futex.h>
 
 #include "glovebox/abi/region.h"
-#include "tests/process/guest.h"
+#include "tests/isolation/guest.h"
 
 static const char *argument;
 

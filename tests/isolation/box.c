@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "tests/process/box.h"
+#include "tests/isolation/box.h"
 
 const char *box_libexec, *box_guest;
 pid_t box_caller;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * box.h - one sandbox of the process isolation, without the core above it: a
- * region, a bundle around tests/process/guest.c, and what it printed.
+ * region, a bundle around tests/isolation/guest.c, and what it printed.
  *
  *  box_begin(&box, "end", "x3");
  *  ... spoil box.bundle ...
@@ -9,8 +9,8 @@
  *  box_end(&box)                   run to the guest's end: its code
  *  box_close(&box);                also fails when something is left over
  */
-#ifndef TESTS_PROCESS_BOX_H
-#define TESTS_PROCESS_BOX_H
+#ifndef TESTS_ISOLATION_BOX_H
+#define TESTS_ISOLATION_BOX_H
 
 /* cmocka wants these first. */
 #include <setjmp.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* guest.h - the parts of the hostile guest program. */
-#ifndef TESTS_PROCESS_GUEST_H
-#define TESTS_PROCESS_GUEST_H
+#ifndef TESTS_ISOLATION_GUEST_H
+#define TESTS_ISOLATION_GUEST_H
 
 /* Prints the calls that were not refused as they should be. */
 int forbidden_calls(void);

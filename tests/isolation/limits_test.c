@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "sandbox/process/process.h"
-#include "tests/process/box.h"
+#include "tests/isolation/box.h"
 
 static struct box box;
 

@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "glovebox/abi/region.h"
-#include "tests/process/guest.h"
+#include "tests/isolation/guest.h"
 
 #define CALL(name, want, ...)                                                  \
     do {                                                                       \

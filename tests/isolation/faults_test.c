@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "tests/process/box.h"
+#include "tests/isolation/box.h"
 
 static struct box box;
 static int fails_at, calls; /* 0: never */

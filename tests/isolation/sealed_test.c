@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "sandbox/process/landlock.h"
-#include "tests/process/box.h"
+#include "tests/isolation/box.h"
 
 static struct box box;
 

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "sandbox/process/probe.h"
-#include "tests/process/box.h"
+#include "tests/isolation/box.h"
 
 static struct probe_item items[32];
 
