@@ -43,7 +43,10 @@ void cli_print(FILE *file, const char *text, size_t bytes, bool line);
 int cli_fail(const struct gbx_error *err);
 int cli_exit_code(int code);
 
-/* The same with any text; returns `code`. */
+/* A line of a guest's system calls, for standard error. */
+void cli_trace(void *context, const char *line);
+
+/* Print "glovebox: text" and return `code`. */
 int cli_say(const char *text, int code);
 
 /* "256M", "1.5G", "4096": bytes.  Returns false when it is none. */

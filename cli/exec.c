@@ -129,12 +129,6 @@ static error_t parse_limit(int key, char *arg, struct argp_state *state)
     }
 }
 
-static void trace(void *context, const char *line)
-{
-    (void)context;
-    fprintf(stderr, "%s\n", line);
-}
-
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct exec_options *o = state->input;
@@ -153,7 +147,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         add_env(o, arg, state);
         return 0;
     case OPTION_TRACE:
-        o->program.trace = trace;
+        o->program.trace = cli_trace;
         return 0;
     case ARGP_KEY_ARG: /* all that follows is the program's */
         o->words = state->argv + state->next - 1;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -33,4 +34,10 @@ void cli_print(FILE *file, const char *text, size_t bytes, bool line)
             putc(skip == 2 ? '?' : at[0] ^ 0x40, file);
         }
     }
+}
+
+void cli_trace(void *context, const char *line)
+{
+    (void)context;
+    fprintf(stderr, "%s\n", line); /* nothing in it moves a cursor */
 }

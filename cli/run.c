@@ -12,6 +12,8 @@
 
 enum {
     OPTION_ISOLATION = 256,
+    OPTION_WHY,
+    OPTION_TRACE,
     OPTION_MEMORY,
     OPTION_CPU,
     OPTION_PROCESSES,
@@ -58,6 +60,12 @@ static const struct argp_option options[] = {
     {"isolation", OPTION_ISOLATION, "KIND", 0,
      "auto (the strongest this computer offers), microvm or process; default "
      "auto",
+     3},
+    {"why", OPTION_WHY, NULL, 0,
+     "Say which isolation it is and why, on standard error", 3},
+    {"trace", OPTION_TRACE, NULL, 0,
+     "Print the script's system calls to standard error, as strace does; "
+     "micro-VMs only",
      3},
     {"hide-folder", OPTION_HIDE, NULL, 0,
      "Do not show the script its own folder (as /script)", 3},
@@ -161,6 +169,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case OPTION_ISOLATION:
         parse_isolation(o, arg, state);
+        return 0;
+    case OPTION_WHY:
+        o->why = true;
+        return 0;
+    case OPTION_TRACE:
+        o->script.trace = cli_trace;
         return 0;
     case OPTION_HIDE:
         o->script.hide_folder = 1;

@@ -16,7 +16,7 @@ struct run_options {
     const char *file;
     const char *in[RUN_PORTS_MAX], *out[RUN_PORTS_MAX]; /* PORT=... */
     size_t in_count, out_count;
-    bool json, stats;
+    bool json, stats, why;
     uint64_t timeout_ns; /* 0: none */
     struct gbx_script_config script;
 };

@@ -40,6 +40,15 @@ static void print_stats(const struct gbx_script *script,
             (unsigned long long)s.copied_bytes, s.sleeps, s.asks);
 }
 
+static void print_why(const struct gbx_script *script)
+{
+    const char *why = gbx_script_why(script);
+
+    fprintf(stderr, "isolation %s: ", gbx_script_isolation(script));
+    cli_print(stderr, why, strlen(why), true);
+    putc('\n', stderr);
+}
+
 static int say_failure(const struct gbx_call *call, int rc,
                        const struct gbx_error *err)
 {
@@ -128,6 +137,8 @@ int run(const struct run_options *o)
     if (gbx_script_open(&script, runtime, o->file, &sc, &err) < 0) {
         rc = cli_fail(&err);
     } else {
+        if (o->why)
+            print_why(script);
         rc = call_once(script, o, now_ns() - from_ns);
         gbx_script_close(script);
     }

@@ -8,7 +8,7 @@ _glovebox() {
 
     if [ "$COMP_CWORD" -eq 1 ]; then
         mapfile -t COMPREPLY < <(compgen -W \
-            'run doctor bench help --version --help' -- "$word")
+            'run exec doctor bench help --version --help' -- "$word")
         return
     fi
 
@@ -30,10 +30,16 @@ _glovebox() {
     fi
 
     case $command:$before in
-    run:--isolation) words='auto process' ;;
-    run:--memory) words='64M 256M 1G' ;;
-    run:-t | run:--timeout) words='500ms 5s 1m' ;;
-    run:--disk | run:--output-limit | run:--message-limit) words='64M 1G' ;;
+    run:--isolation) words='auto microvm process' ;;
+    run:--memory | exec:--memory) words='64M 256M 1G' ;;
+    run:-t | run:--timeout | exec:-t | exec:--timeout) words='500ms 5s 1m' ;;
+    exec:--root | exec:--folder)
+        mapfile -t COMPREPLY < <(compgen -d -- "$word")
+        compopt -o filenames
+        return
+        ;;
+    exec:--env | exec:--workdir | exec:--cpu | exec:--threads | exec:--files) return ;;
+    exec:--disk | run:--disk | run:--output-limit | run:--message-limit) words='64M 1G' ;;
     run:-i | run:--in | run:-o | run:--out | run:--config) return ;;
     run:--cpu | run:--processes | run:--files) return ;;
     run:run)
@@ -42,14 +48,28 @@ _glovebox() {
         compopt -o filenames
         return
         ;;
+    exec:*)
+        case $word in
+        -*)
+            words='--root --folder --workdir --env --trace --timeout --memory
+                --cpu --threads --files --disk --help'
+            ;;
+        *)
+            mapfile -t COMPREPLY < <(compgen -c -- "$word"
+                compgen -f -- "$word")
+            compopt -o filenames
+            return
+            ;;
+        esac
+        ;;
     run:*)
         words='--in --out --json --config --stats --timeout --isolation
-            --hide-folder --memory --message-limit --cpu --processes --files
+            --why --trace --hide-folder --memory --message-limit --cpu --processes --files
             --disk --output-limit --help'
         ;;
     doctor:*) words='--json --help' ;;
     bench:*) words='call payload start --json' ;;
-    help:*) words='run doctor bench' ;;
+    help:*) words='run exec doctor bench' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 }
