@@ -135,8 +135,12 @@ static int64_t write_host(struct stream *self, const struct iovec *pieces,
                     fits(self, pieces[i].iov_len - at));
         if (put < 0 && errno == EINTR)
             continue;
+        if (put < 0 && done > 0) { /* the rest finds out, when it is tried */
+            self->vm->wants[self->number] = true;
+            return (int64_t)done;
+        }
         if (put < 0)
-            return done > 0 ? (int64_t)done : -errno;
+            return -errno;
         done += (size_t)put;
         at += (size_t)put;
         if (at == pieces[i].iov_len)

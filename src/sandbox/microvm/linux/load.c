@@ -72,11 +72,12 @@ static int map_failed(struct kernel *kernel, const char *path, int64_t rc,
                       struct gbx_error *err)
 {
     if (kernel->space.met_limit)
-        return fail(err, GBX_EMEMORY,
-                    "%s: the memory limit of %llu KiB is too small to load it",
-                    path,
-                    (unsigned long long)(kernel->space.charged_max *
-                                         SPACE_PAGE_BYTES / 1024));
+        return fail(
+            err, GBX_EMEMORY,
+            "%s: the memory limit of %llu KiB is too small to load it", path,
+            (unsigned long long)(kernel->space.charged_max * SPACE_PAGE_BYTES -
+                                 KERNEL_STACK_BYTES) /
+                1024);
     return fail(err, GBX_EHOST, "%s: cannot be mapped: %s", path,
                 strerrordesc_np((int)-rc));
 }
@@ -139,7 +140,8 @@ static int map_image(struct kernel *kernel, const char *path,
         return rc;
     rc = elf_read(image, file_host_fd(file), bytes, TABLES_USER_END, &why);
     if (rc < 0)
-        fail(err, rc, "%s: %s", path, why.what);
+        rc = fail(err, rc == GBX_EHOST ? rc : GBX_ELOAD, "%s: %s", path,
+                  why.what);
     else if (image->needs_base)
         elf_place(image, base_from + spread(SPREAD_BYTES, image->align));
     for (uint32_t i = 0; rc == 0 && i < image->segment_count; i++) {

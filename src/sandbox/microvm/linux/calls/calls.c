@@ -87,7 +87,7 @@ void kernel_call(struct kernel *kernel)
                    entry != NULL && entry->fn == call_exit
                        ? (uint64_t[7]){task->call[0]}
                        : task->call,
-                   answer);
+                   kernel->ended ? KERNEL_KEEP : answer);
     if (kernel->current != task) /* it ended */
         return;
     if (answer == KERNEL_WAIT) {

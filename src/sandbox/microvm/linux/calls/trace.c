@@ -108,7 +108,7 @@ static void add_argument(struct kernel *kernel, struct line *line, char format,
     case 'u':
         return add(line, "%" PRIu64, *value);
     case 'o':
-        return add(line, "0%o", (unsigned)*value);
+        return add(line, "%#o", (unsigned)*value);
     case 'p':
         if (*value == 0)
             return add(line, "NULL");
