@@ -89,7 +89,7 @@ class Cli(unittest.TestCase):
 
     def test_stats_say_how_it_went(self):
         _, err = self.run_script(ECHO, "--in", "in=1", "--stats")
-        self.assertIn("isolation process", err)
+        self.assertRegex(err, "isolation (microvm|process)")
         self.assertIn("handler", err)
 
     def test_the_folder_is_visible_unless_hidden(self):

@@ -1,0 +1,384 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""`glovebox exec`, and what `run` and `doctor` say of micro-VMs.
+
+usage: exec_test.py PROGRAM FOLDER (of the programs in tests/linux/programs)
+"""
+import json
+import os
+import pathlib
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+PROGRAM = os.path.abspath(sys.argv.pop(1))
+FOLDER = pathlib.Path(sys.argv.pop(1)).resolve()
+PYTHON = "/usr/bin/python3"
+SCRIPT = "def process(c): return {'out': 1}\n"
+
+
+def kvm_is_missing():
+    run = subprocess.run([PROGRAM, "doctor", "--json"], capture_output=True)
+    found = {c["name"]: c for c in json.loads(run.stdout)["checks"]}
+    return found["KVM"]["state"] != "ok" and found["KVM"]["found"]
+
+
+NO_KVM = kvm_is_missing()
+if NO_KVM:
+    print(f"no micro-VM here: {NO_KVM}")
+    sys.exit(77)
+
+
+class Base(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.folder.chmod(0o755)
+
+    def glovebox(self, *words, stdin=b"", code=0, **options):
+        run = subprocess.run([PROGRAM, *map(str, words)], input=stdin,
+                             capture_output=True, timeout=60, **options)
+        self.assertEqual(run.returncode, code,
+                         f"{words}\n{run.stdout[-2000:]}\n{run.stderr}")
+        return run.stdout.decode(errors="replace"), run.stderr.decode()
+
+    def exec(self, *words, **options):
+        return self.glovebox("exec", *words, **options)
+
+    def python(self, text, *words, **options):
+        return self.exec(*words, PYTHON, "-c", text, **options)
+
+    def refused(self, code, words, *said):
+        out, err = self.exec(*words, code=code)
+        self.assertEqual(out, "")
+        for word in said:
+            self.assertIn(word, err)
+        return err
+
+
+class Streams(Base):
+    def test_the_status_is_the_programs(self):
+        for status in 0, 1, 7, 124, 255:
+            out, err = self.exec("sh", "-c", f"exit {status}", code=status)
+            self.assertEqual((out, err), ("", ""))
+
+    def test_options_end_at_the_program(self):
+        words = ["--trace", "-t", "x", "--", "-h", ""]
+        out, _ = self.exec(PYTHON, "-c", "import sys; print(sys.argv[1:])",
+                           *words)
+        self.assertEqual(out, f"{words}\n")
+
+    def test_streams_are_the_callers(self):
+        out, err = self.python("import sys; print(input()[::-1]);"
+                               "print('e', file=sys.stderr)", stdin=b"abc\n")
+        self.assertEqual((out, err), ("cba\n", "e\n"))
+
+    def test_megabytes_go_through_pipes_and_files(self):
+        data = os.urandom(1 << 16) * 80
+        run = subprocess.run([PROGRAM, "exec", "cat"], input=data,
+                             capture_output=True)
+        self.assertEqual((run.returncode, run.stdout), (0, data))
+        source, target = self.folder / "source", self.folder / "target"
+        source.write_bytes(data)
+        with open(source) as stdin, open(target, "w") as stdout:
+            subprocess.run([PROGRAM, "exec", "cat"], stdin=stdin,
+                           stdout=stdout, check=True)
+        self.assertEqual(target.read_bytes(), data)
+
+    def test_a_slow_reader_misses_nothing(self):
+        with subprocess.Popen([PROGRAM, "exec", "seq", "100000"],
+                              stdout=subprocess.PIPE) as run:
+            time.sleep(0.3)
+            self.assertEqual(len(run.stdout.read()), 588895)
+        self.assertEqual(run.returncode, 0)
+
+    def test_a_reader_that_leaves_ends_it(self):
+        for _ in range(20): # it may be writing, or wait for room
+            with subprocess.Popen([PROGRAM, "exec", "yes"],
+                                  stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE) as run:
+                run.stdout.read(10)
+                run.stdout.close()
+                self.assertEqual(run.wait(20), 128 + signal.SIGPIPE)
+                self.assertEqual(run.stderr.read(), b"")
+
+    def test_input_wakes_a_thread_while_another_computes(self):
+        text = ("import sys, threading\n"
+                "lines = []\n"
+                "def read(): lines.append(sys.stdin.readline())\n"
+                "thread = threading.Thread(target=read)\n"
+                "thread.start(); print('reads', flush=True)\n"
+                "while not lines: pass\n"
+                "print(lines)\n")
+        with subprocess.Popen([PROGRAM, "exec", PYTHON, "-c", text],
+                              stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE) as run:
+            self.assertEqual(run.stdout.readline(), b"reads\n")
+            out, _ = run.communicate(b"late\n", timeout=20)
+        self.assertEqual(out, b"['late\\n']\n")
+
+    def test_a_stream_that_is_closed_is_no_other_file(self):
+        run = subprocess.run(f"exec {PROGRAM} exec cat <&-", shell=True,
+                             capture_output=True)
+        self.assertIn(b"Bad file descriptor", run.stderr)
+        run = subprocess.run(f"exec {PROGRAM} exec echo x >&-", shell=True,
+                             capture_output=True)
+        self.assertNotEqual(run.returncode, 0)
+
+
+class View(Base):
+    def test_a_program_of_the_host_comes_with_its_folder(self):
+        for name in ("hello", "hello-fixed", "hello-static",
+                     "hello-static-pie"):
+            out, _ = self.exec(FOLDER / name, "a", "b c", code=3)
+            self.assertEqual(out, "hello 1 3 - [a] [b c]\ngoodbye\n")
+        out, _ = self.exec("./hello", code=3, cwd=FOLDER)
+        self.assertEqual(out, "hello 1 1 -\ngoodbye\n")
+
+    def test_a_folder_is_shown_and_cannot_be_changed(self):
+        (self.folder / "data").write_text("seen\n")
+        out, _ = self.exec("--folder", self.folder, "cat", "data")
+        self.assertEqual(out, "seen\n")
+        self.exec("--folder", self.folder, "touch", "data", code=1)
+        self.exec("--folder", self.folder, "touch", "new", code=1)
+        out, _ = self.exec("--folder", self.folder, "--workdir", "/tmp", "pwd")
+        self.assertEqual(out, "/tmp\n")
+        self.refused(127, ["--folder", self.folder, FOLDER / "hello"],
+                     "folder")
+
+    def test_it_sees_nothing_else(self):
+        out, _ = self.exec("ls", "/")
+        self.assertNotIn("home", out.split())
+        self.exec("ls", FOLDER, code=2)
+
+    def test_the_environment_is_its_own(self):
+        env = {**os.environ, "WORD": "mine", "SECRET": "s"}
+        out, _ = self.exec("env", env=env)
+        self.assertEqual(sorted(line.split("=")[0] for line in out.split()),
+                         ["HOME", "LANG", "PATH", "TMPDIR"])
+        out, _ = self.exec("--env", "WORD=w", FOLDER / "hello", code=3)
+        self.assertIn(" w\n", out)
+        out, _ = self.exec("--env", "WORD", "--env", "NONE", "--env",
+                           "LANG=C", "env", env=env)
+        self.assertIn("WORD=mine\n", out)
+        self.assertIn("LANG=C\n", out)
+        self.assertNotIn("NONE", out)
+
+    def test_a_root_of_its_own_is_all_it_sees(self):
+        shutil.copy(FOLDER / "hello-static", self.folder / "there")
+        (self.folder / "sub").mkdir()
+        for words in (["/there"], ["--workdir", "/sub", "../there"],
+                      ["--env", "PATH=/nowhere:/", "there"]):
+            out, _ = self.exec("--root", self.folder, *words, code=3)
+            self.assertTrue(out.startswith("hello"))
+        self.refused(127, ["--root", self.folder, "ls"], "ls", "no such")
+        self.refused(127, ["--root", self.folder, "/bin/ls"], "/bin/ls")
+        self.refused(127, ["--root", "/nowhere", "/there"], "/nowhere")
+
+    def test_what_it_writes_to_its_root_stays_in_memory(self):
+        shutil.copy(FOLDER / "writes", self.folder / "writes")
+        before = sorted(os.listdir(self.folder))
+        self.exec("--root", self.folder, "/writes", "/new")
+        self.assertEqual(sorted(os.listdir(self.folder)), before)
+
+
+class Ends(Base):
+    def test_a_signal_of_its_own_is_told(self):
+        _, err = self.exec(FOLDER / "faulty", "abort", code=134)
+        self.assertIn("signal 6 (Aborted)", err)
+        self.python("import os; os.kill(os.getpid(), 15)", code=143)
+
+    def test_a_null_pointer_is_told_with_place_and_symbol(self):
+        _, err = self.exec(FOLDER / "faulty", "null", code=139)
+        self.assertRegex(err, r"^glovebox: signal 11 \(Segmentation fault\) "
+                              r"killed the guest: write to address 0x0, a NULL "
+                              r"pointer, at 0x[0-9a-f]+ "
+                              r"\(poke\+0x[0-9a-f]+ in /script/faulty\)\n$")
+
+    def test_a_stack_overflow_is_told(self):
+        _, err = self.exec(FOLDER / "faulty", "dive", code=139)
+        self.assertIn("below its stack: too deep a recursion", err)
+        self.assertIn("(dive+0x", err)
+
+    def test_what_is_not_supported_is_told_by_name(self):
+        _, err = self.exec(FOLDER / "faulty", "fork", code=9)
+        self.assertEqual(err, f"glovebox: {FOLDER}/faulty exited with status 9"
+                              "; the last thing it asked for in vain: "
+                              "processes: a micro-VM has one\n")
+        _, err = self.exec("--trace", FOLDER / "faulty", "fork", code=9)
+        self.assertRegex(err, r"(?m)^(clone|fork|vfork)\(.*\(not supported: "
+                              r"processes|^clone\(.*= -1 ")
+
+    def test_time_is_124(self):
+        for words in ([FOLDER / "faulty", "loop"], ["sleep", "100"], ["cat"]):
+            began = time.monotonic()
+            with subprocess.Popen([PROGRAM, "exec", "-t", "300ms", *words],
+                                  stdin=subprocess.PIPE,
+                                  stderr=subprocess.PIPE) as run:
+                self.assertIn(b"in time", run.stderr.read())
+                self.assertEqual(run.wait(), 124)
+            self.assertLess(time.monotonic() - began, 10)
+
+    def test_output_that_nobody_reads_does_not_hold_the_deadline(self):
+        with subprocess.Popen([PROGRAM, "exec", "-t", "300ms", "yes"],
+                              stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE) as run:
+            self.assertEqual(run.wait(20), 124)
+
+    def test_processor_time_is_152(self):
+        _, err = self.exec("--cpu", "1s", FOLDER / "faulty", "loop", code=152)
+        self.assertIn("CPU time limit", err)
+
+    def test_signals_to_it_end_it(self):
+        for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
+            for words in [FOLDER / "faulty", "loop"], ["cat"]:
+                with subprocess.Popen([PROGRAM, "exec", *words],
+                                      stdin=subprocess.PIPE,
+                                      stderr=subprocess.PIPE) as run:
+                    time.sleep(0.2)
+                    run.send_signal(number)
+                    self.assertEqual(run.wait(20), 128 + number)
+                    self.assertEqual(run.stderr.read(), b"")
+
+    def test_a_memory_limit_is_named(self):
+        self.refused(125, ["--memory", "16M", FOLDER / "large"],
+                     "memory limit of 16384 KiB is too small", "large")
+        self.exec("--memory", "96M", FOLDER / "large")
+        self.python("bytearray(1 << 28)", "--memory", "64M", code=1)
+
+
+class Bad(Base):
+    def spoiled(self, name, off, data):
+        """A good program with some bytes changed."""
+        path = self.folder / name
+        text = bytearray((FOLDER / "hello").read_bytes())
+        text[off:off + len(data)] = data
+        path.write_bytes(text)
+        path.chmod(0o755)
+        return path
+
+    def test_what_is_not_there_is_127(self):
+        self.refused(127, ["walrus"], "walrus: no such program in /usr/local")
+        self.refused(127, ["./walrus"], "No such file")
+        self.refused(127, ["/usr/bin/walrus"], "No such file")
+        self.refused(127, ["--root", self.folder, "--workdir", "/nowhere",
+                           "/x"], "/x")
+
+    def test_what_is_no_program_is_126(self):
+        plain = self.folder / "plain"
+        plain.write_text("words\n")
+        self.refused(126, [plain], "Permission denied")
+        self.refused(126, [self.folder], "directory")
+        plain.chmod(0o755)
+        self.refused(126, [plain], "not an ELF file")
+        plain.write_text("#!/bin/sh\necho x\n")
+        self.refused(126, [plain], "a script", "interpreter")
+        plain.write_text("")
+        self.refused(126, [plain], "empty")
+        plain.write_bytes((FOLDER / "hello").read_bytes()[:100])
+        self.refused(126, [plain], "plain")
+
+    def test_another_processor_is_126(self):
+        self.refused(126, [self.spoiled("arm", 18, struct.pack("<H", 183))],
+                     "aarch64")
+        self.refused(126, [self.spoiled("old", 4, b"\1")], "32-bit")
+
+    def test_a_root_without_the_interpreter_is_127(self):
+        shutil.copy(FOLDER / "hello", self.folder / "hello")
+        self.refused(127, ["--root", self.folder, "/hello"],
+                     "/hello needs /lib64/ld-linux-x86-64.so.2", "complete?")
+
+    def test_wrong_usage_is_125(self):
+        for words, said in [([], "PROGRAM is missing"),
+                            (["--walrus", "ls"], "walrus"),
+                            (["--timeout", "x", "ls"], "--timeout x"),
+                            (["--memory", "0", "ls"], "--memory 0"),
+                            (["--memory", "1M", "ls"], "too small"),
+                            (["--env", "=x", "ls"], "NAME=VALUE"),
+                            (["--workdir", "tmp", "ls"], "begin with /"),
+                            ([""], "empty")]:
+            self.refused(125, words, said)
+        self.refused(127, ["--workdir", "/nowhere", "ls"], "/nowhere")
+        out, _ = self.exec("--help")
+        self.assertIn("Exit status", out)
+        self.assertEqual(self.glovebox("help", "exec")[0], out)
+
+
+class Trace(Base):
+    def test_system_calls_are_lines_as_of_strace(self):
+        out, err = self.exec("--trace", "echo", "a\tb")
+        self.assertEqual(out, "a\tb\n")
+        self.assertRegex(err, r'(?m)^write\(1, "a\\x09b\\n", 4\) = 4$')
+        self.assertRegex(err, r"(?m)^exit_group\(0\) = \?$")
+
+    def script(self):
+        path = self.folder / "script.py"
+        path.write_text(SCRIPT)
+        return path
+
+    def test_a_script_is_traced(self):
+        out, err = self.glovebox("run", "--trace", self.script())
+        self.assertEqual(out, "out: 1\n")
+        self.assertRegex(err, r"(?m)^openat\(AT_FDCWD, ")
+        _, err = self.glovebox("run", "--isolation", "process", "--trace",
+                               self.script(), code=125)
+        self.assertIn("microvm", err)
+
+    def test_why_is_a_line(self):
+        for words, said in [
+                ([], "isolation microvm: the strongest that this host offers"),
+                (["--isolation", "microvm"],
+                 "isolation microvm: it was asked for"),
+                (["--isolation", "process"],
+                 "isolation process: it was asked for")]:
+            _, err = self.glovebox("run", "--why", *words, self.script())
+            self.assertEqual(err, said + "\n")
+
+
+class WithoutKvm(Base):
+    """A host as it is not: something else lies over /dev/kvm."""
+    def setUp(self):
+        super().setUp()
+        self.before = ["unshare", "-m"] if os.getuid() == 0 else ["unshare",
+                                                                  "-rm"]
+        if subprocess.run([*self.before, "sh", "-c",
+                           "mount --bind /dev/null /dev/kvm"],
+                          capture_output=True).returncode != 0:
+            self.skipTest("nothing can be mounted over /dev/kvm")
+
+    def hidden(self, *words, code=0):
+        line = 'mount --bind /dev/null /dev/kvm; exec "$@"'
+        run = subprocess.run([*self.before, "sh", "-c", line, "sh", PROGRAM,
+                              *map(str, words)], capture_output=True)
+        self.assertEqual(run.returncode, code, f"{run.stdout} {run.stderr}")
+        return run.stdout.decode(), run.stderr.decode()
+
+    def test_doctor_says_what_works_and_is_content(self):
+        out, _ = self.hidden("doctor")
+        self.assertRegex(out, r"(?m)^partly +KVM +/dev/kvm: .*\n +-> .*kvm_amd")
+        self.assertRegex(out, r"(?m)^partly +isolation +auto takes process")
+        out, _ = self.glovebox("doctor")
+        self.assertRegex(out, r"(?m)^ok +isolation +auto takes microvm")
+
+    def test_scripts_run_in_the_process_isolation(self):
+        path = self.folder / "script.py"
+        path.write_text(SCRIPT)
+        out, err = self.hidden("run", "--why", path)
+        self.assertEqual(out, "out: 1\n")
+        self.assertRegex(err, "^isolation process: no micro-VM: /dev/kvm: ")
+        _, err = self.hidden("run", "--isolation", "microvm", path, code=125)
+        self.assertIn("/dev/kvm", err)
+
+    def test_programs_do_not(self):
+        _, err = self.hidden("exec", "ls", code=125)
+        self.assertIn("/dev/kvm", err)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
