@@ -37,7 +37,7 @@
 #define SPACE_AREAS_MAX  65530u /* Linux's max_map_count */
 #define SPACE_PAGE_BYTES MEMORY_PAGE_BYTES
 #define SPACE_FILL_BYTES MEMORY_HUGE_BYTES /* made around a first touch */
-#define SPACE_READ_BYTES (64u << 10)       /* the same, of a file */
+#define SPACE_READ_BYTES (256u << 10)      /* the same, of a file */
 
 enum area_kind {
     AREA_ANONYMOUS, /* frames of its own, zero at first */
