@@ -34,13 +34,29 @@ static uint64_t round_up(uint64_t bytes, uint64_t to)
     return (bytes + to - 1) & ~(to - 1);
 }
 
+/* At a border of 2 MiB, as its physical address: KVM then may map it so. */
+static uint8_t *map_memory(uint64_t bytes)
+{
+    const uint64_t more = bytes + MEMORY_HUGE_BYTES;
+    uint8_t *all = mmap(NULL, more, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    uint64_t before;
+
+    if (all == MAP_FAILED)
+        return NULL;
+    before = round_up((uintptr_t)all, MEMORY_HUGE_BYTES) - (uintptr_t)all;
+    if (before > 0)
+        munmap(all, before);
+    munmap(all + before + bytes, more - before - bytes);
+    return all + before;
+}
+
 static int take(struct microvm_memory *memory, uint64_t bytes, uint64_t at,
                 struct gbx_error *err)
 {
-    void *host = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    uint8_t *host = map_memory(bytes);
 
-    if (host == MAP_FAILED)
+    if (host == NULL)
         return fail(err, GBX_EHOST,
                     "no %llu MiB of addresses for a guest; raise ulimit -v",
                     (unsigned long long)(bytes >> 20));
@@ -62,6 +78,7 @@ static int step_memory(struct microvm *vm, struct gbx_error *err)
         return rc;
     /* Not in memory dumps of the embedder: it is the guest's. */
     madvise(vm->frames.host, frames, MADV_DONTDUMP);
+    madvise(vm->frames.host, frames, MADV_HUGEPAGE); /* one fault for 512 */
     return 0;
 }
 
