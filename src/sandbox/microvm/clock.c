@@ -4,7 +4,7 @@
  *
  * KVM starts a guest's counter at 0 and lets us set the distance (since Linux
  * 5.16).  With kvm_pvm `rdtsc` is the host's in any case.  So the outcome is
- * not derived but looked at: a guest of two instructions reads the counter,
+ * not derived but looked at: two instructions in the guest read the counter,
  * between two readings of the host.  What holds for one machine holds for each
  * on this host, so it is done once.  (That the host's own counter is one on all
  * its processors is for the host's kernel to say: its clocksource.)
@@ -12,18 +12,13 @@
 #include <cpuid.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <x86intrin.h>
 
 #include "base/clock.h"
-#include "sandbox/microvm/boot.h"
 #include "sandbox/microvm/clock.h"
 #include "sandbox/microvm/run.h"
 
-#define TRIAL_BYTES  0x20000u
-#define TRIAL_TABLES 0x8000u
-#define TRIAL_CODE   0x10000u
-#define TRIAL_AT     0x400000u
+#define TRIAL_AT     TABLES_LOW
 #define TRIAL_NS     1000000000u
 #define TRIAL_ROUNDS 3
 
@@ -59,27 +54,6 @@ static bool is_invariant(void)
 /* rdtsc; syscall */
 static const uint8_t trial_code[] = {0x0f, 0x31, 0x0f, 0x05};
 
-static bool open_trial(struct machine *machine, uint8_t *bytes)
-{
-    struct memory_slot slot = {
-        .bytes = TRIAL_BYTES, .host = bytes, .writable = true};
-    struct machine_state state;
-    struct tables tables;
-
-    memcpy(bytes + TRIAL_CODE, trial_code, sizeof(trial_code));
-    machine_state_init(&state, TRIAL_AT, TRIAL_AT);
-    if (machine_memory(machine, &slot, NULL) < 0 ||
-        tables_init(&tables, &machine->memory, TRIAL_TABLES,
-                    TRIAL_CODE - TRIAL_TABLES) < 0 ||
-        boot_open(machine, &tables, 0, NULL) < 0 ||
-        tables_map(&tables, TRIAL_AT, TRIAL_CODE, MEMORY_PAGE_BYTES,
-                   TABLES_READ | TABLES_EXEC | TABLES_USER) < 0 ||
-        machine_load(machine, &state) < 0)
-        return false;
-    set_offset(machine);
-    return true;
-}
-
 static bool is_between(struct machine *machine)
 {
     struct kvm_regs *regs = machine_registers(machine);
@@ -92,45 +66,51 @@ static bool is_between(struct machine *machine)
     return exit.kind == RUN_SYSCALL && count >= before && count <= __rdtsc();
 }
 
-static bool try_locked(struct machine *machine, uint8_t *bytes)
+static bool are_shared(struct machine *machine)
 {
     bool shared = true;
 
-    if (!open_trial(machine, bytes) ||
-        run_enter(machine, clock_now_ns() + TRIAL_NS, NULL) < 0)
+    if (run_enter(machine, clock_now_ns() + TRIAL_NS, NULL) < 0)
         return false;
     for (int i = 0; i < TRIAL_ROUNDS && shared; i++)
         shared = is_between(machine);
     run_leave(machine);
+    return shared;
+}
+
+/* A program for a moment, of which nothing stays. */
+static bool try_locked(struct machine *machine, struct tables *tables,
+                       uint64_t physical)
+{
+    uint8_t *page = memory_host(&machine->memory, physical, MEMORY_PAGE_BYTES);
+    struct machine_state before, state;
+    bool shared;
+
+    machine_state_init(&state, TRIAL_AT, TRIAL_AT);
+    if (page == NULL || machine_save(machine, &before) < 0 ||
+        tables_map(tables, TRIAL_AT, physical, MEMORY_PAGE_BYTES,
+                   TABLES_READ | TABLES_EXEC | TABLES_USER) < 0)
+        return false;
+    memcpy(page, trial_code, sizeof(trial_code));
+    shared = machine_load(machine, &state) == 0 && are_shared(machine);
+    memset(page, 0, sizeof(trial_code));
+    if (tables_unmap(tables, TRIAL_AT, MEMORY_PAGE_BYTES) < 0 ||
+        machine_load(machine, &before) < 0)
+        return false;
     host.known = true;
     return shared;
 }
 
-static bool is_shared_locked(void)
-{
-    struct machine machine = MACHINE_NONE;
-    uint8_t *bytes;
-
-    if (host.known || !is_invariant())
-        return host.shared;
-    bytes = mmap(NULL, TRIAL_BYTES, PROT_READ | PROT_WRITE,
-                 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (bytes == MAP_FAILED)
-        return false;
-    if (machine_open(&machine, NULL) == 0)
-        host.shared = try_locked(&machine, bytes);
-    machine_close(&machine);
-    munmap(bytes, TRIAL_BYTES);
-    return host.shared;
-}
-
-void machine_clock(struct machine *machine, struct machine_clock *clock)
+void machine_clock(struct machine *machine, struct tables *tables,
+                   uint64_t physical, struct machine_clock *clock)
 {
     int khz = ioctl(machine->cpu_fd, KVM_GET_TSC_KHZ, 0);
 
     set_offset(machine);
     pthread_mutex_lock(&host.lock);
-    clock->shared = is_shared_locked();
+    if (!host.known && is_invariant())
+        host.shared = try_locked(machine, tables, physical);
+    clock->shared = host.shared;
     pthread_mutex_unlock(&host.lock);
     clock->tsc_khz = khz < 0 ? 0 : (uint32_t)khz;
 }

@@ -2,7 +2,7 @@
 /*
  * clock.h - may a guest read the time by itself?
  *
- *  machine_clock(&machine, &clock);
+ *  machine_clock(&machine, &tables, physical, &clock);
  *  if (clock.shared)  ... `rdtsc` in the guest is the host's ...
  *
  * Where it is, time needs no exit: the host publishes what a count means, as
@@ -14,6 +14,7 @@
 #define SANDBOX_MICROVM_CLOCK_H
 
 #include "sandbox/microvm/machine.h"
+#include "sandbox/microvm/tables.h"
 
 struct machine_clock {
     bool shared;      /* the same count in guest and host, at one rate */
@@ -22,9 +23,11 @@ struct machine_clock {
 
 /*
  * Set the machine's counter to the host's, and say whether it is.  The first
- * call of a process tries it in a machine of its own, some milliseconds;
- * where that fails, or anything is in doubt, `shared` is false.
+ * call of a process tries it, with a page that nobody else uses, where nothing
+ * is mapped at TABLES_LOW; a few exits.  Where that fails, or anything is in
+ * doubt, `shared` is false.  The registers are afterwards as before.
  */
-void machine_clock(struct machine *machine, struct machine_clock *clock);
+void machine_clock(struct machine *machine, struct tables *tables,
+                   uint64_t physical, struct machine_clock *clock);
 
 #endif

@@ -19,7 +19,7 @@ static struct machine_clock open_with_clock(void)
 
     guest_open(&guest, code, sizeof(code));
     run_leave(&guest.machine);
-    machine_clock(&guest.machine, &clock);
+    machine_clock(&guest.machine, &guest.tables, GUEST_FREE, &clock);
     assert_int_equal(
         run_enter(&guest.machine, clock_now_ns() + 50000000000u, NULL), 0);
     return clock;

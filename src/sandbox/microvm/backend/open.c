@@ -204,7 +204,7 @@ static int step_clock(struct microvm *vm, struct gbx_error *err)
 
     vm->vdso = (struct vdso){.page = NULL};
     vm->vdso_at = 0;
-    machine_clock(&vm->machine, &clock);
+    machine_clock(&vm->machine, &vm->kernel.space.tables, VDSO_AT, &clock);
     if (!clock.shared || clock.tsc_khz == 0)
         return 0;
     vdso_init(&vm->vdso, vm->system.host + VDSO_AT, VDSO_AT, clock.tsc_khz);
