@@ -25,6 +25,15 @@ static int find(struct kernel *kernel, uint64_t number, struct file **socket)
     return event_is_socket(*socket) ? 0 : -ENOTSOCK;
 }
 
+/* A name would be of a server here, and there is none: the C library asks for
+ * one of them (nscd), and does without. */
+int64_t call_socket(struct kernel *kernel, const uint64_t a[6])
+{
+    if ((int)a[0] != AF_UNIX)
+        kernel_note_unsupported(kernel, "the network: there is none");
+    return -EACCES;
+}
+
 int64_t call_socketpair(struct kernel *kernel, const uint64_t a[6])
 {
     bool close_on_exec = (a[1] & SOCK_CLOEXEC) != 0;
