@@ -321,11 +321,25 @@ int64_t call_memfd_create(struct kernel *kernel, const uint64_t a[6])
     return rc < 0 ? rc : kernel_install(kernel, file, 0, (a[1] & 1) != 0);
 }
 
+/* Is there such a task? 0 is the one that asks. */
+static int check_task(const struct kernel *kernel, uint64_t number)
+{
+    int tid = (int)number;
+
+    for (uint32_t i = 0; i < kernel->tasks_max; i++)
+        if (tid == 0 ||
+            (kernel->tasks[i] != NULL && kernel->tasks[i]->tid == tid))
+            return 0;
+    return tid < 0 ? -EINVAL : -ESRCH;
+}
+
 int64_t call_sched_getaffinity(struct kernel *kernel, const uint64_t a[6])
 {
     static const uint64_t one = 1;
-    int rc;
+    int rc = check_task(kernel, a[0]);
 
+    if (rc < 0)
+        return rc;
     if (a[1] < CPUSET_BYTES || a[1] % CPUSET_BYTES != 0)
         return -EINVAL;
     rc = user_write(&kernel->space, a[2], &one, sizeof(one));
@@ -335,8 +349,10 @@ int64_t call_sched_getaffinity(struct kernel *kernel, const uint64_t a[6])
 int64_t call_sched_setaffinity(struct kernel *kernel, const uint64_t a[6])
 {
     uint8_t first = 0;
-    int rc = a[1] == 0 ? -EINVAL : user_read(&kernel->space, &first, a[2], 1);
+    int rc = check_task(kernel, a[0]);
 
+    if (rc == 0)
+        rc = a[1] == 0 ? -EINVAL : user_read(&kernel->space, &first, a[2], 1);
     return rc < 0 ? rc : (first & 1) != 0 ? 0 : -EINVAL;
 }
 
@@ -360,13 +376,17 @@ int64_t call_sched_yield(struct kernel *kernel, const uint64_t a[6])
 
 int64_t call_sched_getscheduler(struct kernel *kernel, const uint64_t a[6])
 {
-    (void)kernel, (void)a;
-    return SCHED_OTHER;
+    int rc = check_task(kernel, a[0]);
+
+    return rc < 0 ? rc : SCHED_OTHER;
 }
 
 int64_t call_sched_setscheduler(struct kernel *kernel, const uint64_t a[6])
 {
-    (void)kernel;
+    int rc = check_task(kernel, a[0]);
+
+    if (rc < 0)
+        return rc;
     return (int)a[1] == SCHED_OTHER || (int)a[1] == SCHED_BATCH ||
                    (int)a[1] == SCHED_IDLE
                ? 0
@@ -376,15 +396,27 @@ int64_t call_sched_setscheduler(struct kernel *kernel, const uint64_t a[6])
 int64_t call_sched_getparam(struct kernel *kernel, const uint64_t a[6])
 {
     static const uint32_t zero;
+    int rc = check_task(kernel, a[0]);
 
-    return user_write(&kernel->space, a[1], &zero, sizeof(zero));
+    return rc < 0 ? rc : user_write(&kernel->space, a[1], &zero, sizeof(zero));
+}
+
+int64_t call_sched_rr_get_interval(struct kernel *kernel, const uint64_t a[6])
+{
+    static const struct timespec slice = {.tv_nsec = 5000000};
+    int rc = check_task(kernel, a[0]);
+
+    return rc < 0 ? rc
+                  : user_write(&kernel->space, a[1], &slice, sizeof(slice));
 }
 
 int64_t call_sched_setparam(struct kernel *kernel, const uint64_t a[6])
 {
-    uint32_t priority;
-    int rc = user_read(&kernel->space, &priority, a[1], sizeof(priority));
+    uint32_t priority = 0;
+    int rc = check_task(kernel, a[0]);
 
+    if (rc == 0)
+        rc = user_read(&kernel->space, &priority, a[1], sizeof(priority));
     return rc < 0 ? rc : priority == 0 ? 0 : -EINVAL;
 }
 
