@@ -339,7 +339,7 @@ int64_t call_sched_getaffinity(struct kernel *kernel, const uint64_t a[6])
     int rc = check_task(kernel, a[0]);
 
     if (rc < 0)
-        return rc;
+        return -ESRCH; /* EINVAL would mean that the set is too small */
     if (a[1] < CPUSET_BYTES || a[1] % CPUSET_BYTES != 0)
         return -EINVAL;
     rc = user_write(&kernel->space, a[2], &one, sizeof(one));
