@@ -39,6 +39,14 @@ static int64_t named_descriptor(const char *path)
     return -1;
 }
 
+/* It is the same open file, so it cannot be opened for more than it is. */
+static bool opens_as(const struct file *file, unsigned flags)
+{
+    unsigned has = file->flags & O_ACCMODE, wants = flags & O_ACCMODE;
+
+    return (flags & O_PATH) != 0 || has == O_RDWR || has == wants;
+}
+
 static int64_t open_at(struct kernel *kernel, uint64_t from, uint64_t path_at,
                        unsigned flags, unsigned mode)
 {
@@ -56,6 +64,8 @@ static int64_t open_at(struct kernel *kernel, uint64_t from, uint64_t path_at,
         file = kernel_file(kernel, (uint64_t)number);
         if (file == NULL)
             return -ENOENT;
+        if (!opens_as(file, flags))
+            return -EACCES;
         file_get(file);
     } else {
         rc = tree_open_file(kernel->tree, start, path, flags,
