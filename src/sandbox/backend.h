@@ -94,7 +94,8 @@ struct backend {
     /* Wake the guest: the host's bell word has grown. Never waits. */
     void (*ring)(void *self);
 
-    /* A file descriptor that is readable when run would return; until close. */
+    /* A file descriptor that is readable when run would return, once a run has
+     * returned GBX_ETIME; until close. */
     int (*fd)(void *self);
 
     /* How it exited, as a shell says it: the status, or 128 + the signal. */

@@ -13,6 +13,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -36,10 +37,9 @@ static uint64_t end_of_run(struct microvm *vm, uint64_t deadline_ns)
 
     if (kernel->task_count > 1 || kernel->signals.alarm_ns != 0)
         end = sooner(end, kernel_due_ns(kernel));
-    if (kernel_is_shared(kernel))
-        end = sooner(end, clock_now_ns() + SLICE_NS);
-    if (vm->wants[0] || vm->wants[1] || vm->wants[2])
-        end = sooner(end, clock_now_ns() + SLICE_NS);
+    if (kernel_is_shared(kernel) || vm->wants[0] || vm->wants[1] ||
+        vm->wants[2])
+        end = sooner(end, kernel->slice_from_ns + SLICE_NS);
     if (vm->limits.cpu_ns != 0)
         end = sooner(end, clock_now_ns() + vm->limits.cpu_ns - kernel->ran_ns);
     return end;
@@ -118,9 +118,11 @@ static int idle(struct microvm *vm, uint64_t deadline_ns)
     return MICROVM_ON;
 }
 
-/* The host wrote to the word that the guest waits for. */
+/* The host wrote to the word that the guest waits for, or took output. */
 static void hear_host(struct microvm *vm)
 {
+    if (atomic_exchange(&vm->has_room, false))
+        streams_have_room(vm);
     if (vm->shared != NULL && atomic_exchange(&vm->host_rang, false))
         futex_wake_word(&vm->kernel, vm->windows[0].at +
                                          offsetof(struct gbx_half_head, bell));
@@ -147,6 +149,7 @@ static int serve(struct microvm *vm, const struct run_exit *exit)
         return MICROVM_ON;
     case RUN_STOPPED:
         vm->unsettled = true;
+        hear_host(vm);
         return MICROVM_ON;
     case RUN_BROKEN:
         return ended(vm, GBX_EBROKEN, exit);
@@ -226,10 +229,13 @@ static int turn(struct microvm *vm, uint64_t deadline_ns, bool may_idle)
 
 int drive(struct microvm *vm, uint64_t deadline_ns, bool may_idle)
 {
-    int rc = run_enter(&vm->machine, deadline_ns, NULL);
+    struct gbx_error err = {0};
+    int rc = run_enter(&vm->machine, deadline_ns, &err);
 
-    if (rc < 0)
+    if (rc < 0) {
+        snprintf(vm->end_text, sizeof(vm->end_text), "%s", err.what);
         return rc;
+    }
     hear_host(vm);
     do
         rc = turn(vm, deadline_ns, may_idle);

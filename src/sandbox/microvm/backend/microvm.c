@@ -20,6 +20,14 @@
 #define MEMORY_MIN (UINT64_C(4) << 20)
 #define FILES_MIN  8u
 
+static void free_list(char ***list)
+{
+    for (size_t i = 0; *list != NULL && (*list)[i] != NULL; i++)
+        free((*list)[i]);
+    free(*list);
+    *list = NULL;
+}
+
 static char **copy_list(const char *const *list)
 {
     size_t count = 0;
@@ -30,16 +38,8 @@ static char **copy_list(const char *const *list)
     copy = calloc(count + 1, sizeof(*copy));
     for (size_t i = 0; copy != NULL && i < count; i++)
         if ((copy[i] = strdup(list[i])) == NULL)
-            count = i;
+            free_list(&copy); /* and so it ends */
     return copy;
-}
-
-static void free_list(char ***list)
-{
-    for (size_t i = 0; *list != NULL && (*list)[i] != NULL; i++)
-        free((*list)[i]);
-    free(*list);
-    *list = NULL;
 }
 
 /* Returns false when there is no memory. */
@@ -77,7 +77,9 @@ static int step_copies(struct microvm *vm, const struct bundle *what,
         !copy_text(&vm->folder, what->folder) ||
         !copy_text(&vm->root, what->root) ||
         !copy_text(&vm->working_dir, what->working_dir) || vm->argv == NULL ||
-        vm->envp == NULL || (vm->buffer = malloc(MICROVM_OUTPUT_BYTES)) == NULL)
+        vm->envp == NULL ||
+        (vm->buffer = malloc(MICROVM_OUTPUT_BYTES)) == NULL ||
+        (vm->spare = malloc(MICROVM_OUTPUT_BYTES)) == NULL)
         return fail(err, GBX_EHOST, "no memory for a sandbox");
     vm->what = *what;
     return 0;
@@ -139,17 +141,19 @@ static void microvm_close(void *context)
     free(vm->root);
     free(vm->working_dir);
     free(vm->buffer);
-    vm->program = vm->folder = vm->root = vm->working_dir = vm->buffer = NULL;
+    free(vm->spare);
+    vm->program = vm->folder = vm->root = vm->working_dir = NULL;
+    vm->buffer = vm->spare = NULL;
     pthread_cond_destroy(&vm->changed);
     pthread_mutex_destroy(&vm->lock);
     vm->is_open = false;
 }
 
-static void wake_waiter(struct microvm *vm)
+static void drain(int fd)
 {
-    const uint64_t one = 1;
+    uint64_t count;
 
-    while (write(vm->wake_fd, &one, sizeof(one)) < 0 && errno == EINTR)
+    while (read(fd, &count, sizeof(count)) < 0 && errno == EINTR)
         continue;
 }
 
@@ -158,28 +162,31 @@ static void microvm_kill(void *context)
     struct microvm *vm = context;
 
     atomic_store(&vm->killed, true);
-    if (vm->wake_fd < 0)
-        return;
-    wake_waiter(vm);
     pthread_mutex_lock(&vm->lock);
     if (vm->has_machine)
-        run_stop(&vm->machine);
-    pthread_cond_broadcast(&vm->changed);
+        runner_nudge(vm);
+    runner_tell_locked(vm);
     pthread_mutex_unlock(&vm->lock);
 }
 
 static int microvm_wipe(void *context, struct gbx_error *err)
 {
     struct microvm *vm = context;
+    int rc;
 
     runner_stop(vm);
     microvm_stop(vm);
     if (vm->shared != NULL && region_reset(vm->shared) < 0)
-        return fail(err, GBX_EHOST, "empty the region");
-    atomic_store(&vm->killed, false);
+        return vm->outcome = fail(err, GBX_EHOST, "empty the region");
+    drain(vm->wake_fd);
+    drain(vm->event_fd);
+    atomic_store(&vm->killed, false); /* of the past; it may come again */
     vm->buffer_bytes = 0;
     vm->end_text[0] = '\0';
-    return microvm_start(vm, &vm->what, err);
+    rc = microvm_start(vm, &vm->what, err);
+    if (rc < 0)
+        vm->outcome = rc; /* of a run that comes in spite of it */
+    return rc;
 }
 
 static int microvm_run(void *context, uint64_t deadline_ns)
@@ -207,9 +214,12 @@ static void microvm_ring(void *context)
     struct microvm *vm = context;
 
     atomic_store(&vm->host_rang, true);
-    /* Whoever waits for the guest's sake waits no longer. */
-    if (vm->has_thread)
-        wake_waiter(vm);
+    /*
+     * The runner: sets `who`, then looks at host_rang.  So either it hears, or
+     * it is seen here.  A task that waits must not stand behind one that spins.
+     */
+    if (atomic_load(&vm->who) == MICROVM_RUNNER)
+        runner_nudge(vm);
 }
 
 static int microvm_fd(void *context)

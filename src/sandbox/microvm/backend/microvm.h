@@ -61,8 +61,9 @@ struct microvm {
     struct vdso vdso;
     uint64_t vdso_at; /* in the guest, or 0 */
     bool has_machine, has_kernel;
-    bool unsettled; /* the registers may not be changed yet */
-    int wake_fd;    /* eventfd: ends a wait of whoever waits for the guest */
+    bool unsettled;    /* the registers may not be changed yet */
+    int wake_fd;       /* eventfd: ends a wait of whoever waits for the guest */
+    uint64_t until_ns; /* its time is counted up to this moment; 0: it rests */
 
     struct file *streams[3]; /* of the guest's stdio, while they are open */
     bool wants[3];           /* its host's end was not ready when asked */
@@ -87,10 +88,12 @@ struct microvm {
     int event_fd;       /* eventfd: readable when run would return */
     uint64_t rested_ns; /* when the last call was over */
     bool quick;         /* and the one before it was not long ago */
-    char *buffer;       /* output of the runner: records */
+    char *buffer;       /* owned: output of the runner, as records */
     size_t buffer_bytes;
+    char *spare; /* owned, the caller's: what is handed on just now */
 
-    atomic_bool killed, host_rang;
+    /* Any thread sets them; who is the processor hears of the latter two. */
+    atomic_bool killed, host_rang, has_room;
     uint64_t spin_ns;
     int last; /* what run returned */
     char end_text[MICROVM_END_BYTES];
@@ -110,7 +113,10 @@ int streams_open(struct microvm *vm, const int stdio[3], struct gbx_error *err);
  * poll says of them. */
 size_t streams_wanted(struct microvm *vm, struct pollfd waits[3]);
 void streams_came(struct microvm *vm, const struct pollfd *waits, size_t count);
-int streams_deliver(struct microvm *vm); /* what the runner has kept; locked */
+/* Hand on records that the runner has kept. */
+int streams_deliver(const struct microvm *vm, const char *records,
+                    size_t bytes);
+void streams_have_room(struct microvm *vm); /* for more of them */
 
 /* processor.c: the personality's way to the machine. */
 struct kernel_cpu processor_of(struct microvm *vm);
@@ -127,6 +133,10 @@ int drive(struct microvm *vm, uint64_t deadline_ns, bool may_idle);
 int runner_run(struct microvm *vm, uint64_t deadline_ns);
 void runner_rest(struct microvm *vm);
 void runner_stop(struct microvm *vm);
+/* Run would return now: whoever waits for that shall see. */
+void runner_tell_locked(struct microvm *vm);
+/* Who is the processor, if somebody is, shall look up.  Any thread. */
+void runner_nudge(struct microvm *vm);
 
 /* ending.c: why it ended, into end_text. */
 void ending_explain(struct microvm *vm, int code, const struct run_exit *exit);

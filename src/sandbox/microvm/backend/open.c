@@ -117,13 +117,21 @@ static int add(struct microvm *vm, const struct microvm_memory *memory,
     return memory->host == NULL ? 0 : machine_memory(&vm->machine, &slot, err);
 }
 
+/* A kill may come at any time. */
+static void set_machine(struct microvm *vm, bool has)
+{
+    pthread_mutex_lock(&vm->lock);
+    vm->has_machine = has;
+    pthread_mutex_unlock(&vm->lock);
+}
+
 static int step_machine(struct microvm *vm, struct gbx_error *err)
 {
     int rc = machine_open(&vm->machine, err);
 
     if (rc < 0)
         return rc;
-    vm->has_machine = true;
+    set_machine(vm, true);
     if ((rc = add(vm, &vm->system, true, err)) < 0 ||
         (rc = add(vm, &vm->frames, true, err)) < 0 ||
         (rc = add(vm, &vm->halves[HALF_HOST], false, err)) < 0)
@@ -250,6 +258,7 @@ int microvm_start(struct microvm *vm, const struct bundle *what,
     vm->who = MICROVM_NOBODY;
     vm->unsettled = vm->rang = vm->parked = vm->wanted = false;
     atomic_store(&vm->host_rang, false);
+    atomic_store(&vm->has_room, false);
     if ((rc = step_memory(vm, err)) < 0 || (rc = step_halves(vm, err)) < 0 ||
         (rc = step_machine(vm, err)) < 0 ||
         (rc = step_kernel(vm, what, err)) < 0)
@@ -274,9 +283,10 @@ void microvm_stop(struct microvm *vm)
     if (vm->has_kernel)
         kernel_close(&vm->kernel);
     vm->has_kernel = false;
-    if (vm->has_machine)
+    if (vm->has_machine) {
+        set_machine(vm, false);
         machine_close(&vm->machine);
-    vm->has_machine = false;
+    }
     drop(&vm->halves[1]);
     drop(&vm->halves[0]);
     drop(&vm->frames);

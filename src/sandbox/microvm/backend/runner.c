@@ -30,7 +30,7 @@
  * takes about as long to wake one. */
 #define QUICK_NS 100000u
 
-static void tell_event(struct microvm *vm)
+void runner_tell_locked(struct microvm *vm)
 {
     const uint64_t one = 1;
 
@@ -39,11 +39,29 @@ static void tell_event(struct microvm *vm)
     pthread_cond_broadcast(&vm->changed);
 }
 
-static void take_event(struct microvm *vm)
+/* The descriptor is readable when run would return, and else it is not. */
+static void settle_event_locked(struct microvm *vm)
 {
     uint64_t count;
 
+    if (vm->rang || vm->outcome != 0 || vm->buffer_bytes > 0 ||
+        atomic_load(&vm->killed))
+        return;
     while (read(vm->event_fd, &count, sizeof(count)) < 0 && errno == EINTR)
+        continue;
+}
+
+static bool has_word(struct microvm *vm)
+{
+    return atomic_load(&vm->host_rang) || atomic_load(&vm->has_room);
+}
+
+void runner_nudge(struct microvm *vm)
+{
+    const uint64_t one = 1;
+
+    run_stop(&vm->machine);
+    while (write(vm->wake_fd, &one, sizeof(one)) < 0 && errno == EINTR)
         continue;
 }
 
@@ -60,17 +78,16 @@ static void have_locked(struct microvm *vm)
         pthread_mutex_lock(&vm->lock);
         if (rc == MICROVM_RANG) {
             vm->rang = true;
-            tell_event(vm);
+            runner_tell_locked(vm);
         }
     } while (!vm->quits && !atomic_load(&vm->killed) &&
-             (rc == MICROVM_RANG ||
-              (rc == MICROVM_IDLE && atomic_load(&vm->host_rang))));
+             (rc == MICROVM_RANG || (rc == MICROVM_IDLE && has_word(vm))));
     vm->who = MICROVM_NOBODY;
     vm->parked = rc == MICROVM_IDLE;
-    if (rc < 0)
+    if (rc < 0 && vm->outcome == 0)
         vm->outcome = rc;
     if (rc < 0 || vm->buffer_bytes > 0)
-        tell_event(vm);
+        runner_tell_locked(vm);
     else
         pthread_cond_broadcast(&vm->changed);
 }
@@ -126,17 +143,13 @@ static int hand_over_locked(struct microvm *vm)
 
 void runner_stop(struct microvm *vm)
 {
-    const uint64_t one = 1;
-
     if (!vm->has_thread)
         return;
     pthread_mutex_lock(&vm->lock);
     vm->quits = true;
     if (vm->who == MICROVM_RUNNER) {
         atomic_store(&vm->killed, true);
-        run_stop(&vm->machine);
-        while (write(vm->wake_fd, &one, sizeof(one)) < 0 && errno == EINTR)
-            continue;
+        runner_nudge(vm);
     }
     pthread_cond_broadcast(&vm->changed);
     pthread_mutex_unlock(&vm->lock);
@@ -144,23 +157,43 @@ void runner_stop(struct microvm *vm)
     vm->has_thread = false;
 }
 
-/* What the runner has left: 1 when it rang, 0, or what ends the run. */
+/*
+ * The output that the runner has kept goes to the embedder, whose function may
+ * take its time, or kill the guest: so the lock is not held.
+ */
+static void deliver_locked(struct microvm *vm)
+{
+    const size_t bytes = vm->buffer_bytes;
+    char *records = vm->buffer;
+    int rc;
+
+    vm->buffer = vm->spare;
+    vm->spare = records;
+    vm->buffer_bytes = 0;
+    atomic_store(&vm->has_room, true);
+    pthread_mutex_unlock(&vm->lock);
+    rc = streams_deliver(vm, records, bytes);
+    pthread_mutex_lock(&vm->lock);
+    if (rc < 0 && vm->outcome == 0)
+        vm->outcome = rc;
+    if (vm->who == MICROVM_RUNNER)
+        runner_nudge(vm);
+}
+
+/* What the runner has left: 1 when it rang, 0, or what ends the run.  All that
+ * the guest wrote before comes first. */
 static int collect_locked(struct microvm *vm)
 {
     int rc = 0;
 
     if (vm->buffer_bytes > 0)
-        rc = streams_deliver(vm);
-    if (rc < 0) {
-        vm->outcome = rc;
-        return rc;
-    }
-    if (vm->rang) {
+        deliver_locked(vm);
+    if (vm->buffer_bytes == 0) {
+        rc = vm->rang ? 1 : vm->outcome;
         vm->rang = false;
-        take_event(vm);
-        return 1;
     }
-    return vm->outcome;
+    settle_event_locked(vm);
+    return rc;
 }
 
 /* Until the runner has something, or lets go.  Returns as collect. */
@@ -168,21 +201,22 @@ static int await_locked(struct microvm *vm, uint64_t deadline_ns)
 {
     struct timespec until = {.tv_sec = (time_t)(deadline_ns / 1000000000u),
                              .tv_nsec = (long)(deadline_ns % 1000000000u)};
-    int rc = collect_locked(vm), sys = 0;
+    int rc = collect_locked(vm);
 
-    while (rc == 0 && vm->who == MICROVM_RUNNER && sys != ETIMEDOUT &&
-           !atomic_load(&vm->killed)) {
-        sys = deadline_ns == 0
-                  ? pthread_cond_wait(&vm->changed, &vm->lock)
-                  : pthread_cond_timedwait(&vm->changed, &vm->lock, &until);
+    while (rc == 0 && (vm->who == MICROVM_RUNNER || vm->buffer_bytes > 0) &&
+           !clock_is_past(deadline_ns) && !atomic_load(&vm->killed)) {
+        if (vm->buffer_bytes == 0 && deadline_ns == 0)
+            pthread_cond_wait(&vm->changed, &vm->lock);
+        else if (vm->buffer_bytes == 0)
+            pthread_cond_timedwait(&vm->changed, &vm->lock, &until);
         rc = collect_locked(vm);
     }
     return rc;
 }
 
-static bool may_do_something(const struct microvm *vm)
+static bool may_do_something(struct microvm *vm)
 {
-    return !vm->parked || atomic_load(&vm->host_rang);
+    return !vm->parked || has_word(vm);
 }
 
 /* The caller's own thread is the processor. */
@@ -197,7 +231,7 @@ static int be_it_locked(struct microvm *vm, uint64_t deadline_ns)
     rc = drive(vm, deadline_ns, false);
     pthread_mutex_lock(&vm->lock);
     vm->who = MICROVM_NOBODY;
-    if (rc < 0 && rc != GBX_ETIME)
+    if (rc < 0 && rc != GBX_ETIME && vm->outcome == 0)
         vm->outcome = rc;
     return rc;
 }

@@ -49,16 +49,35 @@ static size_t total(const struct iovec *pieces, int count)
     return bytes;
 }
 
+/* For the text of one more record. */
+static size_t room_locked(const struct microvm *vm)
+{
+    size_t room = MICROVM_OUTPUT_BYTES - vm->buffer_bytes;
+
+    return room > sizeof(struct record) ? room - sizeof(struct record) : 0;
+}
+
+static bool has_room(struct microvm *vm)
+{
+    bool has;
+
+    pthread_mutex_lock(&vm->lock);
+    has = room_locked(vm) > 0;
+    pthread_mutex_unlock(&vm->lock);
+    return has;
+}
+
 /* Kept for the thread of the call, as much as there is room for. */
 static int64_t keep(struct stream *self, const struct iovec *pieces, int count)
 {
     struct microvm *vm = self->vm;
     size_t room, bytes = total(pieces, count), done = 0;
     struct record record;
+    bool was_empty;
 
     pthread_mutex_lock(&vm->lock);
-    room = MICROVM_OUTPUT_BYTES - vm->buffer_bytes;
-    room = room > sizeof(record) ? room - sizeof(record) : 0;
+    was_empty = vm->buffer_bytes == 0;
+    room = room_locked(vm);
     record.stream = (uint32_t)self->number;
     record.bytes = (uint32_t)(bytes < room ? bytes : room);
     if (record.bytes > 0) {
@@ -74,32 +93,39 @@ static int64_t keep(struct stream *self, const struct iovec *pieces, int count)
         vm->buffer_bytes += part;
         done += part;
     }
+    if (was_empty && record.bytes > 0)
+        runner_tell_locked(vm);
     pthread_mutex_unlock(&vm->lock);
     return record.bytes > 0 || bytes == 0 ? (int64_t)record.bytes : -EAGAIN;
 }
 
-static int tell(struct microvm *vm, int stream, const void *text, size_t bytes)
+static int tell(const struct microvm *vm, int stream, const void *text,
+                size_t bytes)
 {
     return vm->output == NULL || bytes == 0
                ? 0
                : vm->output(vm->output_context, stream, text, bytes);
 }
 
-int streams_deliver(struct microvm *vm)
+int streams_deliver(const struct microvm *vm, const char *records, size_t bytes)
 {
     struct record record;
     int rc = 0;
 
-    for (size_t at = 0; rc == 0 && at < vm->buffer_bytes;
+    for (size_t at = 0; rc == 0 && at < bytes;
          at += sizeof(record) + record.bytes) {
-        memcpy(&record, vm->buffer + at, sizeof(record));
-        rc = tell(vm, (int)record.stream, vm->buffer + at + sizeof(record),
+        memcpy(&record, records + at, sizeof(record));
+        rc = tell(vm, (int)record.stream, records + at + sizeof(record),
                   record.bytes);
     }
-    if (vm->buffer_bytes > 0 && vm->who == MICROVM_NOBODY)
-        task_changed(&vm->kernel, task_any);
-    vm->buffer_bytes = 0;
     return rc;
+}
+
+void streams_have_room(struct microvm *vm)
+{
+    for (int i = 1; i < 3; i++)
+        if (vm->streams[i] != NULL)
+            wake(&vm->kernel.waker, vm->streams[i]);
 }
 
 /* What the host's descriptor is ready for; is looked for when it lacks some. */
@@ -175,8 +201,11 @@ static unsigned stream_poll(struct file *file)
 {
     struct stream *self = stream_of(file);
 
+    if (self->fd < 0 && self->number == 0)
+        return POLLIN | POLLHUP;
     if (self->fd < 0)
-        return self->number == 0 ? POLLIN | POLLHUP : POLLOUT;
+        return self->vm->who != MICROVM_RUNNER || has_room(self->vm) ? POLLOUT
+                                                                     : 0;
     return look(self, self->number == 0 ? POLLIN : POLLOUT);
 }
 
@@ -308,11 +337,10 @@ int streams_open(struct microvm *vm, const int stdio[3], struct gbx_error *err)
 
     memset(vm->wants, 0, sizeof(vm->wants));
     for (int i = 0; rc == 0 && i < 3; i++)
-        if (stdio != NULL || i > 0)
-            rc = give(vm, (uint32_t)i,
-                      make(vm, &stream_class, i, stdio != NULL ? stdio[i] : -1,
-                           flags[i]),
-                      err);
+        rc = give(
+            vm, (uint32_t)i,
+            make(vm, &stream_class, i, stdio != NULL ? stdio[i] : -1, flags[i]),
+            err);
     for (int i = 0; rc == 0 && i < 2 && vm->shared != NULL; i++)
         rc = give(vm, i == 0 ? GBX_FD_HOST_HALF : GBX_FD_GUEST_HALF,
                   region_file_make(&vm->windows[i], vm->halves[i].host, i == 1),
