@@ -76,7 +76,9 @@ int gbx_call_submit(struct gbx_call *call, uint64_t deadline_ns,
     if (rc == 0)
         rc = call_start(call, deadline_ns, err);
     /* From now on the guest must ring; if it answered already, be readable. */
-    if (rc == 0 && !channel_asleep(&call->script->sandbox.channel) &&
+    if (rc == 0 &&
+        (!channel_asleep(&call->script->sandbox.channel) ||
+         !sandbox_goes_on(&call->script->sandbox)) &&
         come_again(call, true, err) != GBX_EAGAIN) {
         sandbox_break(&call->script->sandbox);
         call_end(call, rc = GBX_EHOST);

@@ -21,6 +21,12 @@ int sandbox_run(struct sandbox *sandbox, uint64_t deadline_ns)
     return rc;
 }
 
+bool sandbox_goes_on(struct sandbox *sandbox)
+{
+    return sandbox->backend->is_running == NULL ||
+           sandbox_run(sandbox, 1) == GBX_ETIME;
+}
+
 /* The channel's four ways to the world, for every backend alike. */
 
 static int bell_sleep(void *context, uint32_t seen, uint64_t deadline_ns)

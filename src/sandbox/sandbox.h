@@ -117,6 +117,10 @@ int sandbox_try_step(struct sandbox *sandbox, struct sandbox_event *event,
                      struct gbx_error *err);
 int sandbox_fd(struct sandbox *sandbox);
 
+/* The guest runs by itself from now on, until it rings.  False: there is
+ * something to take already.  The caller has announced its sleep. */
+bool sandbox_goes_on(struct sandbox *sandbox);
+
 /* The body of an event is no longer needed. */
 void sandbox_give(struct sandbox *sandbox, uint64_t body_off);
 

@@ -46,6 +46,57 @@ static void a_submitted_call_is_collected_when_its_fd_is_readable(void **state)
     story_close(s, script);
 }
 
+/* Nobody collects in between: it runs, and tells by the descriptor. */
+static void a_submitted_call_runs_while_nobody_looks(void **state)
+{
+    struct story *s = *state;
+    struct gbx_script *script =
+        story_open(s, "import time\ndef process(c):\n"
+                      "    t = time.monotonic()\n"
+                      "    while time.monotonic() - t < 0.02: pass\n"
+                      "    return {'out': 1}\n");
+
+    for (int i = 0; i < 20; i++) {
+        struct gbx_call *call = story_call(s, script);
+        struct pollfd p = {.fd = -1, .events = POLLIN};
+        int rc;
+
+        assert_int_equal(gbx_call_submit(call, story_deadline(10), &s->err), 0);
+        usleep((unsigned)i % 3 * 15000);
+        p.fd = gbx_call_fd(call);
+        do
+            assert_int_equal(poll(&p, 1, 5000), 1);
+        while ((rc = gbx_call_collect(call, &s->err)) == GBX_EAGAIN);
+        assert_int_equal(rc, 0);
+        gbx_call_finish(call);
+    }
+    story_close(s, script);
+}
+
+/* A thread of the script that never stops keeps nobody from hearing. */
+static void an_answer_reaches_a_script_that_spins_beside(void **state)
+{
+    struct story *s = *state;
+    struct gbx_script *script =
+        story_open(s, "import threading\n"
+                      "def spin():\n"
+                      "    while True: pass\n"
+                      "threading.Thread(target=spin, daemon=True).start()\n"
+                      "def process(c):\n"
+                      "    return {'out': c.get_input('in')}\n");
+    struct gbx_call *call;
+    int polls;
+
+    for (int i = 0; i < 5; i++) {
+        call = story_call(s, script);
+        story_put(s, call, "in", "5");
+        assert_int_equal(gbx_call_submit(call, story_deadline(10), &s->err), 0);
+        assert_int_equal(wait_for(s, call, &polls), 0);
+        gbx_call_finish(call);
+    }
+    story_close(s, script);
+}
+
 static void the_fd_tells_of_the_deadline_too(void **state)
 {
     struct story *s = *state;
@@ -131,6 +182,26 @@ static void *cancel(void *context)
     usleep(c->after_us);
     gbx_call_cancel(c->call);
     return NULL;
+}
+
+/* All threads of the script wait, for good. */
+static void the_fd_tells_of_a_cancel_too(void **state)
+{
+    struct story *s = *state;
+    struct gbx_script *script =
+        story_open(s, "import threading\n"
+                      "def process(c): threading.Event().wait()\n");
+    struct gbx_call *call = story_call(s, script);
+    struct canceler canceler = {.call = call, .after_us = 50000};
+    pthread_t thread;
+    int polls;
+
+    assert_int_equal(gbx_call_submit(call, 0, &s->err), 0);
+    assert_int_equal(pthread_create(&thread, NULL, cancel, &canceler), 0);
+    assert_int_equal(wait_for(s, call, &polls), GBX_ECANCELED);
+    pthread_join(thread, NULL);
+    gbx_call_finish(call);
+    story_close(s, script);
 }
 
 static void a_call_is_cancelled_from_another_thread(void **state)
@@ -271,11 +342,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         story_test(a_submitted_call_is_collected_when_its_fd_is_readable),
+        story_test(a_submitted_call_runs_while_nobody_looks),
+        story_test(an_answer_reaches_a_script_that_spins_beside),
         story_test(the_fd_tells_of_the_deadline_too),
         story_test(a_flood_of_outputs_is_collected_in_portions),
         story_test(the_fd_tells_of_the_guests_death_too),
         story_test(an_abandoned_call_ends_with_its_sandbox),
         story_test(a_call_is_cancelled_from_another_thread),
+        story_test(the_fd_tells_of_a_cancel_too),
         story_test(a_cancel_before_the_start_is_not_forgotten),
         story_test(calls_of_many_threads_queue_up),
         story_test(many_scripts_live_in_one_process),
