@@ -10,9 +10,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "tests/isolation/box.h"
 
+const struct backend *box_backend;
 const char *box_libexec, *box_guest;
 pid_t box_caller;
 
@@ -58,19 +60,18 @@ void box_begin(struct box *box, const char *kind, const char *argument)
         .output_context = box,
     };
     assert_int_equal(region_open(&box->region, 8 << 20, &box->err), 0);
-    box->self = calloc(1, backend_process.self_bytes);
+    box->self = calloc(1, box_backend->self_bytes);
     assert_non_null(box->self);
 }
 
 int box_open(struct box *box)
 {
-    return backend_process.open(box->self, &box->bundle, &box->region,
-                                &box->err);
+    return box_backend->open(box->self, &box->bundle, &box->region, &box->err);
 }
 
 int box_run(struct box *box, uint64_t wait_ns)
 {
-    return backend_process.run(box->self, clock_now_ns() + wait_ns);
+    return box_backend->run(box->self, clock_now_ns() + wait_ns);
 }
 
 int box_end(struct box *box)
@@ -78,15 +79,15 @@ int box_end(struct box *box)
     const uint64_t deadline_ns = clock_now_ns() + BOX_WAIT_NS;
     int rc;
 
-    while ((rc = backend_process.run(box->self, deadline_ns)) == 0)
+    while ((rc = box_backend->run(box->self, deadline_ns)) == 0)
         ;
     return rc;
 }
 
 void box_close(struct box *box)
 {
-    backend_process.close(box->self);
-    backend_process.close(box->self);
+    box_backend->close(box->self);
+    box_backend->close(box->self);
     free(box->self);
     region_close(&box->region);
 }
@@ -98,20 +99,44 @@ int box_try(struct box *box, const char *kind, const char *argument)
     box_begin(box, kind, argument);
     if ((rc = box_open(box)) == 0) {
         rc = box_end(box);
-        backend_process.explain(box->self, &box->err);
+        box_backend->explain(box->self, &box->err);
     }
     box_close(box);
     return rc;
 }
 
-int count_fds(void)
+static int count_entries(const char *path)
 {
-    DIR *dir = opendir("/proc/self/fd");
+    DIR *dir = opendir(path);
     int count = 0;
 
     while (readdir(dir) != NULL)
         count++;
     closedir(dir);
+    return count;
+}
+
+int count_fds(void)
+{
+    return count_entries("/proc/self/fd");
+}
+
+int count_threads(void)
+{
+    return count_entries("/proc/self/task");
+}
+
+/* The sanitizers' and malloc's come and go, so only those are counted that a
+ * machine has: of KVM, and of memory files. */
+int count_maps(void)
+{
+    FILE *file = fopen("/proc/self/maps", "r");
+    char line[512];
+    int count = 0;
+
+    while (fgets(line, sizeof(line), file) != NULL)
+        count += strstr(line, "kvm") != NULL || strstr(line, "memfd") != NULL;
+    fclose(file);
     return count;
 }
 
@@ -189,12 +214,56 @@ int count_cgroups(void)
     return cgroups_seen;
 }
 
+static const struct backend *choose(void)
+{
+    static const struct backend *const all[] = {&backend_process,
+                                                &backend_microvm};
+    const char *name = getenv("GLOVEBOX_TEST_ISOLATION");
+
+    for (size_t i = 0; name != NULL && i < ARRAY_SIZE(all); i++)
+        if (strcmp(all[i]->name, name) == 0)
+            return all[i];
+    return name == NULL ? &backend_process : NULL;
+}
+
+bool is_microvm(void)
+{
+    return box_backend == &backend_microvm;
+}
+
+static void only(const struct backend *backend, const char *reason)
+{
+    if (box_backend == backend)
+        return;
+    print_message("of the isolation \"%s\" alone: %s\n", backend->name, reason);
+    skip();
+}
+
+void only_process(const char *reason)
+{
+    only(&backend_process, reason);
+}
+
+void only_microvm(const char *reason)
+{
+    only(&backend_microvm, reason);
+}
+
+int box_processes(void)
+{
+    return is_microvm() ? 0 : 2;
+}
+
 int box_possible(void **state)
 {
     static struct box box;
     int rc;
 
     (void)state;
+    if ((box_backend = choose()) == NULL) {
+        print_error("GLOVEBOX_TEST_ISOLATION is no isolation\n");
+        return -1;
+    }
     box_libexec = getenv("GLOVEBOX_TEST_LIBEXEC");
     box_guest = getenv("GLOVEBOX_TEST_GUEST");
     if (box_libexec == NULL || box_guest == NULL) {

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * box.h - one sandbox of the process isolation, without the core above it: a
- * region, a bundle around tests/isolation/guest.c, and what it printed.
+ * box.h - one sandbox without the core above it: a region, a bundle around
+ * tests/isolation/guest.c, and what it printed.  GLOVEBOX_TEST_ISOLATION says
+ * of which isolation: "process", the default, or "microvm".
  *
  *  box_begin(&box, "end", "x3");
  *  ... spoil box.bundle ...
  *  box_open(&box);
  *  box_end(&box)                   run to the guest's end: its code
- *  box_close(&box);                also fails when something is left over
+ *  box_close(&box);
  */
 #ifndef TESTS_ISOLATION_BOX_H
 #define TESTS_ISOLATION_BOX_H
@@ -15,6 +16,7 @@
 /* cmocka wants these first. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
@@ -47,15 +49,27 @@ void box_close(struct box *box);
 /* Open, run to the end, close; returns the code. */
 int box_try(struct box *box, const char *kind, const char *argument);
 
+/* A fact of one isolation alone: the other skips its test, and says why. */
+void only_process(const char *reason);
+void only_microvm(const char *reason);
+bool is_microvm(void);
+
 /* For leak checks.  The latter two: what belongs to box_caller's sandboxes. */
 int count_fds(void);
+int count_maps(void); /* of the kernel's: KVM's, shared, of files */
+int count_threads(void);
 int count_children(void);
 int count_strays(void); /* processes */
 int count_cgroups(void);
 extern pid_t box_caller; /* 0: this process */
 
+/* How many processes an open sandbox has. */
+int box_processes(void);
+
 /* Group setup: skips everything, with a reason, where no sandbox can be. */
 int box_possible(void **state);
+
+extern const struct backend *box_backend;
 
 /* Where the programs under test lie. */
 extern const char *box_libexec, *box_guest;

@@ -3,7 +3,15 @@
 #ifndef TESTS_ISOLATION_GUEST_H
 #define TESTS_ISOLATION_GUEST_H
 
-/* Prints the calls that were not refused as they should be. */
-int forbidden_calls(void);
+struct guest_kind {
+    const char *name;
+    int (*run)(void); /* returns the status to exit with */
+};
+
+/* Tables, to a kind without a name. */
+extern const struct guest_kind guest_calls[], guest_limits[], guest_machine[],
+    guest_threads[];
+
+extern const char *guest_argument;
 
 #endif

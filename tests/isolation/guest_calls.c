@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -104,10 +105,15 @@ static void with_some_arguments(void)
         printf("1000 %d\n", errno);
 }
 
-int forbidden_calls(void)
+static int forbidden_calls(void)
 {
     of_the_privileged();
     of_newer_kernels();
     with_some_arguments();
     return 0;
 }
+
+const struct guest_kind guest_calls[] = {
+    {"calls", forbidden_calls},
+    {NULL, NULL},
+};

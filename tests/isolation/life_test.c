@@ -100,7 +100,7 @@ static void each_ring_ends_one_run(void **state)
     assert_int_equal(box_run(&box, BOX_WAIT_NS), 0);
     for (int i = 0; i < 1000; i++) {
         head->bell++;
-        backend_process.ring(box.self);
+        box_backend->ring(box.self);
         assert_int_equal(box_run(&box, BOX_WAIT_NS), 0);
     }
     assert_int_equal(box_run(&box, 1000), GBX_ETIME);
@@ -115,14 +115,15 @@ static void the_fd_is_readable_when_run_would_return(void **state)
     (void)state;
     open_kind("echo");
     head = (void *)box.region.base;
-    waits.fd = backend_process.fd(box.self);
+    waits.fd = box_backend->fd(box.self);
     assert_int_equal(box_run(&box, BOX_WAIT_NS), 0);
     assert_int_equal(poll(&waits, 1, 0), 0);
     head->bell++;
-    backend_process.ring(box.self);
-    assert_int_equal(poll(&waits, 1, 10000), 1);
-    assert_int_equal(box_run(&box, 1), 0);
-    backend_process.kill(box.self);
+    box_backend->ring(box.self);
+    if (box_run(&box, 1) != 0) /* it has rung already, or will by itself */
+        assert_int_equal(poll(&waits, 1, 10000), 1);
+    assert_int_equal(box_run(&box, BOX_WAIT_NS), 0);
+    box_backend->kill(box.self);
     assert_int_equal(poll(&waits, 1, 10000), 1);
     assert_int_equal(box_run(&box, 1), GBX_ECANCELED);
     box_close(&box);
@@ -135,7 +136,7 @@ static void a_spoiled_bell_does_not_hold_the_host(void **state)
 
     (void)state;
     open_kind("spoil_bell");
-    while ((rc = backend_process.run(box.self, deadline_ns)) == 0)
+    while ((rc = box_backend->run(box.self, deadline_ns)) == 0)
         ;
     assert_int_equal(rc, GBX_ETIME);
     box_close(&box);
@@ -149,8 +150,8 @@ static void a_wipe_leaves_nothing_of_the_past(void **state)
         box.text_bytes = 0;
         assert_int_equal(box_run(&box, BOX_WAIT_NS), 0);
         assert_string_equal(box.text, "handler_ns 0\n");
-        assert_int_equal(backend_process.wipe(box.self, &box.err), 0);
-        assert_int_equal(count_strays(), 2);
+        assert_int_equal(box_backend->wipe(box.self, &box.err), 0);
+        assert_int_equal(count_strays(), box_processes());
     }
     box_close(&box);
 }
@@ -159,9 +160,9 @@ static void what_was_killed_can_be_wiped(void **state)
 {
     (void)state;
     open_kind("echo");
-    backend_process.kill(box.self);
+    box_backend->kill(box.self);
     assert_int_equal(box_run(&box, BOX_WAIT_NS), GBX_ECANCELED);
-    assert_int_equal(backend_process.wipe(box.self, &box.err), 0);
+    assert_int_equal(box_backend->wipe(box.self, &box.err), 0);
     assert_int_equal(box_run(&box, BOX_WAIT_NS), 0);
     box_close(&box);
 }
@@ -170,7 +171,7 @@ static void *kill_later(void *context)
 {
     (void)context;
     usleep(50000);
-    backend_process.kill(box.self);
+    box_backend->kill(box.self);
     return NULL;
 }
 
@@ -181,7 +182,7 @@ static void another_thread_can_kill(void **state)
     (void)state;
     open_kind("hang");
     assert_int_equal(pthread_create(&thread, NULL, kill_later, NULL), 0);
-    assert_int_equal(backend_process.run(box.self, 0), GBX_ECANCELED);
+    assert_int_equal(box_backend->run(box.self, 0), GBX_ECANCELED);
     pthread_join(thread, NULL);
     box_close(&box);
 }
@@ -192,7 +193,7 @@ static void *kill_always(void *context)
 {
     (void)context;
     while (!atomic_load(&enough)) {
-        backend_process.kill(box.self);
+        box_backend->kill(box.self);
         usleep((unsigned)rand() % 3000);
     }
     return NULL;
@@ -209,7 +210,7 @@ static void a_kill_may_come_at_any_time(void **state)
     atomic_store(&enough, false);
     assert_int_equal(pthread_create(&thread, NULL, kill_always, NULL), 0);
     for (int i = 0; i < 60; i++)
-        backend_process.wipe(box.self, NULL);
+        box_backend->wipe(box.self, NULL);
     atomic_store(&enough, true);
     pthread_join(thread, NULL);
     box_close(&box);
@@ -235,7 +236,7 @@ static void it_outlives_the_thread_that_opened_it(void **state)
     assert_int_equal(box_run(&box, BOX_WAIT_NS), 0);
     head = (void *)box.region.base;
     head->bell++;
-    backend_process.ring(box.self);
+    box_backend->ring(box.self);
     assert_int_equal(box_run(&box, BOX_WAIT_NS), 0);
     box_close(&box);
 }
@@ -320,6 +321,7 @@ static void the_first_process_may_be_killed_from_outside(void **state)
     struct process *process;
 
     (void)state;
+    only_process("a micro-VM has no process");
     open_kind("hang");
     process = box.self;
     assert_int_equal(

@@ -131,10 +131,10 @@ static void each_call_of_a_wipe_may_fail(void **state)
         calls = 0;
         failed = NULL;
         fails_at = ++n;
-        rc = backend_process.wipe(box.self, &box.err);
+        rc = box_backend->wipe(box.self, &box.err);
         fails_at = 0;
         if (rc < 0) /* and once more, when the fault has passed */
-            assert_int_equal(backend_process.wipe(box.self, &box.err), 0);
+            assert_int_equal(box_backend->wipe(box.self, &box.err), 0);
         box_close(&box);
         assert_int_equal(count_fds(), fds);
         assert_int_equal(count_strays(), 0);
