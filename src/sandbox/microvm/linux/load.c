@@ -277,6 +277,8 @@ int kernel_exec(struct kernel *kernel, const struct kernel_program *program,
     kernel->space.brk_max = image.highest + BRK_BYTES;
     kernel->arguments = join(program->argv, &kernel->argument_bytes);
     kernel->environment = join(program->envp, &kernel->environment_bytes);
+    if (kernel->arguments == NULL || kernel->environment == NULL)
+        return fail(err, GBX_EHOST, "no memory for a guest's arguments");
     rc = write_stack(kernel, program, &image, interp.base, &sp, err);
     if (rc < 0)
         return rc;

@@ -30,7 +30,8 @@ static int64_t region_read(struct file *file, const struct iovec *pieces,
 
         if (part > pieces[i].iov_len)
             part = pieces[i].iov_len;
-        memcpy(pieces[i].iov_base, self->host + *position, part);
+        /* It may be read into a mapping of itself. */
+        memmove(pieces[i].iov_base, self->host + *position, part);
         *position += part;
         done += part;
     }

@@ -28,8 +28,6 @@ int areas_reserve(struct space *space, uint32_t more)
     uint32_t room = space->area_room;
     struct area *areas;
 
-    if (space->area_count + more > SPACE_AREAS_MAX)
-        return -ENOMEM;
     if (space->area_count + more <= room)
         return 0;
     room = room == 0 ? ROOM_FIRST : 2 * room;
@@ -88,6 +86,8 @@ void areas_cut(struct space *space, uint64_t address)
 
 void areas_take_out(struct space *space, uint32_t first, uint32_t count)
 {
+    if (count == 0)
+        return;
     for (uint32_t i = first; i < first + count; i++)
         drop_file(&space->areas[i]);
     memmove(space->areas + first, space->areas + first + count,
@@ -136,6 +136,13 @@ uint64_t areas_hole(const struct space *space, uint64_t bytes, uint64_t below)
             return 0;
         end = space->areas[index - 1].start;
     }
+}
+
+bool areas_are_cut(const struct space *space, uint64_t address)
+{
+    uint32_t index = areas_index(space, address);
+
+    return index < space->area_count && space->areas[index].start < address;
 }
 
 bool areas_are_free(const struct space *space, uint64_t address, uint64_t bytes)

@@ -12,7 +12,7 @@
 /* Index of the first area that ends above the address. */
 uint32_t areas_index(const struct space *space, uint64_t address);
 
-/* Room for so many more.  Returns 0 or -ENOMEM. */
+/* Memory for so many more.  Returns 0 or -ENOMEM. */
 int areas_reserve(struct space *space, uint32_t more);
 
 /*
@@ -28,6 +28,9 @@ void areas_merge(struct space *space, uint64_t from, uint64_t to);
 
 /* The highest hole of so many bytes below `below`; 0: there is none. */
 uint64_t areas_hole(const struct space *space, uint64_t bytes, uint64_t below);
+
+/* True when an area has pages on both sides of the address. */
+bool areas_are_cut(const struct space *space, uint64_t address);
 
 /* True when nothing is mapped there. */
 bool areas_are_free(const struct space *space, uint64_t address,

@@ -20,10 +20,13 @@ static int move(struct space *space, const struct area *area, uint64_t from,
     return 0;
 }
 
-/* Undo it: entries go, frames stay with the old addresses. */
-static void forget(struct space *space, uint64_t to, uint64_t bytes)
+/* The whole range lies in one area, of which it becomes all. */
+static struct area *cut_out(struct space *space, uint64_t address,
+                            uint64_t bytes)
 {
-    tables_unmap(&space->tables, to, bytes);
+    areas_cut(space, address);
+    areas_cut(space, address + bytes);
+    return space_find(space, address);
 }
 
 /* A new area elsewhere takes over what the old one has. */
@@ -46,20 +49,17 @@ static int64_t relocate(struct space *space, struct area old,
     };
     int64_t address = space_map(space, &request);
     struct area *area;
-    uint32_t index;
 
     if (address < 0)
         return address;
+    /* It might have been merged with a neighbour without access. */
+    area = cut_out(space, (uint64_t)address, new_bytes);
     if (move(space, &old, old.start, (uint64_t)address, keep) < 0) {
-        forget(space, (uint64_t)address, new_bytes);
-        index = areas_index(space, (uint64_t)address);
-        areas_take_out(space, index, 1);
+        /* Entries go, frames stay with the old addresses. */
+        tables_unmap(&space->tables, (uint64_t)address, new_bytes);
+        areas_take_out(space, (uint32_t)(area - space->areas), 1);
         return -ENOMEM;
     }
-    /* It might have been merged with a neighbour without access. */
-    areas_cut(space, (uint64_t)address);
-    areas_cut(space, (uint64_t)address + new_bytes);
-    area = space_find(space, (uint64_t)address);
     area->access = old.access;
     area->charged = old.charged;
     if (old.charged)
@@ -67,21 +67,13 @@ static int64_t relocate(struct space *space, struct area old,
 
     tables_unmap(&space->tables, old.start, keep);
     space_unmap(space, old.start, bytes);
+    areas_merge(space, (uint64_t)address, (uint64_t)address + new_bytes);
     return address;
 }
 
 static bool can_grow(const struct space *space, uint64_t end, uint64_t more)
 {
     return end + more <= TABLES_USER_END && areas_are_free(space, end, more);
-}
-
-/* The whole range lies in one area, of which it becomes all. */
-static struct area *cut_out(struct space *space, uint64_t address,
-                            uint64_t bytes)
-{
-    areas_cut(space, address);
-    areas_cut(space, address + bytes);
-    return space_find(space, address);
 }
 
 static int64_t grow(struct space *space, struct area *area, uint64_t more,
@@ -120,8 +112,11 @@ int64_t space_remap(struct space *space, uint64_t address, uint64_t bytes,
         return -EFAULT;
     if (fixed &&
         (!may_move || new_address % SPACE_PAGE_BYTES != 0 ||
+         new_address > TABLES_USER_END - new_bytes ||
          (new_address < address + bytes && address < new_address + new_bytes)))
         return -EINVAL;
+    if (space->area_count > SPACE_AREAS_MAX - 4)
+        return -ENOMEM;
     if ((rc = areas_reserve(space, 10)) < 0)
         return rc;
     if (new_bytes < bytes) {
@@ -137,7 +132,9 @@ int64_t space_remap(struct space *space, uint64_t address, uint64_t bytes,
     if (!fixed)
         return grow(space, area, new_bytes - bytes, may_move);
     if (area->charged && (new_bytes - bytes) / SPACE_PAGE_BYTES >
-                             space->charged_max - space->charged)
+                             space->charged_max - space->charged) {
+        space->met_limit = true;
         return -ENOMEM;
+    }
     return relocate(space, *area, new_bytes, true, new_address);
 }

@@ -15,6 +15,7 @@
 
 /* Anonymous memory up to this length is made when it is mapped. */
 #define POPULATE_BYTES (1u << 20)
+#define POPULATE_MAX   (16u << 20) /* where it is asked for: it takes time */
 
 int space_open(struct space *space, struct memory *memory, uint64_t tables_at,
                uint64_t tables_bytes, uint64_t at, uint64_t bytes)
@@ -102,6 +103,43 @@ static int64_t choose(const struct space *space,
     return address == 0 ? -ENOMEM : (int64_t)address;
 }
 
+/* Pages that would not be charged any more, if the range were unmapped. */
+static uint64_t charged_in(const struct space *space, uint64_t from,
+                           uint64_t to)
+{
+    uint64_t bytes = 0;
+
+    for (uint32_t i = areas_index(space, from);
+         i < space->area_count && space->areas[i].start < to; i++) {
+        const struct area *area = &space->areas[i];
+
+        if (area->charged)
+            bytes += (area->end < to ? area->end : to) -
+                     (area->start > from ? area->start : from);
+    }
+    return bytes / SPACE_PAGE_BYTES;
+}
+
+/* Will there be room, when what is in the way is gone? */
+static int check_map(struct space *space, const struct space_request *request,
+                     const struct area *area)
+{
+    uint64_t pages = request->bytes / SPACE_PAGE_BYTES;
+
+    if (request->fixed && !request->replace &&
+        !areas_are_free(space, area->start, request->bytes))
+        return -EEXIST;
+    if (space->area_count >= SPACE_AREAS_MAX)
+        return -ENOMEM;
+    if (area->charged &&
+        pages > space->charged_max - space->charged +
+                    charged_in(space, area->start, area->end)) {
+        space->met_limit = true;
+        return -ENOMEM;
+    }
+    return areas_reserve(space, 3);
+}
+
 int64_t space_map(struct space *space, const struct space_request *request)
 {
     int64_t address = choose(space, request);
@@ -114,34 +152,35 @@ int64_t space_map(struct space *space, const struct space_request *request)
         .file = request->file,
         .off = request->off,
     };
+    uint64_t start, filled = POPULATE_BYTES;
     struct area *made;
-    uint64_t start;
     int rc;
 
     if (address < 0)
         return address;
     area.start = start = (uint64_t)address;
     area.end = start + request->bytes;
-    if (request->fixed && !request->replace &&
-        !areas_are_free(space, start, request->bytes))
-        return -EEXIST;
-    if ((rc = areas_reserve(space, 3)) < 0)
+    if ((rc = check_map(space, request, &area)) < 0)
         return rc;
     if (!areas_are_free(space, start, request->bytes) &&
         (rc = space_unmap(space, start, request->bytes)) < 0)
         return rc;
-    if (area.charged && (rc = charge(space, request->bytes)) < 0)
-        return rc;
+    if (area.charged)
+        must(charge(space, request->bytes) == 0);
     made = areas_insert(space, &area);
     if (area.kind == AREA_PHYSICAL &&
         (rc = space_fill(space, made, made->start, made->end)) < 0) {
         areas_take_out(space, (uint32_t)(made - space->areas), 1);
         return rc;
     }
-    if (area.kind != AREA_PHYSICAL && area.access != 0 &&
-        (request->populate ||
-         (area.kind == AREA_ANONYMOUS && request->bytes <= POPULATE_BYTES)))
-        space_fill(space, made, made->start, made->end); /* as far as it goes */
+    if (request->populate)
+        filled = POPULATE_MAX;
+    else if (area.kind != AREA_ANONYMOUS || request->bytes > POPULATE_BYTES)
+        filled = 0;
+    if (filled > request->bytes)
+        filled = request->bytes;
+    if (area.kind != AREA_PHYSICAL && area.access != 0)
+        space_fill(space, made, start, start + filled); /* if it can be */
     areas_merge(space, start, area.end);
     return address;
 }
@@ -152,8 +191,13 @@ int space_unmap(struct space *space, uint64_t address, uint64_t bytes)
     uint32_t first, last;
     int rc;
 
-    if (address % SPACE_PAGE_BYTES != 0 || !is_range(address, bytes))
+    if (address % SPACE_PAGE_BYTES != 0 || bytes == 0 ||
+        bytes > TABLES_USER_END || address > TABLES_USER_END - bytes)
         return -EINVAL;
+    if (space->area_count >= SPACE_AREAS_MAX && areas_are_cut(space, address) &&
+        areas_are_cut(space, end) &&
+        areas_index(space, address) == areas_index(space, end))
+        return -ENOMEM; /* one would become two */
     if ((rc = areas_reserve(space, 2)) < 0)
         return rc;
     areas_cut(space, address);
@@ -169,6 +213,8 @@ int space_unmap(struct space *space, uint64_t address, uint64_t bytes)
             discharge(space, area->end - area->start);
     }
     areas_take_out(space, first, last - first);
+    if (rc < 0) /* no part of a huge page goes alone */
+        areas_merge(space, address, end);
     return rc;
 }
 
@@ -196,28 +242,26 @@ static int check_protect(const struct space *space, uint64_t address,
     return 0;
 }
 
-/* An area gets its new access; its pages, too. */
+/* An area gets its new access; its pages, too.  There is room to charge it. */
 static int protect(struct space *space, struct area *area, unsigned access)
 {
-    bool charged = area->charged || counts(area->kind, access);
     uint64_t bytes = area->end - area->start;
 
-    /* Its frames change hands, so to speak. */
-    if (charged && !area->charged && area->kind == AREA_FILE) {
-        uint64_t at = area->start;
-
-        for (; (at = tables_next(&space->tables, at, area->end)) < area->end;
-             at += SPACE_PAGE_BYTES)
-            space->file_pages--;
-    }
-    area->charged = charged;
-    if (area->access == access)
-        return 0;
+    if (area->access != access && tables_protect(&space->tables, area->start,
+                                                 bytes, space_leaf(access)) < 0)
+        return -ENOMEM;
     area->access = (uint8_t)access;
-    return tables_protect(&space->tables, area->start, bytes,
-                          space_leaf(access)) < 0
-               ? -ENOMEM
-               : 0;
+    if (area->charged || !counts(area->kind, access))
+        return 0;
+    /* Its frames change hands, so to speak. */
+    for (uint64_t at = area->start;
+         area->kind == AREA_FILE &&
+         (at = tables_next(&space->tables, at, area->end)) < area->end;
+         at += SPACE_PAGE_BYTES)
+        space->file_pages--;
+    area->charged = true;
+    must(charge(space, bytes) == 0);
+    return 0;
 }
 
 int space_protect(struct space *space, uint64_t address, uint64_t bytes,
@@ -231,8 +275,15 @@ int space_protect(struct space *space, uint64_t address, uint64_t bytes,
     if (!is_range(address, bytes))
         return -ENOMEM;
     if ((rc = check_protect(space, address, end, access, &charges)) < 0 ||
-        (rc = areas_reserve(space, 2)) < 0 || (rc = charge(space, charges)) < 0)
+        (rc = areas_reserve(space, 2)) < 0)
         return rc;
+    if (charges / SPACE_PAGE_BYTES > space->charged_max - space->charged) {
+        space->met_limit = true;
+        return -ENOMEM;
+    }
+    if (space->area_count >= SPACE_AREAS_MAX &&
+        (areas_are_cut(space, address) || areas_are_cut(space, end)))
+        return -ENOMEM;
     areas_cut(space, address);
     areas_cut(space, end);
     for (uint32_t i = areas_index(space, address);
