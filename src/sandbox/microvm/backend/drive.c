@@ -220,8 +220,8 @@ static int turn(struct microvm *vm, uint64_t deadline_ns, bool may_idle)
             return ended(vm, GBX_EHOST, NULL);
     }
     rc = prepare(vm, deadline_ns, may_idle);
-    if (rc == GBX_EAGAIN)
-        return MICROVM_ON;
+    if (rc == GBX_EAGAIN) /* of a long call, a part is done */
+        return clock_is_past(deadline_ns) ? GBX_ETIME : MICROVM_ON;
     if (rc != MICROVM_ON)
         return rc;
     return run_once(vm, end_of_run(vm, deadline_ns));

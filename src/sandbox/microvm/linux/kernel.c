@@ -104,8 +104,10 @@ int kernel_open(struct kernel *kernel, const struct kernel_config *config,
 
 void kernel_close(struct kernel *kernel)
 {
-    for (uint32_t i = 0; kernel->tasks != NULL && i < kernel->tasks_max; i++)
+    for (uint32_t i = 0; kernel->tasks != NULL && i < kernel->tasks_max; i++) {
         free(kernel->tasks[i]);
+        kernel->tasks[i] = NULL; /* files that close wake whoever waits */
+    }
     for (uint32_t i = 0; kernel->descriptors != NULL && i < kernel->files_max;
          i++)
         kernel_close_file(kernel, i);
@@ -139,11 +141,12 @@ static int page_fault(struct kernel *kernel, unsigned error, uint64_t address,
         return 0;
     info->si_addr = (void *)(uintptr_t)address; /* NOLINT: the guest's */
     info->si_code = rc == -EACCES ? SEGV_ACCERR : SEGV_MAPERR;
-    if (rc == -ENXIO || rc == -EIO)
-        info->si_code = BUS_ADRERR;
     if (rc == -ENOMEM) /* Linux's OOM killer would end it */
         return SIGKILL;
-    return rc == -ENXIO || rc == -EIO ? SIGBUS : SIGSEGV;
+    if (rc != -ENXIO && rc != -EIO && rc != -ENOSPC)
+        return SIGSEGV;
+    info->si_code = BUS_ADRERR;
+    return SIGBUS;
 }
 
 static int signal_of(unsigned vector, siginfo_t *info)
@@ -188,7 +191,8 @@ void kernel_fault(struct kernel *kernel, unsigned vector, unsigned error,
     } else {
         number = signal_of(vector, &info);
         address = 0;
-        info.si_addr = (void *)(uintptr_t)kernel->cpu.regs->rip; /* NOLINT */
+        if (info.si_code != SI_KERNEL)
+            info.si_addr = (void *)(uintptr_t)kernel->cpu.regs->rip;
     }
     info.si_signo = number;
     kernel->end.vector = vector;

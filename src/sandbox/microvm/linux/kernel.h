@@ -43,6 +43,7 @@
 /* Answers of a system call that are none, below all errors. */
 #define KERNEL_WAIT (-5000) /* the task waits, and then calls again */
 #define KERNEL_KEEP (-5001) /* the registers are as they shall be */
+#define KERNEL_ON   (-5002) /* a part is done; it goes on at the next resume */
 
 /* The processor of the task that has it. */
 struct kernel_cpu {
@@ -167,8 +168,11 @@ uint64_t kernel_due_ns(const struct kernel *kernel);
 /* True when more than one task could run, so that time is to be shared. */
 bool kernel_is_shared(const struct kernel *kernel);
 
-/* Of the task that has the processor: its call that waited is made again, its
- * signals are delivered.  False: it does not run on, schedule anew. */
+/*
+ * Of the task that has the processor: its call that waited is made again, its
+ * signals are delivered.  False: it does not run on (or has more of a long call
+ * to do, which takes some milliseconds each time): schedule anew.
+ */
 bool kernel_resume(struct kernel *kernel);
 
 /* calls.c: what happened between two exits. */

@@ -69,34 +69,36 @@ void kernel_call(struct kernel *kernel)
     struct task *task = kernel->current;
     struct kvm_regs *regs = kernel->cpu.regs;
     const struct call_entry *entry;
+    uint64_t call[7] = {regs->rax, regs->rdi, regs->rsi, regs->rdx,
+                        regs->r10, regs->r8,  regs->r9};
     int64_t answer;
 
-    if (!task->again) {
-        const uint64_t call[7] = {regs->rax, regs->rdi, regs->rsi, regs->rdx,
-                                  regs->r10, regs->r8,  regs->r9};
-
+    if (task->again)
+        memcpy(call, task->call, sizeof(call));
+    else
         memcpy(task->call, call, sizeof(call));
-    }
-    entry = calls_find(task->call[0]);
+    entry = calls_find(call[0]);
     if (entry != NULL && entry->fn != NULL)
-        answer = entry->fn(kernel, task->call + 1);
+        answer = entry->fn(kernel, call + 1);
     else
         answer = refuse(kernel, entry);
-    if (kernel->trace != NULL)
-        trace_call(kernel,
-                   entry != NULL && entry->fn == call_exit
-                       ? (uint64_t[7]){task->call[0]}
-                       : task->call,
-                   kernel->ended ? KERNEL_KEEP : answer);
+    if (kernel->trace != NULL && answer != KERNEL_ON)
+        trace_call(kernel, call,
+                   kernel->ended || kernel->current != task ? KERNEL_KEEP
+                                                            : answer);
     if (kernel->current != task) /* it ended */
         return;
-    if (answer == KERNEL_WAIT) {
-        task->in_call = true;
+    task->in_call = answer == KERNEL_WAIT || answer == KERNEL_ON;
+    if (task->in_call)
         return;
-    }
-    task->in_call = task->again = false;
-    if (task->wait.has_until || task->wait.done != 0)
+    task->again = false;
+    if (task->wait.has_until || task->wait.goes_on || task->wait.done != 0)
         task->wait = (struct task_wait){0};
+    if (task->has_saved_mask) { /* the wait is over without a signal */
+        task->mask = task->saved_mask;
+        task->has_saved_mask = false;
+        kernel->stirred = true;
+    }
     if (answer != KERNEL_KEEP)
         regs->rax = (uint64_t)answer;
 }
@@ -160,30 +162,4 @@ int64_t calls_wait_for(struct kernel *kernel, struct file *file, int64_t rc,
     rc = task_wait(kernel, file, 0);
     kernel->current->wait.wake_ns = file_due_ns(file);
     return rc;
-}
-
-int64_t calls_transfer(struct kernel *kernel, struct file *file,
-                       uint64_t address, uint64_t bytes, bool writes,
-                       uint64_t *position)
-{
-    struct iovec pieces[USER_PIECES];
-    uint64_t done = 0, reached;
-    int64_t rc;
-    int count;
-
-    do {
-        count = user_pieces(&kernel->space, address + done, bytes - done,
-                            writes ? TABLES_READ : TABLES_WRITE, pieces,
-                            USER_PIECES, &reached);
-        if (count < 0)
-            return done > 0 ? (int64_t)done : count;
-        rc = writes ? file_write(file, pieces, count, position)
-                    : file_read(file, pieces, count, position);
-        if (rc < 0)
-            return done > 0 ? (int64_t)done : rc;
-        done += (uint64_t)rc;
-        /* Of streams a second read might be another message. */
-    } while ((uint64_t)rc == reached && done < bytes &&
-             (writes || file->class->size != NULL));
-    return (int64_t)done;
 }

@@ -3,9 +3,9 @@
  * calls.h - the system calls: one function each, named in calls.def.
  *
  * A function gets the six arguments as the guest's registers had them, decodes
- * and checks them, and does it.  Returns Linux's answer, KERNEL_WAIT or
- * KERNEL_KEEP.  What it does before KERNEL_WAIT is done again when the call is
- * made again.
+ * and checks them, and does it.  Returns Linux's answer, or KERNEL_WAIT,
+ * KERNEL_KEEP, KERNEL_ON.  What it does before KERNEL_WAIT is done again when
+ * the call is made again.
  *
  * Threads: the machine's.
  */
@@ -62,11 +62,41 @@ int calls_read_path(struct kernel *kernel, uint64_t address, char *to);
 int calls_from(struct kernel *kernel, uint64_t number, const char *path,
                struct node **from);
 
-/* Read or write by descriptor, moved through the guest's pages; position NULL:
- * the file's own. */
-int64_t calls_transfer(struct kernel *kernel, struct file *file,
-                       uint64_t address, uint64_t bytes, bool writes,
-                       uint64_t *position);
+/* Buffers of the guest's, and the host memory behind a part of them. */
+struct calls_buffers {
+    const struct iovec *given; /* copied; addresses of the guest */
+    uint64_t count, bytes;     /* in all */
+    struct iovec *pieces;
+    int room, piece_count;
+    void *owned; /* all of it, where it is a list; or NULL */
+};
+
+#define CALLS_VECTORS_MAX 1024u      /* Linux's UIO_MAXIOV */
+#define CALLS_SLICE_BYTES (1u << 20) /* of buffers, at once */
+
+/* A single buffer, which needs no list; the caller's memory. */
+struct calls_single {
+    struct iovec given, pieces[CALLS_SLICE_BYTES / SPACE_PAGE_BYTES + 2];
+};
+void calls_set_single(struct calls_buffers *buffers,
+                      struct calls_single *single, uint64_t address,
+                      uint64_t bytes);
+
+/* Copy and check a list.  Returns 0 or -errno; close it even then. */
+int calls_buffers_open(struct kernel *kernel, struct calls_buffers *buffers,
+                       uint64_t address, uint64_t count);
+void calls_buffers_close(struct calls_buffers *buffers);
+
+/*
+ * Set pieces to what begins `from` bytes after the first.  Returns how many
+ * bytes they have: a slice, or all, or fewer where the next may not be
+ * accessed; -EFAULT where there are none.
+ */
+int64_t calls_gather(struct kernel *kernel, struct calls_buffers *buffers,
+                     uint64_t from, unsigned access);
+
+/* A reader that is gone kills the writer, unless it catches that. */
+void calls_broken_pipe(struct kernel *kernel);
 
 /* Two files get numbers, told at address; taken over, also on failure. */
 int calls_install_pair(struct kernel *kernel, struct file *ends[2],

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "base/check.h"
 #include "sandbox/microvm/linux/calls/calls.h"
 #include "sandbox/microvm/linux/space/user.h"
 
@@ -22,6 +23,7 @@ static void set(struct kernel *kernel, uint32_t number, struct file *file,
 {
     kernel->descriptors[number] =
         (struct descriptor){.file = file, .close_on_exec = close_on_exec};
+    file->numbers++;
 }
 
 int kernel_install(struct kernel *kernel, struct file *file, uint32_t first,
@@ -37,16 +39,11 @@ int kernel_install(struct kernel *kernel, struct file *file, uint32_t first,
     return -EMFILE;
 }
 
-/* Sets to wait for know files by their descriptors: when the last one of a
- * file goes, they forget it, though a mapping may keep it. */
-static bool is_last(const struct kernel *kernel, const struct file *file)
-{
-    for (uint32_t i = 0; i < kernel->files_max; i++)
-        if (kernel->descriptors[i].file == file)
-            return false;
-    return true;
-}
-
+/*
+ * Sets to wait for know files by their descriptors: when the last one of a file
+ * goes, they forget it, though a mapping may keep it.  So do tasks that wait: a
+ * call that waits has no reference.
+ */
 int kernel_close_file(struct kernel *kernel, uint64_t number)
 {
     struct file *file = kernel_file(kernel, number);
@@ -54,8 +51,11 @@ int kernel_close_file(struct kernel *kernel, uint64_t number)
     if (file == NULL)
         return -EBADF;
     kernel->descriptors[(uint32_t)number].file = NULL;
-    if (is_last(kernel, file))
+    must(file->numbers > 0);
+    if (--file->numbers == 0) {
         event_forget(kernel->sets, file);
+        task_forget(kernel, file);
+    }
     file_put(file);
     return 0;
 }
@@ -149,7 +149,7 @@ int64_t call_dup3(struct kernel *kernel, const uint64_t a[6])
 }
 
 /* Nobody else locks: a lock is there as soon as it is asked for. */
-static int64_t lock(struct kernel *kernel, uint64_t command, uint64_t address)
+static int64_t lock(struct kernel *kernel, int command, uint64_t address)
 {
     struct flock flock;
     int rc = user_read(&kernel->space, &flock, address, sizeof(flock));
@@ -189,7 +189,7 @@ int64_t call_fcntl(struct kernel *kernel, const uint64_t a[6])
     case F_OFD_GETLK:
     case F_OFD_SETLK:
     case F_OFD_SETLKW:
-        return lock(kernel, a[1], a[2]);
+        return lock(kernel, (int)a[1], a[2]);
     case F_GETPIPE_SZ:
         return EVENT_PIPE_BYTES;
     case F_SETPIPE_SZ:

@@ -6,85 +6,159 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "sandbox/microvm/linux/calls/calls.h"
 #include "sandbox/microvm/linux/space/user.h"
 
-#define COUNT_MAX   0x7ffff000u /* Linux's MAX_RW_COUNT */
-#define VECTORS_MAX 1024u       /* its UIO_MAXIOV */
-#define COPY_BYTES  65536u
+#define COUNT_MAX  0x7ffff000u /* Linux's MAX_RW_COUNT */
+#define COPY_BYTES 65536u
 
-/* A reader that is gone kills the writer, unless it catches that. */
-static int64_t broken_pipe(struct kernel *kernel, int64_t rc)
+/* What goes at once, and what is done before somebody else may go on. */
+#define ROUND_BYTES (4u << 20)
+
+void calls_set_single(struct calls_buffers *buffers,
+                      struct calls_single *single, uint64_t address,
+                      uint64_t bytes)
 {
-    siginfo_t info = {.si_signo = SIGPIPE, .si_code = SI_USER};
+    bytes = bytes < COUNT_MAX ? bytes : COUNT_MAX;
+    single->given.iov_base = (void *)(uintptr_t)address; /* NOLINT: a number */
+    single->given.iov_len = bytes;
+    *buffers = (struct calls_buffers){.given = &single->given,
+                                      .count = 1,
+                                      .bytes = bytes,
+                                      .pieces = single->pieces,
+                                      .room = ARRAY_SIZE(single->pieces)};
+}
 
-    if (rc == -EPIPE)
-        signal_send(kernel, kernel->current, SIGPIPE, &info);
-    return rc;
+int64_t calls_gather(struct kernel *kernel, struct calls_buffers *buffers,
+                     uint64_t from, unsigned access)
+{
+    uint64_t all = 0, reached = 0;
+    int rc = 0;
+
+    buffers->piece_count = 0;
+    for (uint64_t i = 0; i < buffers->count && all < CALLS_SLICE_BYTES; i++) {
+        uint64_t bytes = buffers->given[i].iov_len, at = from;
+
+        from -= at < bytes ? at : bytes;
+        if (at >= bytes)
+            continue;
+        bytes -= at;
+        if (bytes > CALLS_SLICE_BYTES - all)
+            bytes = CALLS_SLICE_BYTES - all;
+        rc = user_pieces(&kernel->space,
+                         (uint64_t)(uintptr_t)buffers->given[i].iov_base + at,
+                         bytes, access, buffers->pieces + buffers->piece_count,
+                         buffers->room - buffers->piece_count, &reached);
+        if (rc < 0)
+            break;
+        buffers->piece_count += rc;
+        all += reached;
+        if (reached < bytes)
+            break;
+    }
+    return rc < 0 && all == 0 ? rc : (int64_t)all;
 }
 
 /*
- * One stretch of a call that may wait.  A write goes on where it had to stop,
- * `done` bytes after its begin, until all of it is written.
+ * A part after the other.  position NULL: the file's own, and it may wait: a
+ * write until all of it is written.  `done` is what was done before it waited,
+ * or before others had their turn.
  */
-static int64_t stream(struct kernel *kernel, struct file *file,
-                      uint64_t address, uint64_t bytes, bool writes)
+static int64_t transfer(struct kernel *kernel, struct file *file,
+                        struct calls_buffers *buffers, bool writes,
+                        const uint64_t *position)
 {
-    struct task_wait *wait = &kernel->current->wait;
-    uint64_t done = wait->done;
-    int64_t rc;
+    uint64_t done = kernel->current->wait.done, round = done, at = 0;
+    bool is_stream = file->class->size == NULL;
+    uint64_t *place = position != NULL ? &at : NULL;
+    int64_t rc, reached;
 
-    if (bytes > COUNT_MAX)
-        bytes = COUNT_MAX;
-    rc = calls_transfer(kernel, file, address + done, bytes - done, writes,
-                        NULL);
-    if (!writes || (file->flags & O_NONBLOCK) != 0)
-        return calls_wait_for(kernel, file, rc, false);
-    if (rc >= 0) {
+    if (done > buffers->bytes) /* another task has changed the list */
+        done = round = buffers->bytes;
+    do {
+        if (position != NULL)
+            at = *position + done;
+        rc = reached = calls_gather(kernel, buffers, done,
+                                    writes ? TABLES_READ : TABLES_WRITE);
+        if (rc >= 0 && writes)
+            rc = file_write(file, buffers->pieces, buffers->piece_count, place);
+        else if (rc >= 0)
+            rc = file_read(file, buffers->pieces, buffers->piece_count, place);
+        if (rc <= 0)
+            break;
         done += (uint64_t)rc;
-        if (done == bytes || rc == 0 || file->class->poll == NULL)
+        /* Of streams a second read might be another message. */
+        if (done == buffers->bytes || (!writes && (is_stream || rc < reached)))
             return (int64_t)done;
-        rc = -EAGAIN; /* it took a part: the rest has to wait */
+    } while (done - round < ROUND_BYTES);
+    if (rc > 0)
+        return task_go_on(kernel, done);
+    if (rc == -EAGAIN && position == NULL && (writes || done == 0)) {
+        rc = calls_wait_for(kernel, file, rc, false);
+        kernel->current->wait.done = done;
+        if (rc == KERNEL_WAIT)
+            return rc;
     }
-    if (rc != -EAGAIN && done > 0)
-        return (int64_t)done;
-    rc = calls_wait_for(kernel, file, rc, false);
-    if (rc == KERNEL_WAIT)
-        wait->done = done;
-    return rc;
+    if (rc == -EPIPE && writes)
+        calls_broken_pipe(kernel);
+    return done > 0 ? (int64_t)done : rc;
+}
+
+void calls_broken_pipe(struct kernel *kernel)
+{
+    siginfo_t info = {.si_signo = SIGPIPE, .si_code = SI_USER};
+
+    info.si_pid = KERNEL_PID;
+    info.si_uid = kernel->uid;
+    signal_send(kernel, kernel->current, SIGPIPE, &info);
+}
+
+/* In the midst of a long call, another task may have closed it. */
+static int64_t no_file(const struct kernel *kernel)
+{
+    uint64_t done = kernel->current->wait.done;
+
+    return done > 0 ? (int64_t)done : -EBADF;
+}
+
+static int64_t stream(struct kernel *kernel, const uint64_t a[6], bool writes)
+{
+    struct file *file = kernel_file(kernel, a[0]);
+    struct calls_buffers buffers;
+    struct calls_single single;
+
+    if (file == NULL)
+        return no_file(kernel);
+    calls_set_single(&buffers, &single, a[1], a[2]);
+    return transfer(kernel, file, &buffers, writes, NULL);
 }
 
 int64_t call_read(struct kernel *kernel, const uint64_t a[6])
 {
-    struct file *file = kernel_file(kernel, a[0]);
-
-    return file == NULL ? -EBADF : stream(kernel, file, a[1], a[2], false);
+    return stream(kernel, a, false);
 }
 
 int64_t call_write(struct kernel *kernel, const uint64_t a[6])
 {
-    struct file *file = kernel_file(kernel, a[0]);
-
-    if (file == NULL)
-        return -EBADF;
-    return broken_pipe(kernel, stream(kernel, file, a[1], a[2], true));
+    return stream(kernel, a, true);
 }
 
 static int64_t at_position(struct kernel *kernel, const uint64_t a[6],
                            bool writes)
 {
     struct file *file = kernel_file(kernel, a[0]);
-    uint64_t position = a[3];
+    struct calls_buffers buffers;
+    struct calls_single single;
 
     if (file == NULL)
-        return -EBADF;
-    if ((int64_t)position < 0)
+        return no_file(kernel);
+    if ((int64_t)a[3] < 0)
         return -EINVAL;
     if (file->class->size == NULL)
         return -ESPIPE;
-    return calls_transfer(kernel, file, a[1],
-                          a[2] > COUNT_MAX ? COUNT_MAX : a[2], writes,
-                          &position);
+    calls_set_single(&buffers, &single, a[1], a[2]);
+    return transfer(kernel, file, &buffers, writes, &a[3]);
 }
 
 int64_t call_pread64(struct kernel *kernel, const uint64_t a[6])
@@ -97,79 +171,67 @@ int64_t call_pwrite64(struct kernel *kernel, const uint64_t a[6])
     return at_position(kernel, a, true);
 }
 
-/* The list is copied first: what is checked is what is used. */
-static int read_vectors(struct kernel *kernel, uint64_t address, uint64_t count,
-                        struct iovec **vectors)
+/* A buffer has a piece more than it has whole pages, at most. */
+#define PIECES_MAX                                                             \
+    (2 * CALLS_VECTORS_MAX + CALLS_SLICE_BYTES / SPACE_PAGE_BYTES)
+
+struct list {
+    struct iovec given[CALLS_VECTORS_MAX], pieces[PIECES_MAX];
+};
+
+int calls_buffers_open(struct kernel *kernel, struct calls_buffers *buffers,
+                       uint64_t address, uint64_t count)
 {
-    uint64_t bytes = 0;
+    struct list *list;
     int rc;
 
-    *vectors = NULL;
-    if (count > VECTORS_MAX)
+    *buffers = (struct calls_buffers){.owned = NULL};
+    if (count > CALLS_VECTORS_MAX)
         return -EINVAL;
-    *vectors = calloc(count == 0 ? 1 : count, sizeof(**vectors));
-    if (*vectors == NULL)
+    if ((list = malloc(sizeof(*list))) == NULL)
         return -ENOMEM;
-    rc =
-        user_read(&kernel->space, *vectors, address, count * sizeof(**vectors));
+    *buffers = (struct calls_buffers){.owned = list,
+                                      .given = list->given,
+                                      .count = count,
+                                      .pieces = list->pieces,
+                                      .room = PIECES_MAX};
+    rc = user_read(&kernel->space, list->given, address,
+                   count * sizeof(list->given[0]));
     for (uint64_t i = 0; rc == 0 && i < count; i++) {
-        uint64_t part = (*vectors)[i].iov_len;
+        size_t *part = &list->given[i].iov_len;
 
-        if ((int64_t)part < 0)
+        if ((int64_t)*part < 0)
             rc = -EINVAL;
-        if (part > COUNT_MAX - bytes)
-            (*vectors)[i].iov_len = part = COUNT_MAX - bytes;
-        bytes += part;
+        if (*part > COUNT_MAX - buffers->bytes)
+            *part = COUNT_MAX - buffers->bytes;
+        buffers->bytes += *part;
     }
     return rc;
 }
 
-/* position NULL: the file's own, and it may wait before the first byte. */
+void calls_buffers_close(struct calls_buffers *buffers)
+{
+    free(buffers->owned);
+    buffers->owned = NULL;
+}
+
+/* position NULL: the file's own. */
 static int64_t vectored(struct kernel *kernel, const uint64_t a[6], bool writes,
-                        uint64_t *position)
+                        const uint64_t *position)
 {
     struct file *file = kernel_file(kernel, a[0]);
-    uint64_t done = 0, skip = kernel->current->wait.done;
-    struct iovec *vectors;
+    struct calls_buffers buffers;
     int64_t rc;
 
     if (file == NULL)
-        return -EBADF;
+        return no_file(kernel);
     if (position != NULL && file->class->size == NULL)
         return -ESPIPE;
-    rc = read_vectors(kernel, a[1], a[2], &vectors);
-    for (uint64_t i = 0; rc >= 0 && i < a[2]; i++) {
-        uint64_t bytes = vectors[i].iov_len, from = 0;
-
-        if (bytes == 0)
-            continue;
-        if (skip >= bytes) { /* written before it had to wait */
-            skip -= bytes;
-            done += bytes;
-            continue;
-        }
-        from = skip;
-        done += from;
-        skip = 0;
-        rc = calls_transfer(kernel, file,
-                            (uint64_t)(uintptr_t)vectors[i].iov_base + from,
-                            bytes - from, writes, position);
-        if (rc > 0)
-            done += (uint64_t)rc;
-        if (rc >= 0 && (uint64_t)rc < bytes - from) {
-            rc = writes && file->class->poll != NULL ? -EAGAIN : rc;
-            break;
-        }
-    }
-    free(vectors);
-    if (rc == -EAGAIN && position == NULL && (done == 0 || writes)) {
-        rc = calls_wait_for(kernel, file, rc, false);
-        if (rc == KERNEL_WAIT) {
-            kernel->current->wait.done = done;
-            return rc;
-        }
-    }
-    return done > 0 ? (int64_t)done : rc;
+    rc = calls_buffers_open(kernel, &buffers, a[1], a[2]);
+    if (rc == 0)
+        rc = transfer(kernel, file, &buffers, writes, position);
+    calls_buffers_close(&buffers);
+    return rc;
 }
 
 int64_t call_readv(struct kernel *kernel, const uint64_t a[6])
@@ -179,18 +241,15 @@ int64_t call_readv(struct kernel *kernel, const uint64_t a[6])
 
 int64_t call_writev(struct kernel *kernel, const uint64_t a[6])
 {
-    return broken_pipe(kernel, vectored(kernel, a, true, NULL));
+    return vectored(kernel, a, true, NULL);
 }
 
 static int64_t vectored_at(struct kernel *kernel, const uint64_t a[6],
                            bool writes, bool may_be_current)
 {
-    uint64_t position = a[3];
-
-    if (may_be_current && (int64_t)position == -1)
+    if (may_be_current && (int64_t)a[3] == -1)
         return vectored(kernel, a, writes, NULL);
-    return (int64_t)position < 0 ? -EINVAL
-                                 : vectored(kernel, a, writes, &position);
+    return (int64_t)a[3] < 0 ? -EINVAL : vectored(kernel, a, writes, &a[3]);
 }
 
 int64_t call_preadv(struct kernel *kernel, const uint64_t a[6])
@@ -260,7 +319,8 @@ int64_t call_sendfile(struct kernel *kernel, const uint64_t a[6])
 {
     struct file *to = kernel_file(kernel, a[0]);
     struct file *from = kernel_file(kernel, a[1]);
-    uint64_t position, bytes = a[3] > COUNT_MAX ? COUNT_MAX : a[3];
+    /* It may always do less. */
+    uint64_t position, bytes = a[3] > ROUND_BYTES ? ROUND_BYTES : a[3];
     int64_t rc;
 
     if (from == NULL || to == NULL)
@@ -276,7 +336,9 @@ int64_t call_sendfile(struct kernel *kernel, const uint64_t a[6])
     if (rc > 0 && a[2] != 0 &&
         user_write(&kernel->space, a[2], &position, sizeof(position)) < 0)
         return -EFAULT;
-    return broken_pipe(kernel, calls_wait_for(kernel, to, rc, false));
+    if (rc == -EPIPE)
+        calls_broken_pipe(kernel);
+    return calls_wait_for(kernel, to, rc, false);
 }
 
 static int64_t settle(struct kernel *kernel, uint64_t number)

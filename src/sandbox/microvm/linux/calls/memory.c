@@ -2,6 +2,7 @@
 /* memory.c - the calls on a guest's addresses, decoded. */
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "sandbox/microvm/linux/calls/calls.h"
@@ -10,6 +11,8 @@
 
 #define MASK       (SPACE_PAGE_BYTES - 1ull)
 #define INCORE_MAX (4ull << 30) /* of addresses, in one call */
+
+#define POPULATE_BYTES (16ull << 20) /* before somebody else may go on */
 
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ  22
@@ -83,11 +86,15 @@ int64_t call_mmap(struct kernel *kernel, const uint64_t a[6])
         return -ENOMEM;
     if (request.fixed && (a[0] & MASK) != 0)
         return -EINVAL;
+    if (request.fixed && a[0] < TABLES_LOW)
+        return -EPERM;
     if ((rc = access_of(a[2], &request.access)) < 0)
         return rc;
     if ((a[3] & MAP_ANONYMOUS) == 0) {
-        if ((a[5] & MASK) != 0 || a[5] + request.bytes < a[5])
+        if ((a[5] & MASK) != 0)
             return -EINVAL;
+        if (a[5] > INT64_MAX || request.bytes > INT64_MAX - a[5])
+            return -EOVERFLOW;
         if ((rc = decode_file(kernel, a, &request)) < 0)
             return rc;
     }
@@ -133,6 +140,8 @@ int64_t call_brk(struct kernel *kernel, const uint64_t a[6])
 /* Every page of the range, made or not, lies in an area? */
 static bool is_mapped(struct space *space, uint64_t address, uint64_t bytes)
 {
+    if (address > TABLES_USER_END || bytes > TABLES_USER_END - address)
+        return false;
     for (uint64_t at = address; at < address + bytes;) {
         const struct area *area = space_find(space, at);
 
@@ -143,35 +152,34 @@ static bool is_mapped(struct space *space, uint64_t address, uint64_t bytes)
     return true;
 }
 
-static int64_t populate(struct space *space, uint64_t address, uint64_t bytes,
+static int64_t populate(struct kernel *kernel, uint64_t address, uint64_t bytes,
                         unsigned access)
 {
-    for (uint64_t at = address; at < address + bytes; at += SPACE_PAGE_BYTES) {
-        int rc = space_fault(space, at, access);
+    uint64_t from = kernel->current->wait.done;
 
+    for (uint64_t done = from; done < bytes; done += SPACE_PAGE_BYTES) {
+        int rc;
+
+        if (done - from == POPULATE_BYTES)
+            return task_go_on(kernel, done);
+        rc = space_fault(&kernel->space, address + done, access);
         if (rc < 0)
-            return rc;
+            return rc == -EACCES ? -EINVAL : rc == -ENOMEM ? rc : -EFAULT;
     }
     return 0;
 }
 
-int64_t call_madvise(struct kernel *kernel, const uint64_t a[6])
+static int64_t advise(struct kernel *kernel, const uint64_t a[6],
+                      uint64_t bytes)
 {
-    uint64_t bytes = (a[1] + MASK) & ~MASK;
-
-    if ((a[0] & MASK) != 0 || bytes < a[1] || a[0] + bytes < a[0])
-        return -EINVAL;
-    if (!is_mapped(&kernel->space, a[0], bytes))
-        return -ENOMEM;
     switch ((int)a[2]) {
     case MADV_DONTNEED:
     case MADV_FREE: /* at once is allowed */
         return space_discard(&kernel->space, a[0], bytes);
     case MADV_POPULATE_READ:
-        return populate(&kernel->space, a[0], bytes, TABLES_READ);
+        return populate(kernel, a[0], bytes, TABLES_READ);
     case MADV_POPULATE_WRITE:
-        return populate(&kernel->space, a[0], bytes,
-                        TABLES_READ | TABLES_WRITE);
+        return populate(kernel, a[0], bytes, TABLES_READ | TABLES_WRITE);
     case MADV_NORMAL:
     case MADV_RANDOM:
     case MADV_SEQUENTIAL:
@@ -190,6 +198,22 @@ int64_t call_madvise(struct kernel *kernel, const uint64_t a[6])
     }
 }
 
+/* Also where there are holes: what is mapped is told. */
+int64_t call_madvise(struct kernel *kernel, const uint64_t a[6])
+{
+    uint64_t bytes = (a[1] + MASK) & ~MASK;
+    bool is_whole;
+    int64_t rc;
+
+    if ((a[0] & MASK) != 0 || bytes < a[1] || a[0] + bytes < a[0])
+        return -EINVAL;
+    is_whole = is_mapped(&kernel->space, a[0], bytes);
+    if (!is_whole && (int)a[2] >= MADV_POPULATE_READ)
+        return -ENOMEM;
+    rc = advise(kernel, a, bytes);
+    return rc == 0 && !is_whole ? -ENOMEM : rc;
+}
+
 int64_t call_msync(struct kernel *kernel, const uint64_t a[6])
 {
     uint64_t bytes = (a[1] + MASK) & ~MASK;
@@ -201,18 +225,25 @@ int64_t call_msync(struct kernel *kernel, const uint64_t a[6])
 
 int64_t call_mincore(struct kernel *kernel, const uint64_t a[6])
 {
-    uint64_t bytes = (a[1] + MASK) & ~MASK, physical;
+    const struct tables *tables = &kernel->space.tables;
+    uint64_t bytes = (a[1] + MASK) & ~MASK, end = a[0] + bytes;
+    uint8_t here[512];
 
     if ((a[0] & MASK) != 0)
         return -EINVAL;
-    if (bytes > INCORE_MAX || !is_mapped(&kernel->space, a[0], bytes))
+    if (bytes < a[1] || bytes > INCORE_MAX ||
+        !is_mapped(&kernel->space, a[0], bytes))
         return -ENOMEM;
-    for (uint64_t off = 0; off < bytes; off += SPACE_PAGE_BYTES) {
-        uint8_t here = tables_translate(&kernel->space.tables, a[0] + off, 0,
-                                        &physical) == 0;
+    for (uint64_t at = a[0], to = a[2]; at < end; to += sizeof(here)) {
+        uint64_t stop = at + sizeof(here) * SPACE_PAGE_BYTES, from = at;
 
-        if (user_write(&kernel->space, a[2] + off / SPACE_PAGE_BYTES, &here,
-                       1) < 0)
+        stop = stop < end ? stop : end;
+        memset(here, 0, sizeof(here));
+        for (; (at = tables_next(tables, at, stop)) < stop;
+             at += SPACE_PAGE_BYTES)
+            here[(at - from) / SPACE_PAGE_BYTES] = 1;
+        if (user_write(&kernel->space, to, here,
+                       (stop - from) / SPACE_PAGE_BYTES) < 0)
             return -EFAULT;
     }
     return 0;

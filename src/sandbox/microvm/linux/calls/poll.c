@@ -39,7 +39,8 @@ static int64_t wait(struct kernel *kernel, uint64_t until_ns, uint64_t due_ns)
     return rc;
 }
 
-/* A mask for the time of the wait (ppoll, pselect, epoll_pwait). */
+/* A mask for the time of the wait (ppoll, pselect, epoll_pwait); kernel_call or
+ * the signal that ends it puts the old one back. */
 static int put_mask(struct kernel *kernel, uint64_t address, uint64_t bytes)
 {
     struct task *task = kernel->current;
@@ -57,18 +58,6 @@ static int put_mask(struct kernel *kernel, uint64_t address, uint64_t bytes)
     task->has_saved_mask = true;
     task->mask = mask & ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP));
     return 0;
-}
-
-/* The wait is over without a signal. */
-static int64_t take_mask(struct kernel *kernel, int64_t rc)
-{
-    struct task *task = kernel->current;
-
-    if (rc != KERNEL_WAIT && task->has_saved_mask) {
-        task->mask = task->saved_mask;
-        task->has_saved_mask = false;
-    }
-    return rc;
 }
 
 static int64_t poll_files(struct kernel *kernel, uint64_t address,
@@ -95,8 +84,8 @@ static int64_t poll_files(struct kernel *kernel, uint64_t address,
         if (file == NULL) {
             list[i].revents = POLLNVAL;
         } else {
-            list[i].revents =
-                (short)(file_poll(file) & (asked | POLLERR | POLLHUP));
+            list[i].revents = (short)(file_poll(file) &
+                                      (asked | POLLERR | POLLHUP | POLLNVAL));
             if ((asked & POLLIN) != 0)
                 due_ns = sooner(due_ns, file_due_ns(file));
         }
@@ -142,7 +131,7 @@ int64_t call_ppoll(struct kernel *kernel, const uint64_t a[6])
     if ((rc = read_relative(kernel, a[2], &ns)) < 0 ||
         (rc = put_mask(kernel, a[3], a[4])) < 0)
         return rc;
-    return take_mask(kernel, poll_files(kernel, a[0], (uint32_t)a[1], ns));
+    return poll_files(kernel, a[0], (uint32_t)a[1], ns);
 }
 
 struct sets {
@@ -185,21 +174,22 @@ static int64_t select_files(struct kernel *kernel, const uint64_t a[6],
                             uint64_t relative_ns)
 {
     uint64_t until_ns = task_until(kernel, relative_ns), due_ns = 0;
-    uint64_t bytes = (a[0] + 63) / 64 * 8;
+    uint64_t count = (uint32_t)a[0] < SELECT_MAX ? (uint32_t)a[0] : SELECT_MAX;
+    uint64_t bytes = (count + 63) / 64 * 8;
     struct sets asked = {0}, found;
     void *to[3] = {&asked.in, &asked.out, &asked.except};
     const void *from[3] = {&found.in, &found.out, &found.except};
     int64_t ready;
     int rc = 0;
 
-    if (a[0] > SELECT_MAX)
+    if ((int)a[0] < 0)
         return -EINVAL;
     for (int i = 0; rc == 0 && i < 3; i++)
         if (a[1 + i] != 0)
             rc = user_read(&kernel->space, to[i], a[1 + i], bytes);
     if (rc < 0)
         return rc;
-    ready = look_sets(kernel, a[0], &asked, &found, &due_ns);
+    ready = look_sets(kernel, count, &asked, &found, &due_ns);
     if (ready < 0)
         return ready;
     if (ready == 0 && relative_ns != 0 && !task_is_late(kernel->current))
@@ -239,7 +229,7 @@ int64_t call_pselect6(struct kernel *kernel, const uint64_t a[6])
         rc = user_read(&kernel->space, mask, a[5], sizeof(mask));
     if (rc == 0)
         rc = put_mask(kernel, mask[0], mask[1]);
-    return rc < 0 ? rc : take_mask(kernel, select_files(kernel, a, ns));
+    return rc < 0 ? rc : select_files(kernel, a, ns);
 }
 
 int64_t call_epoll_create1(struct kernel *kernel, const uint64_t a[6])
@@ -311,8 +301,7 @@ int64_t call_epoll_pwait(struct kernel *kernel, const uint64_t a[6])
 {
     int rc = put_mask(kernel, a[4], a[5]);
 
-    return rc < 0 ? rc
-                  : take_mask(kernel, epoll_look(kernel, a, from_ms(a[3])));
+    return rc < 0 ? rc : epoll_look(kernel, a, from_ms(a[3]));
 }
 
 int64_t call_epoll_pwait2(struct kernel *kernel, const uint64_t a[6])
@@ -323,7 +312,7 @@ int64_t call_epoll_pwait2(struct kernel *kernel, const uint64_t a[6])
     if ((rc = read_relative(kernel, a[3], &ns)) < 0 ||
         (rc = put_mask(kernel, a[4], a[5])) < 0)
         return rc;
-    return take_mask(kernel, epoll_look(kernel, a, ns));
+    return epoll_look(kernel, a, ns);
 }
 
 int64_t call_eventfd2(struct kernel *kernel, const uint64_t a[6])

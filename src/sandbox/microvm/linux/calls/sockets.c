@@ -6,16 +6,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
 #include "sandbox/microvm/linux/calls/calls.h"
 #include "sandbox/microvm/linux/space/user.h"
-
-#define VECTORS_MAX 1024u
-#define BYTES_MAX   0x7ffff000u
 
 static int find(struct kernel *kernel, uint64_t number, struct file **socket)
 {
@@ -50,86 +46,56 @@ int64_t call_socketpair(struct kernel *kernel, const uint64_t a[6])
     return calls_install_pair(kernel, ends, close_on_exec, a[3]);
 }
 
-/* Of a list of the guest's buffers: host memory, all of it. */
-struct buffers {
-    struct iovec given[VECTORS_MAX];
-    struct iovec pieces[VECTORS_MAX + USER_PIECES];
-    int count;
-};
-
-static int gather(struct kernel *kernel, uint64_t address, uint64_t count,
-                  unsigned access, struct buffers *buffers)
+/* A slice, which is more than any socket has room for. */
+static int64_t gather_all(struct kernel *kernel, struct calls_buffers *buffers,
+                          uint64_t from)
 {
-    uint64_t all = 0, reached;
-    int rc;
+    uint64_t wanted = buffers->bytes - from;
+    int64_t rc = calls_gather(kernel, buffers, from, TABLES_READ);
 
-    if (count > VECTORS_MAX)
-        return -EMSGSIZE;
-    rc = user_read(&kernel->space, buffers->given, address,
-                   count * sizeof(struct iovec));
-    buffers->count = 0;
-    for (uint64_t i = 0; rc >= 0 && i < count; i++) {
-        uint64_t bytes = buffers->given[i].iov_len;
-        int room = (int)(VECTORS_MAX + USER_PIECES) - buffers->count;
-
-        if (bytes > BYTES_MAX - all)
-            return -EINVAL;
-        if (bytes == 0)
-            continue;
-        rc = user_pieces(
-            &kernel->space, (uint64_t)(uintptr_t)buffers->given[i].iov_base,
-            bytes, access, buffers->pieces + buffers->count, room, &reached);
-        if (rc >= 0) {
-            buffers->count += rc;
-            all += reached;
-        }
-        if (rc < 0 || reached < bytes)
-            break; /* the rest is cut off */
-    }
-    return rc < 0 && all == 0 ? rc : 0;
+    if (wanted > CALLS_SLICE_BYTES)
+        wanted = CALLS_SLICE_BYTES;
+    return rc >= 0 && (uint64_t)rc < wanted ? -EFAULT : rc;
 }
 
-static int64_t send_pieces(struct kernel *kernel, struct file *socket,
-                           const struct buffers *buffers, uint64_t flags)
+/* All of it, if it may wait; `done` is what went before it had to. */
+static int64_t send_all(struct kernel *kernel, struct file *socket,
+                        struct calls_buffers *buffers, uint64_t flags)
 {
-    siginfo_t info = {.si_signo = SIGPIPE, .si_code = SI_USER};
-    int64_t rc =
-        event_send(socket, buffers->pieces, buffers->count, (int)flags);
+    uint64_t done = kernel->current->wait.done;
+    int64_t rc;
 
+    if (done > buffers->bytes)
+        done = buffers->bytes;
+    do {
+        rc = gather_all(kernel, buffers, done);
+        if (rc >= 0)
+            rc = event_send(socket, buffers->pieces, buffers->piece_count,
+                            (int)flags);
+        if (rc > 0)
+            done += (uint64_t)rc;
+    } while (rc > 0 && done < buffers->bytes);
     if (rc == -EPIPE && (flags & MSG_NOSIGNAL) == 0)
-        signal_send(kernel, kernel->current, SIGPIPE, &info);
-    return calls_wait_for(kernel, socket, rc, (flags & MSG_DONTWAIT) != 0);
-}
-
-/* One buffer, as a list of one. */
-static int gather_one(struct kernel *kernel, uint64_t address, uint64_t bytes,
-                      unsigned access, struct buffers *buffers)
-{
-    uint64_t reached;
-    int rc = user_pieces(&kernel->space, address,
-                         bytes < BYTES_MAX ? bytes : BYTES_MAX, access,
-                         buffers->pieces, VECTORS_MAX, &reached);
-
-    buffers->count = rc < 0 ? 0 : rc;
-    return rc < 0 ? rc : 0;
+        calls_broken_pipe(kernel);
+    rc = calls_wait_for(kernel, socket, rc, (flags & MSG_DONTWAIT) != 0);
+    if (rc == KERNEL_WAIT)
+        kernel->current->wait.done = done;
+    return rc == KERNEL_WAIT || done == 0 ? rc : (int64_t)done;
 }
 
 int64_t call_sendto(struct kernel *kernel, const uint64_t a[6])
 {
-    struct buffers *buffers = malloc(sizeof(*buffers));
+    struct calls_buffers buffers;
+    struct calls_single single;
     struct file *socket;
     int64_t rc = find(kernel, a[0], &socket);
 
-    if (rc == 0 && buffers == NULL)
-        rc = -ENOMEM;
-    if (rc == 0 && a[4] != 0)
-        rc = -EISCONN;
-    if (rc == 0)
-        rc = gather_one(kernel, a[1], a[2], TABLES_READ, buffers);
-    if (rc == 0)
-        rc = send_pieces(kernel, socket, buffers, a[3]);
-    free(buffers);
-    return rc;
+    if (rc < 0)
+        return rc;
+    if (a[4] != 0)
+        return -EISCONN;
+    calls_set_single(&buffers, &single, a[1], a[2]);
+    return send_all(kernel, socket, &buffers, a[3]);
 }
 
 /* Who sent it: nobody has a name. */
@@ -142,85 +108,91 @@ static int tell_no_address(struct kernel *kernel, uint64_t length_at)
                : user_write(&kernel->space, length_at, &none, sizeof(none));
 }
 
+static int64_t receive(struct kernel *kernel, struct file *socket,
+                       struct calls_buffers *buffers, uint64_t flags, int *more)
+{
+    uint64_t whole = 0;
+    int64_t rc = calls_gather(kernel, buffers, 0, TABLES_WRITE);
+
+    if (rc >= 0)
+        rc = event_recv(socket, buffers->pieces, buffers->piece_count,
+                        (int)flags, &whole, more);
+    if (rc >= 0 && *more != 0 && (flags & MSG_TRUNC) != 0)
+        rc = (int64_t)whole;
+    return calls_wait_for(kernel, socket, rc, (flags & MSG_DONTWAIT) != 0);
+}
+
 int64_t call_recvfrom(struct kernel *kernel, const uint64_t a[6])
 {
-    struct buffers *buffers = malloc(sizeof(*buffers));
+    struct calls_buffers buffers;
+    struct calls_single single;
     struct file *socket;
     int64_t rc = find(kernel, a[0], &socket);
-    uint64_t whole = 0;
     int more = 0;
 
-    if (rc == 0 && buffers == NULL)
-        rc = -ENOMEM;
-    if (rc == 0)
-        rc = gather_one(kernel, a[1], a[2], TABLES_WRITE, buffers);
-    if (rc == 0)
-        rc = event_recv(socket, buffers->pieces, buffers->count, (int)a[3],
-                        &whole, &more);
-    free(buffers);
-    if (rc >= 0 && more != 0 && (a[3] & MSG_TRUNC) != 0)
-        rc = (int64_t)whole;
+    if (rc < 0)
+        return rc;
+    calls_set_single(&buffers, &single, a[1], a[2]);
+    rc = receive(kernel, socket, &buffers, a[3], &more);
     if (rc >= 0 && tell_no_address(kernel, a[4] == 0 ? 0 : a[5]) < 0)
         return -EFAULT;
-    return rc != -EAGAIN
-               ? rc
-               : calls_wait_for(kernel, socket, rc, (a[3] & MSG_DONTWAIT) != 0);
+    return rc;
+}
+
+/* A message's head, and its buffers. */
+static int64_t open_message(struct kernel *kernel, const uint64_t a[6],
+                            struct file **socket, struct msghdr *head,
+                            struct calls_buffers *buffers)
+{
+    int rc = find(kernel, a[0], socket);
+
+    *buffers = (struct calls_buffers){.owned = NULL};
+    if (rc == 0)
+        rc = user_read(&kernel->space, head, a[1], sizeof(*head));
+    if (rc == 0 && head->msg_iovlen > CALLS_VECTORS_MAX)
+        rc = -EMSGSIZE;
+    if (rc == 0)
+        rc = calls_buffers_open(kernel, buffers,
+                                (uint64_t)(uintptr_t)head->msg_iov,
+                                head->msg_iovlen);
+    return rc;
 }
 
 int64_t call_sendmsg(struct kernel *kernel, const uint64_t a[6])
 {
-    struct buffers *buffers = malloc(sizeof(*buffers));
+    struct calls_buffers buffers;
     struct file *socket;
     struct msghdr head;
-    int64_t rc = find(kernel, a[0], &socket);
+    int64_t rc = open_message(kernel, a, &socket, &head, &buffers);
 
-    if (rc == 0 && buffers == NULL)
-        rc = -ENOMEM;
-    if (rc == 0)
-        rc = user_read(&kernel->space, &head, a[1], sizeof(head));
     if (rc == 0 && head.msg_controllen != 0) {
         kernel_note_unsupported(kernel, "control messages of sockets");
         rc = -EINVAL;
     }
     if (rc == 0)
-        rc = gather(kernel, (uint64_t)(uintptr_t)head.msg_iov, head.msg_iovlen,
-                    TABLES_READ, buffers);
-    if (rc == 0)
-        rc = send_pieces(kernel, socket, buffers, a[2]);
-    free(buffers);
+        rc = send_all(kernel, socket, &buffers, a[2]);
+    calls_buffers_close(&buffers);
     return rc;
 }
 
 int64_t call_recvmsg(struct kernel *kernel, const uint64_t a[6])
 {
-    struct buffers *buffers = malloc(sizeof(*buffers));
+    struct calls_buffers buffers;
     struct file *socket;
     struct msghdr head;
-    int64_t rc = find(kernel, a[0], &socket);
-    uint64_t whole = 0;
+    int64_t rc = open_message(kernel, a, &socket, &head, &buffers);
     int more = 0;
 
-    if (rc == 0 && buffers == NULL)
-        rc = -ENOMEM;
     if (rc == 0)
-        rc = user_read(&kernel->space, &head, a[1], sizeof(head));
-    if (rc == 0)
-        rc = gather(kernel, (uint64_t)(uintptr_t)head.msg_iov, head.msg_iovlen,
-                    TABLES_WRITE, buffers);
-    if (rc == 0)
-        rc = event_recv(socket, buffers->pieces, buffers->count, (int)a[2],
-                        &whole, &more);
-    free(buffers);
-    if (rc == -EAGAIN)
-        return calls_wait_for(kernel, socket, rc, (a[2] & MSG_DONTWAIT) != 0);
+        rc = receive(kernel, socket, &buffers, a[2], &more);
+    calls_buffers_close(&buffers);
     if (rc < 0)
         return rc;
     head.msg_namelen = 0;
     head.msg_controllen = 0;
     head.msg_flags = more;
-    if (user_write(&kernel->space, a[1], &head, sizeof(head)) < 0)
-        return -EFAULT;
-    return more != 0 && (a[2] & MSG_TRUNC) != 0 ? (int64_t)whole : rc;
+    return user_write(&kernel->space, a[1], &head, sizeof(head)) < 0 ? -EFAULT
+                                                                     : rc;
 }
 
 int64_t call_shutdown(struct kernel *kernel, const uint64_t a[6])

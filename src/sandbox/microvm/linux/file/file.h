@@ -75,6 +75,7 @@ struct file_class {
 struct file {
     const struct file_class *class;
     uint32_t references;
+    uint32_t numbers;  /* descriptors among them; whoever has those counts */
     uint32_t flags;    /* as F_GETFL: O_ACCMODE, O_APPEND, O_NONBLOCK ... */
     uint64_t position; /* shared by all descriptors of this file */
     struct node *node; /* of the tree, counted; or NULL */

@@ -25,7 +25,8 @@
 #define XSAVE_HEADER    64u
 #define XSAVE_SAYS      464u /* software's bytes in the legacy area */
 #define MXCSR_AT        24u
-#define MXCSR_BITS      0xffbfu
+#define MXCSR_MASK_AT   28u
+#define MXCSR_BITS      0xffbfu /* where the processor does not say */
 #define MAGIC1          0x46505853u
 #define MAGIC2          0x46505845u
 #define UC_FP_XSTATE    1u
@@ -141,7 +142,8 @@ int frame_push(struct kernel *kernel, int number, const siginfo_t *info,
                                                           : 0;
     save_registers(context, regs);
     context->error = kernel->end.error;
-    context->trap = kernel->end.vector;
+    context->trap =
+        kernel->end.vector == KERNEL_NO_VECTOR ? 0 : kernel->end.vector;
     context->cr2 = kernel->end.address;
     context->fpstate = extended;
     context->mask = context->old_mask = mask;
@@ -164,15 +166,17 @@ static int pop_extended(struct kernel *kernel, uint64_t at)
 {
     struct machine_state *state = &kernel->current->state;
     uint8_t *area = (uint8_t *)state->xsave.region;
-    uint32_t bytes = kernel->cpu.xsave_bytes, mxcsr;
+    uint32_t bytes = kernel->cpu.xsave_bytes, mxcsr, mask;
     uint64_t has;
-    int rc = user_read(&kernel->space, area, at, bytes);
+    int rc;
 
-    if (rc < 0)
+    memcpy(&mask, area + MXCSR_MASK_AT, sizeof(mask)); /* the processor's */
+    if ((rc = user_read(&kernel->space, area, at, bytes)) < 0)
         return rc;
     memcpy(&mxcsr, area + MXCSR_AT, sizeof(mxcsr));
-    mxcsr &= MXCSR_BITS;
+    mxcsr &= mask != 0 ? mask : MXCSR_BITS;
     memcpy(area + MXCSR_AT, &mxcsr, sizeof(mxcsr));
+    memcpy(area + MXCSR_MASK_AT, &mask, sizeof(mask));
     memcpy(&has, area + XSAVE_LEGACY, sizeof(has));
     has &= features(kernel);
     memset(area + XSAVE_LEGACY, 0, XSAVE_HEADER);

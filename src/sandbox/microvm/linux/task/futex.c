@@ -20,6 +20,12 @@
 
 #define ROBUST_MAX 2048u /* entries that are followed, as Linux */
 
+static bool waits_for(const struct task *task, uint64_t physical, uint32_t bits)
+{
+    return task->wait.futex == physical && !task->wait.woken &&
+           (task->wait.bits & bits) != 0;
+}
+
 /* Tasks that wait for the word, first come first served. */
 static struct task *next_waiter(const struct kernel *kernel, uint64_t physical,
                                 uint32_t bits)
@@ -29,13 +35,23 @@ static struct task *next_waiter(const struct kernel *kernel, uint64_t physical,
     for (uint32_t i = 0; i < kernel->tasks_max; i++) {
         struct task *task = kernel->tasks[i];
 
-        if (task == NULL || task->wait.futex != physical || task->wait.woken ||
-            (task->wait.bits & bits) == 0)
+        if (task == NULL || !waits_for(task, physical, bits))
             continue;
         if (best == NULL || task->wait.order < best->wait.order)
             best = task;
     }
     return best;
+}
+
+static int wake_one(struct kernel *kernel, struct task *task, uint64_t physical,
+                    uint32_t bits)
+{
+    if (!waits_for(task, physical, bits))
+        return 0;
+    task->wait.woken = true;
+    task->status = TASK_READY;
+    kernel->stirred = true;
+    return 1;
 }
 
 int futex_wake(struct kernel *kernel, uint64_t physical, int count,
@@ -44,13 +60,14 @@ int futex_wake(struct kernel *kernel, uint64_t physical, int count,
     struct task *task;
     int woken = 0;
 
+    /* Where all are woken, it does not matter who comes first. */
+    for (uint32_t i = 0;
+         count >= (int)kernel->task_count && i < kernel->tasks_max; i++)
+        if (kernel->tasks[i] != NULL)
+            woken += wake_one(kernel, kernel->tasks[i], physical, bits);
     while (woken < count &&
-           (task = next_waiter(kernel, physical, bits)) != NULL) {
-        task->wait.woken = true;
-        task->status = TASK_READY;
-        kernel->stirred = true;
-        woken++;
-    }
+           (task = next_waiter(kernel, physical, bits)) != NULL)
+        woken += wake_one(kernel, task, physical, bits);
     return woken;
 }
 
@@ -76,6 +93,10 @@ static int64_t futex_wait(struct kernel *kernel, uint64_t address,
         return 0;
     if (task_is_late(task))
         return -ETIMEDOUT;
+    if (task->again && task->wait.futex != 0) { /* it may have been requeued */
+        task->status = TASK_WAITING;
+        return KERNEL_WAIT;
+    }
     if (bits == 0)
         return -EINVAL;
     rc = user_word(&kernel->space, address, TABLES_READ, &physical, &host);

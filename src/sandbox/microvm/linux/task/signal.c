@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -30,16 +29,27 @@ static bool is_ignored(const struct kernel *kernel, int number)
             (signal_bit(number) & (IGNORED_BY_DEFAULT | STOPS)) != 0);
 }
 
+/* By this task; or of the whole process, by any. */
+static bool is_blocked(const struct kernel *kernel, const struct task *task,
+                       int number)
+{
+    bool blocked = task != NULL && (task->mask & signal_bit(number)) != 0;
+
+    for (uint32_t i = 0; task == NULL && i < kernel->tasks_max; i++)
+        blocked |= kernel->tasks[i] != NULL &&
+                   (kernel->tasks[i]->mask & signal_bit(number)) != 0;
+    return blocked;
+}
+
 void signal_send(struct kernel *kernel, struct task *task, int number,
                  const siginfo_t *info)
 {
     uint64_t *pending =
         task != NULL ? &task->pending : &kernel->signals.pending;
     siginfo_t *infos = task != NULL ? task->infos : kernel->signals.infos;
-    bool blocked = task != NULL && (task->mask & signal_bit(number)) != 0;
 
     /* A blocked one is kept: sigtimedwait may want it. */
-    if (is_ignored(kernel, number) && !blocked)
+    if (is_ignored(kernel, number) && !is_blocked(kernel, task, number))
         return;
     if ((*pending & signal_bit(number)) != 0)
         return;
@@ -64,9 +74,33 @@ void signal_force(struct kernel *kernel, int number, const siginfo_t *info)
     kernel->stirred = true;
 }
 
-bool signal_waits(const struct kernel *kernel, const struct task *task)
+static void drop(struct kernel *kernel, struct task *task, int number)
 {
-    return ((task->pending | kernel->signals.pending) & ~task->mask) != 0;
+    task->pending &= ~signal_bit(number);
+    kernel->signals.pending &= ~signal_bit(number);
+}
+
+void signal_action_set(struct kernel *kernel, int number)
+{
+    for (uint32_t i = 0; i < kernel->tasks_max; i++)
+        if (kernel->tasks[i] != NULL && is_ignored(kernel, number))
+            drop(kernel, kernel->tasks[i], number);
+}
+
+bool signal_waits(struct kernel *kernel, struct task *task)
+{
+    uint64_t left, set;
+
+    set = left = (task->pending | kernel->signals.pending) & ~task->mask;
+    for (; left != 0; left &= left - 1) {
+        int number = __builtin_ctzll(left) + 1;
+
+        if (!is_ignored(kernel, number))
+            continue;
+        set &= ~signal_bit(number);
+        drop(kernel, task, number);
+    }
+    return set != 0;
 }
 
 int signal_take(struct kernel *kernel, struct task *task, uint64_t wanted,
@@ -97,57 +131,55 @@ static void die(struct kernel *kernel, int number)
         kernel->end.vector = KERNEL_NO_VECTOR;
 }
 
-/* What the interrupted call answers, or that it is made again. */
-static void answer(struct kernel *kernel, uint64_t call,
+/* Push the frame of one; or what becomes of a stack without room for it. */
+static void handle(struct kernel *kernel, int number, const siginfo_t *info,
                    const struct signal_action *action)
 {
-    struct kvm_regs *regs = kernel->cpu.regs;
+    const siginfo_t segv = {.si_signo = SIGSEGV, .si_code = SI_KERNEL};
+    struct task *task = kernel->current;
+    uint64_t mask = task->has_saved_mask ? task->saved_mask : task->mask;
 
-    if (call == UINT64_MAX)
+    if (frame_push(kernel, number, info, action, mask) < 0) {
+        if (number == SIGSEGV)
+            die(kernel, SIGSEGV);
+        else
+            signal_force(kernel, SIGSEGV, &segv);
         return;
-    if (action != NULL && (action->flags & FLAG_RESTART) == 0)
-        regs->rax = (uint64_t)-EINTR;
-    else if (calls_may_restart(call)) {
-        regs->rax = call;
-        regs->rip -= SYSCALL_BYTES;
-    } else
-        regs->rax = (uint64_t)-EINTR;
+    }
+    task->has_saved_mask = false;
+    kernel->forced = 0;
+    task->mask |= action->mask;
+    if ((action->flags & FLAG_NODEFER) == 0)
+        task->mask |= signal_bit(number);
+    if ((action->flags & FLAG_RESETHAND) != 0)
+        kernel->signals.actions[number].handler = HANDLER_DEFAULT;
 }
 
 void signal_deliver(struct kernel *kernel, uint64_t call)
 {
     struct task *task = kernel->current;
+    struct kvm_regs *regs = kernel->cpu.regs;
     struct signal_action action;
-    uint64_t mask;
     siginfo_t info;
     int number;
 
-    while ((number = signal_take(kernel, task, ~task->mask, &info)) != 0) {
+    while (!kernel->ended &&
+           (number = signal_take(kernel, task, ~task->mask, &info)) != 0) {
         action = kernel->signals.actions[number];
         if (is_ignored(kernel, number))
             continue;
+        trace_signal(kernel, number);
         if (action.handler == HANDLER_DEFAULT) {
             die(kernel, number);
-            return;
+            break;
         }
-        answer(kernel, call, &action);
+        if (call != UINT64_MAX && (action.flags & FLAG_RESTART) != 0) {
+            regs->rax = call;
+            regs->rip -= SYSCALL_BYTES;
+        }
         call = UINT64_MAX;
-        mask = task->has_saved_mask ? task->saved_mask : task->mask;
-        task->has_saved_mask = false;
-        if (frame_push(kernel, number, &info, &action, mask) < 0) {
-            die(kernel, SIGSEGV);
-            return;
-        }
-        kernel->forced = 0;
-        task->mask |= action.mask;
-        if ((action.flags & FLAG_NODEFER) == 0)
-            task->mask |= signal_bit(number);
-        if ((action.flags & FLAG_RESETHAND) != 0)
-            kernel->signals.actions[number].handler = HANDLER_DEFAULT;
+        handle(kernel, number, &info, &action);
     }
-    /* All of them were ignored: the call goes on as if nothing had been. */
-    if (call != UINT64_MAX)
-        answer(kernel, call, NULL);
     if (task->has_saved_mask)
         task->mask = task->saved_mask;
     task->has_saved_mask = false;

@@ -45,8 +45,11 @@ void signal_send(struct kernel *kernel, struct task *task, int number,
 /* The current task caused it: it cannot be ignored or put off. */
 void signal_force(struct kernel *kernel, int number, const siginfo_t *info);
 
-/* Is there one that this task would take? */
-bool signal_waits(const struct kernel *kernel, const struct task *task);
+/* An action was set: what it ignores and is pending is dropped. */
+void signal_action_set(struct kernel *kernel, int number);
+
+/* Is there one that this task would take?  Ignored ones are dropped. */
+bool signal_waits(struct kernel *kernel, struct task *task);
 
 /* Take one out of those in `wanted`; 0: there is none. */
 int signal_take(struct kernel *kernel, struct task *task, uint64_t wanted,
@@ -54,8 +57,8 @@ int signal_take(struct kernel *kernel, struct task *task, uint64_t wanted,
 
 /*
  * Deliver what the current task would take: to a handler, or by ending all.
- * call: the number of the system call that it interrupts, answered with
- * -EINTR, or UINT64_MAX.
+ * call: the number of the system call that is made again after a handler that
+ * has SA_RESTART, or UINT64_MAX.
  */
 void signal_deliver(struct kernel *kernel, uint64_t call);
 

@@ -16,19 +16,19 @@
 
 static bool is_signal(uint64_t number)
 {
-    return number >= 1 && number <= SIGNAL_COUNT;
+    return (int)number >= 1 && (int)number <= SIGNAL_COUNT;
 }
 
 int64_t call_rt_sigaction(struct kernel *kernel, const uint64_t a[6])
 {
     struct signal_action *action, new;
-    int rc = 0;
+    int number = (int)a[0], rc = 0;
 
     if (!is_signal(a[0]) || a[3] != SET_BYTES)
         return -EINVAL;
-    if (a[1] != 0 && ((int)a[0] == SIGKILL || (int)a[0] == SIGSTOP))
+    if (a[1] != 0 && (number == SIGKILL || number == SIGSTOP))
         return -EINVAL;
-    action = &kernel->signals.actions[a[0]];
+    action = &kernel->signals.actions[number];
     if (a[1] != 0)
         rc = user_read(&kernel->space, &new, a[1], sizeof(new));
     if (rc == 0 && a[2] != 0)
@@ -36,6 +36,7 @@ int64_t call_rt_sigaction(struct kernel *kernel, const uint64_t a[6])
     if (rc == 0 && a[1] != 0) {
         *action = new;
         action->mask &= ~UNBLOCKABLE;
+        signal_action_set(kernel, number);
     }
     return rc;
 }
@@ -205,11 +206,11 @@ int64_t call_kill(struct kernel *kernel, const uint64_t a[6])
     siginfo_t info = from_me(kernel, a[1], SI_USER);
     int pid = (int)a[0];
 
-    if (a[1] != 0 && !is_signal(a[1]))
+    if ((int)a[1] != 0 && !is_signal(a[1]))
         return -EINVAL;
     if (pid != KERNEL_PID && pid != 0 && pid != -KERNEL_PID && pid != -1)
         return -ESRCH;
-    if (a[1] != 0 && pid != -1)
+    if ((int)a[1] != 0 && pid != -1)
         signal_send(kernel, NULL, (int)a[1], &info);
     return 0;
 }
@@ -219,11 +220,11 @@ static int64_t send_to(struct kernel *kernel, uint64_t tid, uint64_t number)
     siginfo_t info = from_me(kernel, number, SI_TKILL);
     struct task *task = find(kernel, (int)tid);
 
-    if (number != 0 && !is_signal(number))
+    if ((int)number != 0 && !is_signal(number))
         return -EINVAL;
     if (task == NULL)
         return -ESRCH;
-    if (number != 0)
+    if ((int)number != 0)
         signal_send(kernel, task, (int)number, &info);
     return 0;
 }
@@ -247,12 +248,13 @@ int64_t call_rt_sigqueueinfo(struct kernel *kernel, const uint64_t a[6])
 
     if (rc < 0)
         return rc;
-    if (!is_signal(a[1]))
-        return -EINVAL;
     if ((int)a[0] != KERNEL_PID)
         return -ESRCH;
+    if ((int)a[1] != 0 && !is_signal(a[1]))
+        return -EINVAL;
     info.si_signo = (int)a[1];
-    signal_send(kernel, NULL, (int)a[1], &info);
+    if ((int)a[1] != 0)
+        signal_send(kernel, NULL, (int)a[1], &info);
     return 0;
 }
 

@@ -11,10 +11,28 @@
 
 #include "base/check.h"
 #include "base/clock.h"
-#include "sandbox/microvm/linux/kernel.h"
+#include "sandbox/microvm/linux/calls/calls.h"
 #include "sandbox/microvm/linux/space/user.h"
 
+#define TID_MAX 4194304 /* Linux's pid_max; fewer tasks than that fit */
+
 const char task_any[1];
+
+/* The number after the last one, that nobody has. */
+static int next_tid(struct kernel *kernel)
+{
+    bool is_taken;
+
+    do {
+        if (++kernel->last_tid >= TID_MAX)
+            kernel->last_tid = KERNEL_PID + 1;
+        is_taken = false;
+        for (uint32_t i = 0; i < kernel->tasks_max; i++)
+            is_taken |= kernel->tasks[i] != NULL &&
+                        kernel->tasks[i]->tid == kernel->last_tid;
+    } while (is_taken);
+    return kernel->last_tid;
+}
 
 struct task *task_make(struct kernel *kernel)
 {
@@ -30,14 +48,21 @@ struct task *task_make(struct kernel *kernel)
     task = calloc(1, sizeof(*task));
     if (task == NULL)
         return NULL;
-    if (++kernel->last_tid <= 0)
-        kernel->last_tid = KERNEL_PID + 1;
-    task->tid = kernel->last_tid;
+    task->tid = next_tid(kernel);
     task->status = TASK_READY;
     kernel->tasks[index] = task;
     kernel->task_count++;
     kernel->stirred = true;
     return task;
+}
+
+void task_drop(struct kernel *kernel, struct task *task)
+{
+    for (uint32_t i = 0; i < kernel->tasks_max; i++)
+        if (kernel->tasks[i] == task)
+            kernel->tasks[i] = NULL;
+    kernel->task_count--;
+    free(task);
 }
 
 void task_end(struct kernel *kernel)
@@ -53,12 +78,8 @@ void task_end(struct kernel *kernel)
         user_word(&kernel->space, task->clear_tid, TABLES_READ, &physical,
                   &host) == 0)
         futex_wake(kernel, physical, 1, UINT32_MAX);
-    for (uint32_t i = 0; i < kernel->tasks_max; i++)
-        if (kernel->tasks[i] == task)
-            kernel->tasks[i] = NULL;
     kernel->current = NULL;
-    kernel->task_count--;
-    free(task);
+    task_drop(kernel, task);
 }
 
 int64_t task_wait(struct kernel *kernel, const void *thing, uint64_t until_ns)
@@ -68,10 +89,18 @@ int64_t task_wait(struct kernel *kernel, const void *thing, uint64_t until_ns)
     task->wait.thing = thing;
     task->wait.until_ns = task->wait.wake_ns = until_ns;
     task->wait.has_until = true;
+    task->wait.goes_on = false;
     task->wait.order = ++kernel->waits;
     task->status = TASK_WAITING;
     kernel->stirred = true;
     return KERNEL_WAIT;
+}
+
+int64_t task_go_on(struct kernel *kernel, uint64_t done)
+{
+    kernel->current->wait.done = done;
+    kernel->current->wait.goes_on = true;
+    return KERNEL_ON;
 }
 
 uint64_t task_until(struct kernel *kernel, uint64_t relative_ns)
@@ -99,6 +128,20 @@ void task_changed(struct kernel *kernel, const void *thing)
 
         if (task != NULL && task->status == TASK_WAITING &&
             (task->wait.thing == thing || task->wait.thing == task_any)) {
+            task->status = TASK_READY;
+            kernel->stirred = true;
+        }
+    }
+}
+
+void task_forget(struct kernel *kernel, const void *file)
+{
+    for (uint32_t i = 0; i < kernel->tasks_max; i++) {
+        struct task *task = kernel->tasks[i];
+
+        if (task != NULL && task->status == TASK_WAITING &&
+            task->wait.thing == file) {
+            task->wait.is_gone = true;
             task->status = TASK_READY;
             kernel->stirred = true;
         }
@@ -193,33 +236,44 @@ bool kernel_is_shared(const struct kernel *kernel)
     return false;
 }
 
-/* What was done already is the answer, as for a call that ended early. */
-static void interrupt(struct kernel *kernel, struct task *task)
+/*
+ * A call that waits ends early.  What was done already is the answer, as Linux
+ * has it; if that is nothing, error, or that the call is made again: but not
+ * where it had a time, which would begin anew.
+ */
+static uint64_t end_early(struct kernel *kernel, struct task *task,
+                          int64_t error)
 {
-    uint64_t done = task->wait.done;
+    bool again = task->wait.done == 0 && task->wait.until_ns == 0 &&
+                 calls_may_restart(task->call[0]);
 
+    kernel->cpu.regs->rax = (uint64_t)error;
+    if (task->wait.done > 0)
+        kernel->cpu.regs->rax = task->wait.done;
     task->in_call = task->again = false;
     task->wait = (struct task_wait){0};
-    if (done > 0)
-        kernel->cpu.regs->rax = done;
-    signal_deliver(kernel, done > 0 ? UINT64_MAX : task->call[0]);
+    task->status = TASK_READY;
+    return again ? task->call[0] : UINT64_MAX;
 }
 
+/* First the call, which may have what it waited for: that is not lost. */
 bool kernel_resume(struct kernel *kernel)
 {
     struct task *task = kernel->current;
 
-    if (task->in_call) {
-        if (signal_waits(kernel, task)) {
-            interrupt(kernel, task);
-        } else {
-            task->again = true;
-            kernel_call(kernel);
-        }
+    if (task->in_call && task->wait.is_gone) {
+        end_early(kernel, task, -EBADF);
+    } else if (task->in_call) {
+        task->again = true;
+        kernel_call(kernel);
     }
-    if (!kernel->ended && kernel->current == task && !task->in_call &&
-        signal_waits(kernel, task))
-        signal_deliver(kernel, UINT64_MAX);
-    return !kernel->ended && kernel->current == task &&
-           task->status == TASK_READY;
+    if (kernel->ended || kernel->current != task)
+        return false;
+    if (signal_waits(kernel, task)) {
+        if (!task->in_call)
+            signal_deliver(kernel, UINT64_MAX);
+        else if (!task->wait.goes_on)
+            signal_deliver(kernel, end_early(kernel, task, -EINTR));
+    }
+    return !kernel->ended && task->status == TASK_READY && !task->in_call;
 }

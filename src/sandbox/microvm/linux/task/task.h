@@ -37,7 +37,9 @@ struct task_wait {
     bool woken;        /* by FUTEX_WAKE */
     uint64_t order;    /* first come, first served */
     uint64_t signals;  /* of rt_sigtimedwait, though blocked */
-    uint64_t done;     /* bytes of a write that has begun */
+    uint64_t done;     /* how far a call is that has begun: bytes */
+    bool goes_on;      /* it waits for nothing: see task_go_on */
+    bool is_gone;      /* the file that it waits for was closed */
 };
 
 struct task {
@@ -56,7 +58,6 @@ struct task {
     uint64_t pending; /* signals for it alone */
     siginfo_t infos[TASK_SIGNALS + 1];
     uint64_t stack_at, stack_bytes; /* sigaltstack; bytes 0: none */
-    unsigned stack_flags;
 
     uint64_t clear_tid;   /* address to zero and wake at its end, or 0 */
     uint64_t robust_list; /* address, or 0 */
@@ -64,13 +65,20 @@ struct task {
 
 extern const char task_any[1]; /* its address: waits for any file */
 
-/* Returns a task to be added, or NULL. */
+/* Returns a task that was added, or NULL; drop: it is none after all. */
 struct task *task_make(struct kernel *kernel);
+void task_drop(struct kernel *kernel, struct task *task);
 /* The current task ends. */
 void task_end(struct kernel *kernel);
 
 /* Wait: the call returns what this returns. */
 int64_t task_wait(struct kernel *kernel, const void *thing, uint64_t until_ns);
+
+/*
+ * A call that would take long has done a part, up to `done`, and goes on from
+ * there when it is made again, at once.  Signals wait until it has ended.
+ */
+int64_t task_go_on(struct kernel *kernel, uint64_t done);
 
 /*
  * The moment until which this call waits: of the first time it was made.
@@ -83,6 +91,9 @@ bool task_is_late(const struct task *task);
 
 /* Something has changed (kernel.waker). */
 void task_changed(struct kernel *kernel, const void *thing);
+
+/* A file was closed by its last number: whoever waits for it does in vain. */
+void task_forget(struct kernel *kernel, const void *file);
 
 /* futex.c: wake at most `count` tasks that wait for this word. */
 int futex_wake(struct kernel *kernel, uint64_t physical, int count,

@@ -47,8 +47,10 @@ int64_t call_clone(struct kernel *kernel, const uint64_t a[6])
         return -EPERM;
     if ((child = task_make(kernel)) == NULL)
         return -EAGAIN;
-    if (kernel->cpu.save(kernel->cpu.context, &child->state) < 0)
+    if (kernel->cpu.save(kernel->cpu.context, &child->state) < 0) {
+        task_drop(kernel, child);
         return -EAGAIN; /* the machine is broken, and says so next */
+    }
     child->state.regs.rax = 0;
     if (a[1] != 0)
         child->state.regs.rsp = a[1];

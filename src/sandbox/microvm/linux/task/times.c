@@ -119,8 +119,8 @@ int64_t call_getrusage(struct kernel *kernel, const uint64_t a[6])
 }
 
 /*
- * Sleep; what is left of a relative one is told when a signal ends it, which
- * kernel_resume answers: so it is written while it sleeps, ahead of time.
+ * Sleep; what is left of a relative one is told when a signal ends it: which
+ * kernel_resume does after it has made this call again.
  */
 static int64_t sleep_for(struct kernel *kernel, uint64_t ns, uint64_t left_at)
 {
@@ -130,7 +130,7 @@ static int64_t sleep_for(struct kernel *kernel, uint64_t ns, uint64_t left_at)
     if (task_is_late(kernel->current) || ns == 0)
         return 0;
     now = clock_now_ns();
-    if (left_at != 0) {
+    if (left_at != 0 && kernel->current->again) {
         left = from_ns(until_ns == 0    ? ns
                        : until_ns > now ? until_ns - now
                                         : 0);
