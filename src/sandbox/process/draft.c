@@ -2,16 +2,9 @@
 /*
  * draft.c - the plan: what a sandbox's root holds, and which limits apply.
  *
- *   /usr               the host's, read-only
- *   /bin /sbin /lib*   links into /usr, or the host's directories
- *   /etc               ld.so.cache, alternatives (libraries are links into it),
- *                      localtime; and names for the one user there is
- *   /dev               null zero full random urandom; shm is /tmp
- *   /tmp               private, in memory, limited
- *   /script            the script's folder, read-only
- *   /.glovebox/NAME    the guest program, under its own name
- *
- * No /proc and no /sys (init/root.c says why).
+ * Of the host's files it is what view.h says, and nothing else: no /proc and no
+ * /sys (init/root.c says why), and no /dev/zero: mapped shared, it is memory
+ * that nobody counts.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -22,12 +15,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/check.h"
 #include "base/error.h"
 #include "sandbox/process/process.h"
+#include "sandbox/view.h"
 
 #define STACK_BYTES (8u << 20)
 #define PAGE_BYTES  4096u
@@ -76,83 +69,27 @@ static struct operation *operation(struct draft *draft,
     return &plan->operations[plan->operation_count++];
 }
 
-static void bind_host(struct draft *draft, const char *path, uint32_t flags)
+static int see(void *context, const struct view_entry *entry)
 {
-    operation(draft, OPERATION_BIND, path, path + 1,
-              flags | OPERATION_OPTIONAL);
-}
+    static const struct {
+        enum operation_kind kind;
+        uint32_t flags;
+    } as[] = {
+        [VIEW_DIR] = {OPERATION_DIR, 0},
+        [VIEW_HOST_DIR] = {OPERATION_BIND, OPERATION_OPTIONAL},
+        [VIEW_HOST_FILE] = {OPERATION_BIND,
+                            OPERATION_OPTIONAL | OPERATION_FILE},
+        [VIEW_DEVICE] = {OPERATION_BIND, OPERATION_FILE | OPERATION_DEVICE},
+        [VIEW_LINK] = {OPERATION_LINK, 0},
+        [VIEW_TEXT] = {OPERATION_TEXT, 0},
+    };
+    const char *source = entry->text;
 
-/* As the host has it: /bin is a link on most, a directory on others. */
-static void top_level(struct draft *draft, const char *path)
-{
-    char link[PATH_MAX];
-    struct stat st;
-    ssize_t got;
-
-    if (lstat(path, &st) < 0)
-        return;
-    if (S_ISDIR(st.st_mode)) {
-        bind_host(draft, path, 0);
-    } else if (S_ISLNK(st.st_mode)) {
-        got = readlink(path, link, sizeof(link) - 1);
-        link[got < 0 ? 0 : got] = '\0';
-        if (got > 0)
-            operation(draft, OPERATION_LINK, link, path + 1, 0);
-    }
-}
-
-static void system_files(struct draft *draft)
-{
-    static const char *const tops[] = {"/bin",   "/sbin",   "/lib",
-                                       "/lib32", "/libx32", "/lib64"};
-
-    bind_host(draft, "/usr", 0);
-    for (size_t i = 0; i < ARRAY_SIZE(tops); i++)
-        top_level(draft, tops[i]);
-}
-
-/* Without a time zone file, time is UTC. */
-static void local_time(struct draft *draft)
-{
-    static const char path[] = "/etc/localtime", zones[] = "/usr/share/";
-    char link[PATH_MAX];
-    ssize_t got = readlink(path, link, sizeof(link) - 1);
-
-    link[got < 0 ? 0 : got] = '\0';
-    if (strncmp(link, zones, sizeof(zones) - 1) == 0)
-        operation(draft, OPERATION_LINK, link, path + 1, 0);
-    else if (access(path, R_OK) == 0)
-        bind_host(draft, path, OPERATION_FILE);
-}
-
-static void etc_files(struct draft *draft, uid_t uid, gid_t gid)
-{
-    char names[128];
-
-    operation(draft, OPERATION_DIR, "", "etc", 0);
-    bind_host(draft, "/etc/ld.so.cache", OPERATION_FILE);
-    bind_host(draft, "/etc/alternatives", 0);
-    local_time(draft);
-    snprintf(names, sizeof(names),
-             "guest:x:%u:%u:guest:/tmp:/usr/sbin/nologin\n", uid, gid);
-    operation(draft, OPERATION_TEXT, names, "etc/passwd", 0);
-    snprintf(names, sizeof(names), "guest:x:%u:\n", gid);
-    operation(draft, OPERATION_TEXT, names, "etc/group", 0);
-    operation(draft, OPERATION_TEXT, "passwd: files\ngroup: files\n",
-              "etc/nsswitch.conf", 0);
-}
-
-static void dev_files(struct draft *draft)
-{
-    /* No /dev/zero: mapped shared, it is memory that nobody counts. */
-    static const char *const nodes[] = {"/dev/null", "/dev/full", "/dev/random",
-                                        "/dev/urandom"};
-
-    operation(draft, OPERATION_DIR, "", "dev", 0);
-    for (size_t i = 0; i < ARRAY_SIZE(nodes); i++)
-        operation(draft, OPERATION_BIND, nodes[i], nodes[i] + 1,
-                  OPERATION_FILE | OPERATION_DEVICE);
-    operation(draft, OPERATION_LINK, "/tmp", "dev/shm", 0);
+    if (source == NULL)
+        source = entry->kind == VIEW_DIR ? "" : entry->path;
+    operation(context, as[entry->kind].kind, source, entry->path + 1,
+              as[entry->kind].flags);
+    return 0;
 }
 
 static void private_tmp(struct draft *draft, uint64_t bytes)
@@ -189,9 +126,8 @@ static int list_root(struct draft *draft, const struct process *self,
 
     snprintf(program, sizeof(program), "/.glovebox/%s",
              basename(what->program));
-    system_files(draft);
-    etc_files(draft, plan->uid, plan->gid);
-    dev_files(draft);
+    view_files(plan->uid, plan->gid, see, draft);
+    view_devices(see, draft);
     private_tmp(draft, self->limits.disk_bytes);
     operation(draft, OPERATION_DIR, "", ".glovebox", 0);
     rc = show(draft, self->brings_mounts, INIT_FD_PROGRAM, what->program,

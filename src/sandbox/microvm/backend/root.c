@@ -2,11 +2,10 @@
 /*
  * root.c - the files that the guest sees.
  *
- * Without a root of its own: what the process isolation shows, too (threats.md
- * says why): the host's /usr and what leads into it, a few names in /etc, some
- * devices, /tmp, and the script's folder.  With one (--root): that directory,
- * and what is written to it stays in memory.  And, as there is no other kernel
- * behind it that could leak: the texts of /proc that programs read.
+ * Without a root of its own: what view.h says (threats.md says why), /tmp, and
+ * the script's folder.  With one (--root): that directory, and what is written
+ * to it stays in memory.  And, as there is no other kernel behind it that could
+ * leak: the texts of /proc that programs read, and /dev/zero.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +21,7 @@
 #include "base/fd.h"
 #include "sandbox/microvm/backend/microvm.h"
 #include "sandbox/microvm/linux/proc.h"
+#include "sandbox/view.h"
 
 static int refuse(const char *path, int rc, struct gbx_error *err)
 {
@@ -44,86 +44,26 @@ static int show_if_there(struct microvm *vm, const char *path)
     return rc == -ENOENT ? 0 : rc;
 }
 
-/* As the host has it: /bin is a link on most, a directory on others. */
-static int show_top(struct microvm *vm, const char *path)
+static int see(void *context, const struct view_entry *entry)
 {
-    char target[PATH_MAX];
-    struct stat st;
-    ssize_t got;
-
-    if (lstat(path, &st) < 0)
-        return 0;
-    if (!S_ISLNK(st.st_mode))
-        return show_if_there(vm, path);
-    got = readlink(path, target, sizeof(target) - 1);
-    if (got <= 0)
-        return 0;
-    target[got] = '\0';
-    return tree_make_link(vm->kernel.tree, path, target);
-}
-
-/* Without a time zone file, time is UTC. */
-static int show_time_zone(struct microvm *vm)
-{
-    static const char path[] = "/etc/localtime", zones[] = "/usr/share/";
-    char target[PATH_MAX];
-    ssize_t got = readlink(path, target, sizeof(target) - 1);
-
-    target[got < 0 ? 0 : got] = '\0';
-    if (strncmp(target, zones, sizeof(zones) - 1) == 0)
-        return tree_make_link(vm->kernel.tree, path, target);
-    return show_if_there(vm, path);
-}
-
-static int make_names(struct microvm *vm)
-{
-    static const char services[] = "passwd: files\ngroup: files\n";
+    struct microvm *vm = context;
     struct tree *tree = vm->kernel.tree;
-    char text[128];
-    int rc;
 
-    snprintf(text, sizeof(text), "guest:x:%u:%u:guest:/tmp:/usr/sbin/nologin\n",
-             vm->kernel.uid, vm->kernel.gid);
-    rc = tree_make_file(tree, "/etc/passwd", text, strlen(text), 0444);
-    snprintf(text, sizeof(text), "guest:x:%u:\n", vm->kernel.gid);
-    if (rc == 0)
-        rc = tree_make_file(tree, "/etc/group", text, strlen(text), 0444);
-    if (rc == 0)
-        rc = tree_make_file(tree, "/etc/nsswitch.conf", services,
-                            sizeof(services) - 1, 0444);
-    return rc;
-}
-
-static int make_devices(struct microvm *vm)
-{
-    static const char *const names[] = {"null", "zero", "full", "random",
-                                        "urandom"};
-    struct tree *tree = vm->kernel.tree;
-    char path[64];
-    int rc = 0;
-
-    for (size_t i = 0; rc == 0 && i < ARRAY_SIZE(names); i++) {
-        snprintf(path, sizeof(path), "/dev/%s", names[i]);
-        rc = tree_make_device(tree, path, names[i]);
+    switch (entry->kind) {
+    case VIEW_DIR:
+        return 0; /* parents are made where they are needed */
+    case VIEW_HOST_DIR:
+    case VIEW_HOST_FILE:
+        return show_if_there(vm, entry->path);
+    case VIEW_DEVICE:
+        return tree_make_device(tree, entry->path, basename(entry->path));
+    case VIEW_LINK:
+        return tree_make_link(tree, entry->path, entry->text);
+    case VIEW_TEXT:
+        return tree_make_file(tree, entry->path, entry->text,
+                              strlen(entry->text), 0444);
     }
-    if (rc == 0)
-        rc = tree_make_link(tree, "/dev/shm", "/tmp");
-    return rc;
-}
-
-static int build_own(struct microvm *vm)
-{
-    static const char *const tops[] = {"/bin",   "/sbin",   "/lib",
-                                       "/lib32", "/libx32", "/lib64"};
-    int rc = show_if_there(vm, "/usr");
-
-    for (size_t i = 0; rc == 0 && i < ARRAY_SIZE(tops); i++)
-        rc = show_top(vm, tops[i]);
-    if (rc < 0 || (rc = show_if_there(vm, "/etc/ld.so.cache")) < 0 ||
-        (rc = show_if_there(vm, "/etc/alternatives")) < 0 ||
-        (rc = show_time_zone(vm)) < 0)
-        return rc;
-    return make_names(vm);
+    return -EINVAL;
 }
 
 /* Over a directory of the host: what is missing there is made. */
@@ -169,12 +109,14 @@ int root_build(struct microvm *vm, struct gbx_error *err)
 
     if (vm->root != NULL)
         rc = build_over(vm, err);
-    else if ((rc = build_own(vm)) < 0)
+    else if ((rc = view_files(vm->kernel.uid, vm->kernel.gid, see, vm)) < 0)
         return fail(err, GBX_EHOST, "a guest's files: %s",
                     strerrordesc_np(-rc));
     if (rc < 0)
         return rc;
-    if ((rc = make_devices(vm)) < 0 || (rc = proc_build(&vm->kernel)) < 0)
+    if ((rc = view_devices(see, vm)) < 0 ||
+        (rc = tree_make_device(vm->kernel.tree, "/dev/zero", "zero")) < 0 ||
+        (rc = proc_build(&vm->kernel)) < 0)
         return fail(err, GBX_EHOST, "a guest's devices: %s",
                     strerrordesc_np(-rc));
     if (vm->folder != NULL && (rc = show(vm, vm->folder, "/script", true)) < 0)
