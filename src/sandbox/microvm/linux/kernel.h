@@ -107,7 +107,8 @@ struct kernel {
     int last_tid;
     uint64_t waits;   /* counts them, for first come first served */
     bool fresh_slice; /* another one's turn, if there is another */
-    bool stirred;     /* somebody may have become ready, or has a signal */
+    uint64_t slice_from_ns;
+    bool stirred; /* somebody may have become ready, or has a signal */
 
     struct signals signals;
     int forced; /* a signal of the last fault, not delivered yet; or 0 */

@@ -93,6 +93,7 @@ int64_t task_wait(struct kernel *kernel, const void *thing, uint64_t until_ns)
     task->wait.order = ++kernel->waits;
     task->status = TASK_WAITING;
     kernel->stirred = true;
+    kernel->fresh_slice = true; /* though it may be ready again at once */
     return KERNEL_WAIT;
 }
 
@@ -201,6 +202,7 @@ int kernel_schedule(struct kernel *kernel, uint64_t now_ns)
         return 1;
     next = choose(kernel);
     kernel->fresh_slice = false;
+    kernel->slice_from_ns = now_ns;
     if (next == NULL)
         return 0;
     if (next == old)

@@ -127,6 +127,8 @@ static int64_t sleep_for(struct kernel *kernel, uint64_t ns, uint64_t left_at)
     uint64_t until_ns = task_until(kernel, ns), now;
     struct timespec left;
 
+    if (ns == 0) /* who sleeps lets others run, however short it is */
+        kernel->fresh_slice = true;
     if (task_is_late(kernel->current) || ns == 0)
         return 0;
     now = clock_now_ns();
