@@ -180,6 +180,9 @@ static void write_file(struct output *output, int place, const char *port,
         fprintf(file, "%s\n", text);
         free(text);
     }
+    if (ferror(file)) /* errno will not be the same when it is closed */
+        note(output, GBX_EHOST, output->options->out[place],
+             strerrordesc_np(errno));
 }
 
 void output_message(void *context, const char *port,
