@@ -12,28 +12,29 @@ static void say(struct gbx_error *err, int code, const char *what)
     snprintf(err->what, sizeof(err->what), "%s", what);
 }
 
-bool box_open(struct box *box, const struct paths *paths, const char *script,
-              enum place place, bool spin, struct gbx_error *err)
+bool box_open(struct box *box, const struct paths *paths,
+              const struct box_how *how, struct gbx_error *err)
 {
     struct gbx_runtime_config config = {.struct_bytes = sizeof(config),
                                         .libexec_dir = paths->libexec};
-    struct gbx_script_config how = {.struct_bytes = sizeof(how),
-                                    .spin_ns = spin ? BOX_SPIN_NS : 1};
+    struct gbx_script_config script = {.struct_bytes = sizeof(script),
+                                       .isolation = how->isolation,
+                                       .spin_ns = how->spin ? BOX_SPIN_NS : 1};
     char path[4300];
     int rc;
 
     *box = (struct box){0};
-    if (!place_possible(place)) {
+    if (!place_possible(how->place)) {
         say(err, GBX_EUNSUPPORTED, "there are not two CPUs to run on");
         return false;
     }
-    snprintf(path, sizeof(path), "%s/scripts/%s", paths->bench, script);
+    snprintf(path, sizeof(path), "%s/scripts/%s", paths->bench, how->script);
     rc = gbx_runtime_open(&box->runtime, &config, err);
     if (rc < 0)
         return false;
-    place_peer(place); /* the sandbox inherits it */
-    rc = gbx_script_open(&box->script, box->runtime, path, &how, err);
-    place_self(place);
+    place_peer(how->place); /* the sandbox inherits it */
+    rc = gbx_script_open(&box->script, box->runtime, path, &script, err);
+    place_self(how->place);
     if (rc < 0)
         box_close(box);
     return rc == 0;

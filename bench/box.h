@@ -2,7 +2,9 @@
 /*
  * box.h - a script in Glovebox, called again and again.
  *
- *  box_open(&box, paths, "echo.py", PLACE_TWO, true, why);
+ *  how = (struct box_how){.script = "echo.py", .place = PLACE_TWO,
+ *                         .isolation = GBX_ISOLATION_PROCESS, .spin = true};
+ *  box_open(&box, paths, &how, &err);
  *  call = (struct box_call){.data = data, .bytes = 64};
  *  box_call(&box, &call);                     call.call_ns is how long
  *  box_close(&box);
@@ -28,9 +30,16 @@ struct box {
 /* How long a side that spins does so: longer than any pause between calls. */
 #define BOX_SPIN_NS 60000000000u
 
+struct box_how {
+    const char *script;
+    enum gbx_isolation isolation;
+    enum place place;
+    bool spin; /* always; else never */
+};
+
 /* Returns true and a box to close, else says why not. */
-bool box_open(struct box *box, const struct paths *paths, const char *script,
-              enum place place, bool spin, struct gbx_error *err);
+bool box_open(struct box *box, const struct paths *paths,
+              const struct box_how *how, struct gbx_error *err);
 void box_close(struct box *box);
 
 /* What the answer has to be. */

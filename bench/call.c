@@ -88,11 +88,14 @@ static void measure_box(struct row *row, const struct paths *paths)
                             .number = 42,
                             .want = inside ? BOX_ANY : BOX_SAME};
     size_t warm_up = inside ? 3 : WARM_UP;
+    struct box_how how = {.script = inside ? "inside.py" : "echo.py",
+                          .isolation = GBX_ISOLATION_PROCESS,
+                          .place = row->place,
+                          .spin = row->spin};
     struct gbx_error err = {0};
     struct box box;
 
-    if (!box_open(&box, paths, inside ? "inside.py" : "echo.py", row->place,
-                  row->spin, &err)) {
+    if (!box_open(&box, paths, &how, &err)) {
         snprintf(row->why, sizeof(row->why), "%s", err.what);
         return;
     }

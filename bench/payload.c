@@ -121,14 +121,17 @@ static void measure_box(struct payload_result *result,
 {
     struct samples samples = {0}, fills = {0}, handlers = {0};
     const struct box_call *call = &series->call;
+    struct box_how how = {.script = series->script,
+                          .isolation = GBX_ISOLATION_PROCESS,
+                          .place = spinning(),
+                          .spin = place_possible(PLACE_TWO)};
     struct gbx_error err = {0};
     size_t repeats = WARM_UP;
     uint64_t from_ns;
     struct box box;
 
     *result = (struct payload_result){0};
-    if (!box_open(&box, paths, series->script, spinning(),
-                  place_possible(PLACE_TWO), &err)) {
+    if (!box_open(&box, paths, &how, &err)) {
         snprintf(result->why, sizeof(result->why), "%s", err.what);
         return;
     }

@@ -20,21 +20,29 @@
 #define WARM_UP       3
 #define PYTHON        "/usr/bin/python3.11"
 
-enum { PYTHON_BARE, LIBRARY, OPEN, FIRST_CALL, CLOSE, COMMAND, SOCKET, ROWS };
+enum step { LIBRARY, OPEN, FIRST_CALL, CLOSE, COMMAND, STEPS };
 
-static const char *const names[ROWS] = {"python3.11 -I -S -c pass",
-                                        "open to first answer",
-                                        "  runtime and script open",
-                                        "  first call",
-                                        "close",
-                                        "glovebox run, whole",
-                                        "WebSocket server to first answer"};
+static const char *const names[STEPS] = {
+    "open to first answer", "  runtime and script open", "  first call",
+    "close", "glovebox run, whole"};
+
+enum { PROCESS, MICROVM, SIDES };
+
+static const struct {
+    enum gbx_isolation isolation;
+    const char *name, *option;
+} sides[SIDES] = {{GBX_ISOLATION_PROCESS, "process", "--isolation=process"},
+                  {GBX_ISOLATION_MICROVM, "micro-VM", "--isolation=microvm"}};
+
+struct row {
+    struct samples samples;
+    char why[GBX_ERROR_TEXT_MAX];
+};
 
 struct start {
-    struct samples samples[ROWS];
+    struct row python, steps[SIDES][STEPS], socket;
     const char *glovebox;
     char script[4300];
-    char why[ROWS][GBX_ERROR_TEXT_MAX];
 };
 
 /* Start a program, and wait until it has ended. */
@@ -63,49 +71,54 @@ static void measure_python(struct start *start, bool keep)
     uint64_t took_ns;
 
     if (!run(argv, &took_ns))
-        strcpy(start->why[PYTHON_BARE], PYTHON " does not run");
+        strcpy(start->python.why, PYTHON " does not run");
     else if (keep)
-        samples_add(&start->samples[PYTHON_BARE], took_ns);
+        samples_add(&start->python.samples, took_ns);
 }
 
-static void measure_command(struct start *start, bool keep)
+static void measure_command(struct start *start, int side, bool keep)
 {
     static char verb[] = "run", in[] = "--in", value[] = "in=42";
-    char path[4200];
-    char *argv[] = {path, verb, start->script, in, value, NULL};
+    struct row *row = &start->steps[side][COMMAND];
+    char path[4200], option[40];
+    char *argv[] = {path, verb, option, start->script, in, value, NULL};
     uint64_t took_ns;
 
     snprintf(path, sizeof(path), "%s", start->glovebox);
+    snprintf(option, sizeof(option), "%s", sides[side].option);
     if (!run(argv, &took_ns))
-        snprintf(start->why[COMMAND], sizeof(start->why[COMMAND]),
-                 "%.200s run fails", path);
+        snprintf(row->why, sizeof(row->why), "%.200s run %s fails", path,
+                 option);
     else if (keep)
-        samples_add(&start->samples[COMMAND], took_ns);
+        samples_add(&row->samples, took_ns);
 }
 
 static void measure_library(struct start *start, const struct paths *paths,
-                            bool keep)
+                            int side, bool keep)
 {
+    struct box_how how = {.script = "echo.py",
+                          .isolation = sides[side].isolation,
+                          .place = PLACE_FREE};
+    struct row *rows = start->steps[side];
     struct box_call call = {.number = 42};
     uint64_t begin_ns = measure_now_ns(), opened_ns, answered_ns, closed_ns;
     struct gbx_error err = {0};
     struct box box;
     bool good;
 
-    good = box_open(&box, paths, "echo.py", PLACE_FREE, false, &err);
+    good = box_open(&box, paths, &how, &err);
     opened_ns = measure_now_ns();
     good = good && box_call(&box, &call, &err);
     answered_ns = measure_now_ns();
     box_close(&box);
     closed_ns = measure_now_ns();
     if (!good) {
-        snprintf(start->why[LIBRARY], sizeof(start->why[LIBRARY]), "%s",
-                 err.what);
+        snprintf(rows[LIBRARY].why, sizeof(rows[LIBRARY].why), "%s", err.what);
     } else if (keep) {
-        samples_add(&start->samples[LIBRARY], answered_ns - begin_ns);
-        samples_add(&start->samples[OPEN], opened_ns - begin_ns);
-        samples_add(&start->samples[FIRST_CALL], answered_ns - opened_ns);
-        samples_add(&start->samples[CLOSE], closed_ns - answered_ns);
+        samples_add(&rows[LIBRARY].samples, answered_ns - begin_ns);
+        samples_add(&rows[OPEN].samples, opened_ns - begin_ns);
+        samples_add(&rows[FIRST_CALL].samples, answered_ns - opened_ns);
+        samples_add(&rows[CLOSE].samples, closed_ns - answered_ns);
     }
 }
 
@@ -118,45 +131,69 @@ static void measure_socket(struct start *start, const struct paths *paths)
     if (baseline_open(&baseline, paths->bench, "echo.py", BASELINE_BASE64,
                       PLACE_FREE, why) &&
         baseline_integer(baseline, 42))
-        samples_add(&start->samples[SOCKET], measure_now_ns() - from_ns);
+        samples_add(&start->socket.samples, measure_now_ns() - from_ns);
     else
-        snprintf(start->why[SOCKET], sizeof(start->why[SOCKET]), "%s", why);
+        snprintf(start->socket.why, sizeof(start->socket.why), "%s", why);
     baseline_close(baseline);
 }
 
 static const struct report_column columns[] = {
-    {"what", "what", REPORT_TEXT},
-    {"n", "n", REPORT_COUNT},
-    {"median_ns", "median", REPORT_TIME},
-    {"p99_ns", "p99", REPORT_TIME},
-    {"per_python", "/ python", REPORT_TIMES},
+    {"what", "what", REPORT_TEXT},  {"isolation", "isolation", REPORT_TEXT},
+    {"n", "n", REPORT_COUNT},       {"median_ns", "median", REPORT_TIME},
+    {"p99_ns", "p99", REPORT_TIME}, {"per_python", "/ python", REPORT_TIMES},
 };
+
+static struct figure tell_row(struct report *report, const char *what,
+                              const char *side, struct row *row,
+                              double python_ns)
+{
+    struct figure figure = samples_figure(&row->samples);
+
+    samples_fini(&row->samples);
+    report_row(report);
+    report_text(report, "what", what);
+    if (side != NULL)
+        report_text(report, "isolation", side);
+    report_figure(report, &figure);
+    report_ratio(report, "per_python", figure.median, python_ns);
+    if (row->why[0] != '\0')
+        report_note(report, "%s%s%s: %s", what, side == NULL ? "" : ", ",
+                    side == NULL ? "" : side, row->why);
+    return figure;
+}
+
+static void tell_target(struct report *report, const char *what,
+                        const struct figure *figure, double python_ns,
+                        double limit)
+{
+    report_target(report, what, REPORT_TIMES,
+                  python_ns > 0 ? figure->median / python_ns : 0, AT_MOST,
+                  limit);
+}
 
 static void tell(struct report *report, struct start *start)
 {
-    struct figure figures[ROWS];
+    struct figure figures[SIDES][STEPS];
+    double python_ns;
 
     report_begin(report, "start", "from nothing to the first answer", columns,
                  sizeof(columns) / sizeof(columns[0]));
-    for (size_t i = 0; i < ROWS; i++) {
-        figures[i] = samples_figure(&start->samples[i]);
-        samples_fini(&start->samples[i]);
-        report_row(report);
-        report_text(report, "what", names[i]);
-        report_figure(report, &figures[i]);
-        if (i != PYTHON_BARE)
-            report_ratio(report, "per_python", figures[i].median,
-                         figures[PYTHON_BARE].median);
-        if (start->why[i][0] != '\0')
-            report_note(report, "%s: %s", names[i], start->why[i]);
-    }
+    python_ns =
+        tell_row(report, "python3.11 -I -S -c pass", NULL, &start->python, 0)
+            .median;
+    for (int side = 0; side < SIDES; side++)
+        for (int step = 0; step < STEPS; step++)
+            figures[side][step] =
+                tell_row(report, names[step], sides[side].name,
+                         &start->steps[side][step], python_ns);
+    tell_row(report, "WebSocket server to first answer", NULL, &start->socket,
+             python_ns);
     report_note(report, "Nothing is pinned; the sandbox does not spin. python "
                         "and glovebox run are whole processes, start to end.");
-    report_target(report, "open to first answer, against python", REPORT_TIMES,
-                  figures[PYTHON_BARE].count > 0
-                      ? figures[LIBRARY].median / figures[PYTHON_BARE].median
-                      : 0,
-                  AT_MOST, 1.6);
+    tell_target(report, "process, open to first answer, against python",
+                &figures[PROCESS][LIBRARY], python_ns, 1.6);
+    tell_target(report, "micro-VM, glovebox run as a whole, against python",
+                &figures[MICROVM][COMMAND], python_ns, 6);
     report_end(report);
 }
 
@@ -173,13 +210,16 @@ bool bench_start(struct report *report, const struct paths *paths)
         report_progress(report, "start: round %zu of %d", round + 1,
                         WARM_UP + ROUNDS);
         measure_python(&start, keep);
-        if (start.why[LIBRARY][0] == '\0')
-            measure_library(&start, paths, keep);
-        if (start.why[COMMAND][0] == '\0')
-            measure_command(&start, keep);
-        if (round < SOCKET_ROUNDS && start.why[SOCKET][0] == '\0')
+        for (int side = 0; side < SIDES; side++) {
+            if (start.steps[side][LIBRARY].why[0] == '\0')
+                measure_library(&start, paths, side, keep);
+            if (start.steps[side][LIBRARY].why[0] == '\0' &&
+                start.steps[side][COMMAND].why[0] == '\0')
+                measure_command(&start, side, keep);
+        }
+        if (round < SOCKET_ROUNDS && start.socket.why[0] == '\0')
             measure_socket(&start, paths);
     }
     tell(report, &start);
-    return start.why[LIBRARY][0] == '\0';
+    return start.steps[PROCESS][LIBRARY].why[0] == '\0';
 }
