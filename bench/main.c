@@ -17,7 +17,8 @@ static const struct {
 } parts[] = {{"call", bench_call},
              {"payload", bench_payload},
              {"start", bench_start},
-             {"floor", bench_floor}};
+             {"floor", bench_floor},
+             {"isolation", bench_isolation}};
 
 #define PART_COUNT (sizeof(parts) / sizeof(parts[0]))
 
@@ -36,7 +37,8 @@ static const char doc[] =
     "  call       small calls, against wake-ups and a WebSocket server\n"
     "  payload    64 B to 256 MiB, against memcpy and that server\n"
     "  start      from nothing to the first answer, against python3\n"
-    "  floor      what KVM itself costs here, and a guest's system call\n";
+    "  floor      what KVM itself costs here, and a guest's system call\n"
+    "  isolation  the same calls in a process and in a micro-VM\n";
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -53,7 +55,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
                 break;
         if (i == PART_COUNT)
             argp_error(state,
-                       "%s: call, payload, start or floor "
+                       "%s: call, payload, start, floor or isolation "
                        "is expected",
                        arg);
         o->wanted[i] = o->any = true;
