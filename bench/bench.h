@@ -19,5 +19,6 @@ bool bench_start(struct report *report, const struct paths *paths);
 /* In microvm/.  Without KVM they say so, and return true. */
 bool bench_floor(struct report *report, const struct paths *paths);
 bool bench_isolation(struct report *report, const struct paths *paths);
+bool bench_compute(struct report *report, const struct paths *paths);
 
 #endif

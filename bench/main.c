@@ -14,11 +14,9 @@ enum { EXIT_USAGE = 2, EXIT_HOST = 125 }; /* as glovebox(1) says */
 static const struct {
     const char *name;
     bool (*run)(struct report *report, const struct paths *paths);
-} parts[] = {{"call", bench_call},
-             {"payload", bench_payload},
-             {"start", bench_start},
-             {"floor", bench_floor},
-             {"isolation", bench_isolation}};
+} parts[] = {{"call", bench_call},           {"payload", bench_payload},
+             {"start", bench_start},         {"floor", bench_floor},
+             {"isolation", bench_isolation}, {"compute", bench_compute}};
 
 #define PART_COUNT (sizeof(parts) / sizeof(parts[0]))
 
@@ -38,7 +36,8 @@ static const char doc[] =
     "  payload    64 B to 256 MiB, against memcpy and that server\n"
     "  start      from nothing to the first answer, against python3\n"
     "  floor      what KVM itself costs here, and a guest's system call\n"
-    "  isolation  the same calls in a process and in a micro-VM\n";
+    "  isolation  the same calls in a process and in a micro-VM\n"
+    "  compute    the same programs as a process and in a micro-VM\n";
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -55,7 +54,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
                 break;
         if (i == PART_COUNT)
             argp_error(state,
-                       "%s: call, payload, start, floor or isolation "
+                       "%s: call, payload, start, floor, isolation or compute "
                        "is expected",
                        arg);
         o->wanted[i] = o->any = true;
