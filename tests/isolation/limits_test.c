@@ -71,10 +71,11 @@ static void processes_together_end_at_the_cgroups_limit(void **state)
 
 static void cpu_time_ends_at_its_limit(void **state)
 {
-    static const char *const kinds[] = {"spin", "spin_stubbornly"};
+    static const char *const kinds[] = {"spin", "spin_stubbornly",
+                                        "spin_in_calls"};
 
     (void)state;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         open_with_cgroup(kinds[i], 1000000000);
         assert_int_equal(box_end(&box), GBX_ECPU);
         box_backend->explain(box.self, &box.err);

@@ -13,7 +13,6 @@
  */
 #include <errno.h>
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -103,6 +102,7 @@ static int idle(struct microvm *vm, uint64_t deadline_ns)
     struct timespec wait;
     uint64_t count;
 
+    vm->until_ns = 0;
     now = clock_now_ns();
     if (until != 0 && until <= now)
         until = now;
@@ -157,15 +157,24 @@ static int serve(struct microvm *vm, const struct run_exit *exit)
     return GBX_EHOST;
 }
 
+/* The guest's own time, and what was done for it: up to now. */
+static void count_time(struct microvm *vm, uint64_t now)
+{
+    if (vm->until_ns != 0)
+        vm->kernel.ran_ns += now - vm->until_ns;
+    vm->until_ns = now;
+}
+
 static int run_once(struct microvm *vm, uint64_t until_ns)
 {
     struct run_exit exit;
-    uint64_t began = clock_now_ns();
+    uint64_t now = clock_now_ns();
 
-    vdso_tick(&vm->vdso, began);
+    count_time(vm, now);
+    vdso_tick(&vm->vdso, now);
     run_deadline(&vm->machine, until_ns);
     run(&vm->machine, &exit);
-    vm->kernel.ran_ns += clock_now_ns() - began;
+    count_time(vm, clock_now_ns());
     return serve(vm, &exit);
 }
 
@@ -232,10 +241,9 @@ int drive(struct microvm *vm, uint64_t deadline_ns, bool may_idle)
     struct gbx_error err = {0};
     int rc = run_enter(&vm->machine, deadline_ns, &err);
 
-    if (rc < 0) {
-        snprintf(vm->end_text, sizeof(vm->end_text), "%s", err.what);
-        return rc;
-    }
+    if (rc < 0)
+        return ending_tell(vm, rc, err.what);
+    vm->until_ns = 0;
     hear_host(vm);
     do
         rc = turn(vm, deadline_ns, may_idle);

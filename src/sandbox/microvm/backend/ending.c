@@ -104,6 +104,12 @@ static void add_unsupported(struct microvm *vm)
                  vm->kernel.unsupported);
 }
 
+int ending_tell(struct microvm *vm, int code, const char *text)
+{
+    snprintf(vm->end_text, sizeof(vm->end_text), "%s", text);
+    return code;
+}
+
 void ending_explain(struct microvm *vm, int code, const struct run_exit *exit)
 {
     switch (code) {

@@ -139,6 +139,7 @@ void runner_tell_locked(struct microvm *vm);
 void runner_nudge(struct microvm *vm);
 
 /* ending.c: why it ended, into end_text. */
+int ending_tell(struct microvm *vm, int code, const char *text); /* code */
 void ending_explain(struct microvm *vm, int code, const struct run_exit *exit);
 
 /* probe.c */

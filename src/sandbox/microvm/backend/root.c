@@ -23,6 +23,13 @@
 #include "sandbox/microvm/linux/proc.h"
 #include "sandbox/view.h"
 
+/* errno says why, once. */
+static int refuse_files(const char *what, int rc, struct gbx_error *err)
+{
+    errno = -rc;
+    return fail(err, GBX_EHOST, "%s", what);
+}
+
 static int refuse(const char *path, int rc, struct gbx_error *err)
 {
     return fail(err, GBX_EFILE, "%s: %s", path, strerrordesc_np(-rc));
@@ -110,21 +117,18 @@ int root_build(struct microvm *vm, struct gbx_error *err)
     if (vm->root != NULL)
         rc = build_over(vm, err);
     else if ((rc = view_files(vm->kernel.uid, vm->kernel.gid, see, vm)) < 0)
-        return fail(err, GBX_EHOST, "a guest's files: %s",
-                    strerrordesc_np(-rc));
+        return refuse_files("a guest's files", rc, err);
     if (rc < 0)
         return rc;
     if ((rc = view_devices(see, vm)) < 0 ||
         (rc = tree_make_device(vm->kernel.tree, "/dev/zero", "zero")) < 0 ||
         (rc = proc_build(&vm->kernel)) < 0)
-        return fail(err, GBX_EHOST, "a guest's devices: %s",
-                    strerrordesc_np(-rc));
+        return refuse_files("a guest's devices", rc, err);
     if (vm->folder != NULL && (rc = show(vm, vm->folder, "/script", true)) < 0)
         return refuse(vm->folder, rc, err);
     if (vm->shared != NULL && (rc = show_program(vm, err)) < 0)
         return rc;
     if (vm->root == NULL && (rc = seal(vm)) < 0)
-        return fail(err, GBX_EHOST, "a guest's files: %s",
-                    strerrordesc_np(-rc));
+        return refuse_files("a guest's files", rc, err);
     return 0;
 }

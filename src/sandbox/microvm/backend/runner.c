@@ -253,7 +253,8 @@ static int run_locked(struct microvm *vm, uint64_t deadline_ns)
         /* Nobody will wait here: somebody has to run it. */
         if (vm->who == MICROVM_NOBODY && may_do_something(vm) &&
             hand_over_locked(vm) < 0)
-            return GBX_EHOST;
+            return ending_tell(vm, GBX_EHOST,
+                               "no thread to run a guest on; raise ulimit -u");
         return GBX_ETIME;
     }
     return be_it_locked(vm, deadline_ns);

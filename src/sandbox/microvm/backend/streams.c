@@ -189,6 +189,7 @@ static int64_t stream_write(struct file *file, const struct iovec *pieces,
         return keep(self, pieces, count);
     for (int i = 0; rc == 0 && i < count; i++)
         rc = tell(vm, self->number, pieces[i].iov_base, pieces[i].iov_len);
+    vm->until_ns = 0; /* the embedder's time is not the guest's */
     if (rc < 0) {
         vm->kernel.stopped = rc;
         vm->kernel.stirred = true;
