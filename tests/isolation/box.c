@@ -126,8 +126,6 @@ int count_threads(void)
     return count_entries("/proc/self/task");
 }
 
-/* The sanitizers' and malloc's come and go, so only those are counted that a
- * machine has: of KVM, and of memory files. */
 int count_maps(void)
 {
     FILE *file = fopen("/proc/self/maps", "r");
@@ -138,6 +136,16 @@ int count_maps(void)
         count += strstr(line, "kvm") != NULL || strstr(line, "memfd") != NULL;
     fclose(file);
     return count;
+}
+
+int count_mib(void)
+{
+    FILE *file = fopen("/proc/self/statm", "r");
+    long pages = 0;
+
+    assert_int_equal(fscanf(file, "%ld", &pages), 1);
+    fclose(file);
+    return (int)(pages / 256);
 }
 
 int count_children(void)

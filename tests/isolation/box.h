@@ -58,6 +58,7 @@ bool is_microvm(void);
 int count_fds(void);
 int count_maps(void); /* of the kernel's: KVM's, shared, of files */
 int count_threads(void);
+int count_mib(void); /* of addresses in use */
 int count_children(void);
 int count_strays(void); /* processes */
 int count_cgroups(void);

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Whatever a micro-VM asks of the host fails once: while it opens, runs and is
+ * wiped.  Nothing is left behind, and there is a sentence about it.  The linker
+ * puts our functions in front of the real ones (--wrap).
+ */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tests/isolation/box.h"
+
+/* malloc's, which keeps what a thread needed. */
+#define SLACK_MIB 160
+
+static struct box box;
+static int fails_at, calls; /* 0: never */
+static const char *failed;
+
+static bool turn(const char *name)
+{
+    if (fails_at == 0 || __atomic_add_fetch(&calls, 1, 5) != fails_at)
+        return false;
+    failed = name;
+    errno = ENOMEM;
+    return true;
+}
+
+/* Result, name, parameters, arguments, result of a failure. */
+#define WRAP(type, name, parameters, arguments, failure)                       \
+    type __real_##name parameters;                                             \
+    type __wrap_##name parameters;                                             \
+    type __wrap_##name parameters                                              \
+    {                                                                          \
+        if (turn(#name))                                                       \
+            return failure;                                                    \
+        return __real_##name arguments;                                        \
+    }
+
+WRAP(int, ioctl, (int fd, unsigned long request, void *what),
+     (fd, request, what), -1)
+WRAP(void *, mmap64,
+     (void *at, size_t bytes, int access, int flags, int fd, off_t off),
+     (at, bytes, access, flags, fd, off), MAP_FAILED)
+WRAP(int, mprotect, (void *at, size_t bytes, int access), (at, bytes, access),
+     -1)
+WRAP(int, open64, (const char *path, int flags, mode_t mode),
+     (path, flags, mode), -1)
+WRAP(int, openat64, (int dir, const char *path, int flags, mode_t mode),
+     (dir, path, flags, mode), -1)
+WRAP(int, fstat64, (int fd, struct stat *st), (fd, st), -1)
+WRAP(int, lstat64, (const char *path, struct stat *st), (path, st), -1)
+WRAP(ssize_t, readlink, (const char *path, char *to, size_t room),
+     (path, to, room), -1)
+WRAP(ssize_t, pread64, (int fd, void *to, size_t bytes, off_t off),
+     (fd, to, bytes, off), -1)
+WRAP(ssize_t, preadv64,
+     (int fd, const struct iovec *pieces, int count, off_t off),
+     (fd, pieces, count, off), -1)
+WRAP(int, eventfd, (unsigned count, int flags), (count, flags), -1)
+WRAP(void *, malloc, (size_t bytes), (bytes), NULL)
+WRAP(void *, calloc, (size_t count, size_t bytes), (count, bytes), NULL)
+WRAP(void *, realloc, (void *old, size_t bytes), (old, bytes), NULL)
+WRAP(void *, reallocarray, (void *old, size_t count, size_t bytes),
+     (old, count, bytes), NULL)
+WRAP(char *, strdup, (const char *text), (text), NULL)
+WRAP(int, timer_create,
+     (clockid_t clock, struct sigevent *event, timer_t *timer),
+     (clock, event, timer), -1)
+WRAP(int, pthread_create,
+     (pthread_t * thread, const pthread_attr_t *attr, void *(*fn)(void *),
+      void *context),
+     (thread, attr, fn, context), EAGAIN)
+
+struct left {
+    int fds, maps, threads, mib;
+};
+
+static struct left count_all(void)
+{
+    return (struct left){.fds = count_fds(),
+                         .maps = count_maps(),
+                         .threads = count_threads(),
+                         .mib = count_mib()};
+}
+
+static void nothing_is_left(struct left before, int n)
+{
+    struct left now = count_all();
+
+    if (now.fds != before.fds || now.maps != before.maps ||
+        now.threads != before.threads || now.mib > before.mib + SLACK_MIB)
+        fail_msg("call %d, %s, left fds %d, maps %d, threads %d, %d MiB", n,
+                 failed, now.fds - before.fds, now.maps - before.maps,
+                 now.threads - before.threads, now.mib - before.mib);
+}
+
+static void begin_failing(int n)
+{
+    calls = 0;
+    failed = NULL;
+    fails_at = n;
+}
+
+static int poll_for(void)
+{
+    struct pollfd waits = {.fd = box_backend->fd(box.self), .events = POLLIN};
+    int rc;
+
+    while ((rc = box_run(&box, 1)) == GBX_ETIME)
+        assert_int_equal(poll(&waits, 1, 10000), 1);
+    return rc;
+}
+
+static void explained(int rc)
+{
+    if (rc < 0 && box.err.what[0] == '\0')
+        fail_msg("%s failed without a word", failed);
+}
+
+static char folder[] = "/tmp/glovebox-test-XXXXXX";
+
+/* What still opens, runs as well. */
+static bool open_failing(int n)
+{
+    int rc;
+
+    box_begin(&box, "end", "x3");
+    box.bundle.folder = folder;
+    begin_failing(n);
+    rc = box_open(&box);
+    fails_at = 0;
+    explained(rc);
+    if (rc == 0)
+        assert_int_equal(box_end(&box), GBX_EEXIT);
+    box_close(&box);
+    return failed != NULL;
+}
+
+static void each_call_of_opening_may_fail(void **state)
+{
+    struct left before;
+    int n = 1;
+
+    (void)state;
+    box_try(&box, "end", "x0");
+    before = count_all();
+    while (open_failing(n)) {
+        nothing_is_left(before, n);
+        n++;
+    }
+    assert_in_range(n, 80, 2000);
+}
+
+/* Of running: until its end, by a caller who waits or who polls. */
+static bool run_failing(const char *kind, const char *argument, bool polls,
+                        int n)
+{
+    int rc;
+
+    box_begin(&box, kind, argument);
+    assert_int_equal(box_open(&box), 0);
+    begin_failing(n);
+    rc = polls ? poll_for() : box_end(&box);
+    fails_at = 0;
+    assert_true(rc < 0 && rc != GBX_ETIME);
+    box_backend->explain(box.self, &box.err);
+    explained(rc);
+    box_close(&box);
+    return failed != NULL;
+}
+
+static void each_call_of_running_may_fail(void **state)
+{
+    static const char *const kinds[][2] = {
+        {"look", ""}, {"chatter", "beside"}, {"fill_disk", ""}};
+    struct left before;
+
+    (void)state;
+    box_try(&box, "look", "");
+    before = count_all();
+    for (int i = 0; i < 6; i++)
+        for (int n = 1; n < 60; n++) {
+            if (!run_failing(kinds[i / 2][0], kinds[i / 2][1], i % 2 == 1, n))
+                break;
+            nothing_is_left(before, n);
+        }
+}
+
+static void each_call_of_a_wipe_may_fail(void **state)
+{
+    struct left before;
+    int n = 0, rc;
+
+    (void)state;
+    before = count_all();
+    do {
+        box_begin(&box, "end", "x4");
+        assert_int_equal(box_open(&box), 0);
+        if (n % 2 == 1)
+            box_run(&box, 1); /* a runner has it */
+        box.err = (struct gbx_error){0};
+        begin_failing(++n);
+        rc = box_backend->wipe(box.self, &box.err);
+        fails_at = 0;
+        explained(rc);
+        if (rc < 0) { /* it cannot run; and once more, when all is well */
+            assert_int_equal(box_run(&box, 1), rc);
+            assert_int_equal(box_backend->wipe(box.self, &box.err), 0);
+        }
+        assert_int_equal(box_end(&box), GBX_EEXIT);
+        box_close(&box);
+        nothing_is_left(before, n);
+    } while (failed != NULL);
+    assert_in_range(n, 50, 2000);
+}
+
+static int setup(void **state)
+{
+    if (box_possible(state) < 0 || mkdtemp(folder) == NULL)
+        return -1;
+    return chmod(folder, 0755);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    return rmdir(folder);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_call_of_opening_may_fail),
+        cmocka_unit_test(each_call_of_running_may_fail),
+        cmocka_unit_test(each_call_of_a_wipe_may_fail),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
