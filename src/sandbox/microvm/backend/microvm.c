@@ -4,11 +4,16 @@
  *
  * There is no other thread, unless one is wanted (runner.c): the guest runs
  * when the thread of a call has nothing to do but wait for it.
+ *
+ * A child that the embedder forks has no runner, no memory of the guest's (it
+ * is not copied: MADV_DONTFORK), and KVM lets it run nothing.  There close
+ * closes the descriptors, and all else refuses or does nothing.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -19,6 +24,9 @@
 
 #define MEMORY_MIN (UINT64_C(4) << 20)
 #define FILES_MIN  8u
+
+static const char of_parent[] =
+    "a process cannot run the sandboxes of its parent; open its own";
 
 static void free_list(char ***list)
 {
@@ -47,6 +55,25 @@ static bool copy_text(char **to, const char *from)
 {
     *to = from == NULL ? NULL : strdup(from);
     return from == NULL || *to != NULL;
+}
+
+static int step_mark(struct microvm *vm, struct gbx_error *err)
+{
+    char *mark = mmap(NULL, MEMORY_PAGE_BYTES, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (mark == MAP_FAILED)
+        return fail(err, GBX_EHOST, "no memory for a sandbox");
+    vm->mark = mark;
+    if (madvise(mark, MEMORY_PAGE_BYTES, MADV_WIPEONFORK) < 0)
+        return fail(err, GBX_EHOST, "mark memory for a sandbox");
+    *mark = 1;
+    return 0;
+}
+
+static bool is_child(const struct microvm *vm)
+{
+    return vm->mark != NULL && *vm->mark == 0;
 }
 
 static int step_limits(struct microvm *vm, const struct bundle *what,
@@ -118,6 +145,7 @@ static int microvm_open(void *context, const struct bundle *what,
     vm->wake_fd = vm->event_fd = -1;
     init_lock(vm);
     if ((rc = step_limits(vm, what, err)) < 0 ||
+        (rc = step_mark(vm, err)) < 0 ||
         (rc = step_copies(vm, what, err)) < 0 ||
         (rc = step_events(vm, err)) < 0)
         return rc;
@@ -130,10 +158,19 @@ static void microvm_close(void *context)
 
     if (!vm->is_open)
         return;
-    runner_stop(vm);
-    microvm_stop(vm);
+    if (is_child(vm)) {
+        microvm_leave(vm);
+    } else {
+        runner_stop(vm);
+        microvm_stop(vm);
+        pthread_cond_destroy(&vm->changed);
+        pthread_mutex_destroy(&vm->lock);
+    }
     close_fd(&vm->event_fd);
     close_fd(&vm->wake_fd);
+    if (vm->mark != NULL)
+        munmap(vm->mark, MEMORY_PAGE_BYTES);
+    vm->mark = NULL;
     free_list(&vm->argv);
     free_list(&vm->envp);
     free(vm->program);
@@ -144,8 +181,6 @@ static void microvm_close(void *context)
     free(vm->spare);
     vm->program = vm->folder = vm->root = vm->working_dir = NULL;
     vm->buffer = vm->spare = NULL;
-    pthread_cond_destroy(&vm->changed);
-    pthread_mutex_destroy(&vm->lock);
     vm->is_open = false;
 }
 
@@ -161,6 +196,8 @@ static void microvm_kill(void *context)
 {
     struct microvm *vm = context;
 
+    if (is_child(vm))
+        return;
     atomic_store(&vm->killed, true);
     pthread_mutex_lock(&vm->lock);
     if (vm->has_machine)
@@ -174,6 +211,8 @@ static int microvm_wipe(void *context, struct gbx_error *err)
     struct microvm *vm = context;
     int rc;
 
+    if (is_child(vm))
+        return fail(err, GBX_EHOST, "%s", of_parent);
     runner_stop(vm);
     microvm_stop(vm);
     if (vm->shared != NULL && region_reset(vm->shared) < 0)
@@ -193,6 +232,8 @@ static int microvm_run(void *context, uint64_t deadline_ns)
 {
     struct microvm *vm = context;
 
+    if (is_child(vm))
+        return vm->last = ending_tell(vm, GBX_EHOST, of_parent);
     return vm->last = runner_run(vm, deadline_ns);
 }
 
@@ -206,7 +247,10 @@ static bool microvm_is_running(void *context)
 
 static void microvm_rest(void *context)
 {
-    runner_rest(context);
+    struct microvm *vm = context;
+
+    if (!is_child(vm))
+        runner_rest(vm);
 }
 
 static void microvm_ring(void *context)
@@ -218,7 +262,7 @@ static void microvm_ring(void *context)
      * The runner: sets `who`, then looks at host_rang.  So either it hears, or
      * it is seen here.  A task that waits must not stand behind one that spins.
      */
-    if (atomic_load(&vm->who) == MICROVM_RUNNER)
+    if (atomic_load(&vm->who) == MICROVM_RUNNER && !is_child(vm))
         runner_nudge(vm);
 }
 

@@ -50,6 +50,7 @@ enum microvm_stop {
 
 struct microvm {
     bool is_open;
+    char *mark; /* owned: a byte that is 1, and 0 in a child of the process */
     struct gbx_limits limits;
     struct region *shared; /* borrowed, or NULL */
     const char *libexec_dir;
@@ -103,6 +104,7 @@ struct microvm {
 int microvm_start(struct microvm *vm, const struct bundle *what,
                   struct gbx_error *err);
 void microvm_stop(struct microvm *vm);
+void microvm_leave(struct microvm *vm); /* the same in a child: its copies */
 
 /* root.c: the files that the guest sees. */
 int root_build(struct microvm *vm, struct gbx_error *err);

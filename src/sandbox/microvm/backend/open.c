@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/fd.h"
 #include "sandbox/microvm/backend/microvm.h"
 #include "sandbox/microvm/boot.h"
 #include "sandbox/microvm/clock.h"
@@ -60,6 +61,10 @@ static int take(struct microvm_memory *memory, uint64_t bytes, uint64_t at,
         return fail(err, GBX_EHOST,
                     "no %llu MiB of addresses for a guest; raise ulimit -v",
                     (unsigned long long)(bytes >> 20));
+    /* Neither in dumps of the embedder nor in its children: it is the guest's,
+     * and much. */
+    madvise(host, bytes, MADV_DONTDUMP);
+    madvise(host, bytes, MADV_DONTFORK);
     *memory = (struct microvm_memory){.host = host, .bytes = bytes, .at = at};
     return 0;
 }
@@ -76,8 +81,6 @@ static int step_memory(struct microvm *vm, struct gbx_error *err)
     if ((rc = take(&vm->system, system, 0, err)) < 0 ||
         (rc = take(&vm->frames, frames, FRAMES_AT, err)) < 0)
         return rc;
-    /* Not in memory dumps of the embedder: it is the guest's. */
-    madvise(vm->frames.host, frames, MADV_DONTDUMP);
     madvise(vm->frames.host, frames, MADV_HUGEPAGE); /* one fault for 512 */
     return 0;
 }
@@ -291,4 +294,12 @@ void microvm_stop(struct microvm *vm)
     drop(&vm->halves[0]);
     drop(&vm->frames);
     drop(&vm->system);
+}
+
+/* What is mapped there may be anybody's by now. */
+void microvm_leave(struct microvm *vm)
+{
+    close_fd(&vm->machine.cpu_fd);
+    close_fd(&vm->machine.vm_fd);
+    close_fd(&vm->machine.kvm_fd);
 }
