@@ -3,6 +3,7 @@
  * Micro-VMs live in the caller's process: many at once, on any thread, killed
  * at any time, beside its own threads and its children.
  */
+#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -47,7 +48,7 @@ static bool polls_echo(struct box *b)
     head->bell++;
     box_backend->ring(b->self);
     while ((rc = box_run(b, 1)) == GBX_ETIME)
-        if (poll(&waits, 1, 20000) != 1)
+        if (poll(&waits, 1, 20000) != 1 && errno != EINTR)
             return false;
     return rc == 0;
 }
