@@ -3,8 +3,8 @@
 # Short commands.  The build itself is Meson's: see meson.build.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build check check-stock-kvm bench fuzz asan tsan format
-.PHONY: lower install clean
+.PHONY: help demo build check check-linux check-stock-kvm bench fuzz asan tsan
+.PHONY: format lower install clean
 
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
@@ -27,6 +27,7 @@ help:
 	@echo '  make asan     unit tests and stories, address and undefined sanitizers'
 	@echo '  make tsan     unit tests and stories, thread sanitizer'
 	@echo '  make fuzz     each fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS)'
+	@echo '  make check-linux  CPython'\''s own tests in a micro-VM'
 	@echo '  make check-stock-kvm  the micro-VM on KVM for AMD, in an emulator'
 	@echo '  make lower    note that a counted fault has become rarer'
 	@echo '  make clean    delete the build folders'
@@ -56,6 +57,12 @@ check-stock-kvm:
 	@tools/build build
 	@tools/setup stock-kvm || true
 	@tools/stock-kvm build || [ $$? -eq 77 ]
+
+# CPython's own tests: some twenty minutes.
+check-linux:
+	@tools/setup build check check-linux
+	@tools/build build
+	@tests/linux/cpython_test.py build/glovebox || [ $$? -eq 77 ]
 
 bench:
 	@tools/setup build bench
