@@ -106,12 +106,32 @@ static int load_task(void *context, const struct machine_state *state)
     return 0;
 }
 
+/* Nothing lies beside it. */
 static inline uint8_t *map_host(uint64_t bytes)
 {
-    uint8_t *host = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+    uint8_t *host = mmap(NULL, bytes + 2 * PAGE, PROT_NONE,
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     must(host != MAP_FAILED);
+    must(mprotect(host + PAGE, bytes, PROT_READ | PROT_WRITE) == 0);
+    return host + PAGE;
+}
+
+static inline void unmap_host(uint8_t *host, uint64_t bytes)
+{
+    must(munmap(host - PAGE, bytes + 2 * PAGE) == 0);
+}
+
+/* Of a half, only the begin is there: touching the rest is SIGBUS. */
+static inline uint8_t *map_half(void)
+{
+    uint8_t *host = map_host(HALF_BYTES);
+    int fd = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+    must(fd >= 0 && ftruncate(fd, HALF_THERE) == 0);
+    must(mmap(host, HALF_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+              fd, 0) == host);
+    close(fd);
     return host;
 }
 
@@ -142,7 +162,7 @@ static inline struct kernel_config make_config(void)
     for (unsigned i = 0; i < 2; i++) {
         uint64_t at = HALVES_AT + i * 2 * HALF_BYTES;
 
-        rig.halves[i] = map_host(HALF_BYTES);
+        rig.halves[i] = map_half();
         add_slot(at, HALF_BYTES, rig.halves[i], i == 1);
         rig.windows[i] = (struct space_window){
             .at = at, .bytes = HALF_BYTES, .touchable = touchable_half};
@@ -173,10 +193,10 @@ static inline struct kernel_config make_config(void)
 
 static inline void drop_memory(void)
 {
-    munmap(rig.tables, TABLES_BYTES);
-    munmap(rig.frames, rig.frames_bytes);
+    unmap_host(rig.tables, TABLES_BYTES);
+    unmap_host(rig.frames, rig.frames_bytes);
     for (unsigned i = 0; i < 2; i++)
-        munmap(rig.halves[i], HALF_BYTES);
+        unmap_host(rig.halves[i], HALF_BYTES);
     memset(&rig, 0, sizeof(rig));
 }
 
