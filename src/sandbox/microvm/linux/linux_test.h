@@ -366,6 +366,7 @@ static inline struct task *make_thread(void)
 /* Give a task the processor. */
 static inline void run_task(struct task *task)
 {
+    kernel.fresh_slice = false;
     if (kernel.current == task)
         return;
     if (kernel.current != NULL)

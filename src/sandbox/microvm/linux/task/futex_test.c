@@ -136,6 +136,7 @@ static void a_wake_is_taken_by_whoever_gets_it(void **state)
     run_task(tasks[1]);
     assert_int_equal(call(CALL_FUTEX, WORD, FUTEX_WAIT, 7, SCRATCH),
                      KERNEL_WAIT);
+    run_task(tasks[1]);
     kernel_schedule(&kernel, clock_now_ns() + 1000);
     assert_int_equal(answer_of(tasks[1]), -ETIMEDOUT);
 }

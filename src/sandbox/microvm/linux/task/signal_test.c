@@ -57,6 +57,7 @@ static int64_t set_action(int number, uint64_t handler, uint64_t flags,
 /* Returns the number of the signal whose handler runs now, or 0. */
 static int handled(void)
 {
+    kernel.fresh_slice = false; /* the one who has the processor keeps it */
     assert_true(turn(clock_now_ns()));
     return rig.regs.rip == HANDLER ? (int)rig.regs.rdi : 0;
 }
