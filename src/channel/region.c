@@ -96,7 +96,8 @@ static struct gbx_half_head *head_of(const struct region *region,
 
 static void exists(struct region *region, enum half half, uint64_t arena_bytes)
 {
-    region->arena_bytes[half] = arena_bytes;
+    /* An isolation in this process: looks how far it may touch. */
+    __atomic_store_n(&region->arena_bytes[half], arena_bytes, __ATOMIC_RELEASE);
 
     /*
      * Guest: may read so far.  Pairs with its acquire of arena_bytes in
