@@ -298,6 +298,26 @@ static int echo(void)
     }
 }
 
+/* Has the kernel write wherever its half exists, until that is everywhere. */
+static int reach(void)
+{
+    struct gbx_half_head *head =
+        mmap(NULL, 4096, PROT_READ, MAP_SHARED, GBX_FD_GUEST_HALF, 0);
+    uint64_t bytes = head == MAP_FAILED ? 0 : head->half_bytes;
+    char *half = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+                      GBX_FD_GUEST_HALF, 0);
+
+    if (half == MAP_FAILED)
+        return 1;
+    ring();
+    for (uint64_t at = GBX_ARENA_OFF; at < bytes;)
+        if (syscall(SYS_clock_gettime, 0, half + at) == 0)
+            at += 1 << 20;
+        else if (errno != EFAULT)
+            return 2;
+    return 6;
+}
+
 /* What is read-only stays so. */
 static int host_half(void)
 {
@@ -332,6 +352,7 @@ static const struct guest_kind kinds[] = {
     {"orphan", orphan},
     {"spoil_bell", spoil_bell},
     {"echo", echo},
+    {"reach", reach},
     {"host_half", host_half},
     {"hang", hang},
     {NULL, NULL},

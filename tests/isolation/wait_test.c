@@ -211,6 +211,26 @@ static void the_time_is_over_and_it_still_runs(void **state)
     }
 }
 
+/* The guest asks for what has just become longer, in another thread. */
+static void the_region_may_grow_while_the_guest_runs(void **state)
+{
+    (void)state;
+    open_kind("reach", "");
+    assert_int_equal(box_run(&box, BOX_WAIT_NS), 0);
+    assert_int_equal(box_run(&box, 1), GBX_ETIME);
+    for (uint64_t mib = 3; mib < 8; mib++) {
+        region_grow(&box.region, HALF_GUEST, mib << 20);
+        usleep(1000);
+    }
+    assert_int_equal(region_grow(&box.region, HALF_GUEST,
+                                 box.region.half_bytes - GBX_ARENA_OFF),
+                     0);
+    assert_int_equal(poll_for(&box), GBX_EEXIT);
+    box_backend->explain(box.self, &box.err);
+    assert_non_null(strstr(box.err.what, "status 6"));
+    box_close(&box);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +242,7 @@ int main(void)
         cmocka_unit_test(the_output_function_may_kill),
         cmocka_unit_test(refused_output_is_the_end_that_is_told),
         cmocka_unit_test(after_a_wipe_the_fd_tells_of_the_new_guest),
+        cmocka_unit_test(the_region_may_grow_while_the_guest_runs),
         cmocka_unit_test(the_time_is_over_and_it_still_runs),
     };
 
