@@ -96,7 +96,7 @@ static void a_call_is_submitted_whole_or_not_at_all(void **state)
     struct story *s = *state;
     struct gbx_script *script = story_open(s, TEXT);
     struct gbx_call *call;
-    int n, rc;
+    int n, rc, refused = 0;
 
     for (n = 1; n < 100; n++) {
         call = story_call(s, script);
@@ -105,11 +105,14 @@ static void a_call_is_submitted_whole_or_not_at_all(void **state)
         gbx_call_finish(call);
         if (countdown > 0)
             break;
+        if (rc == 0) /* a step that has another way */
+            continue;
         assert_int_equal(rc, GBX_EHOST);
+        refused++;
     }
     countdown = 0;
     assert_int_equal(rc, 0);
-    assert_true(n > 2);
+    assert_true(refused > 1);
     /* After all that, the script still answers. */
     assert_string_equal(story_ask(s, script, "1"),
                         "{\"out\":{\"type\":\"Integer\",\"data\":1}}");
@@ -121,12 +124,21 @@ static void a_large_output_without_memory_is_an_error(void **state)
     struct story *s = *state;
     struct gbx_script *script =
         story_open(s, "def process(c): return {'out': 'x' * 1000000}\n");
-    struct gbx_call *call = story_call(s, script);
+    int n, rc, refused = 0;
 
-    countdown = 1;
-    assert_int_equal(story_run(s, call), GBX_EHOST);
-    assert_int_equal(countdown, 0);
-    gbx_call_finish(call);
+    for (n = 1; n < 100; n++) {
+        struct gbx_call *call = story_call(s, script);
+
+        countdown = n;
+        rc = story_run(s, call);
+        gbx_call_finish(call);
+        if (countdown > 0)
+            break;
+        refused += rc != 0;
+        assert_true(rc == 0 || rc == GBX_EHOST);
+    }
+    countdown = 0;
+    assert_in_range(refused, 1, n - 1);
     assert_non_null(strstr(story_ask(s, script, NULL), "xxx"));
     story_close(s, script);
 }
