@@ -133,7 +133,8 @@ class Tree(unittest.TestCase):
         cases = {
             "#include <seccomp.h>": "<seccomp.h> belongs to process",
             "#include <sys/mount.h>": "<sys/mount.h> belongs to process",
-            "#include <linux/kvm.h>": "<linux/kvm.h> belongs to microvm",
+            "#include <linux/kvm.h>":
+                "<linux/kvm.h> belongs to bench and microvm",
             "#include <Python.h>": "<Python.h> belongs to python",
             "int f(void) { return unshare(0); }": "unshare() belongs",
             "int f(void) { return clone (0); }": "clone() belongs",
