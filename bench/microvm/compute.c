@@ -78,7 +78,9 @@ static const struct report_column columns[] = {
     {"per_process_cpu", "/ process", REPORT_TIMES},
 };
 
-static void tell(struct report *report, struct subject *subject)
+/* first: of all; what is wrong with it need not be said again. */
+static void tell(struct report *report, struct subject *subject,
+                 const struct subject *first)
 {
     static const char *const keys[2][3] = {
         {"process_ns", "microvm_ns", "per_process"},
@@ -102,7 +104,8 @@ static void tell(struct report *report, struct subject *subject)
         report_ratio(report, keys[i][2], inside.median, outside.median);
         ratio = inside.count > 0 ? inside.median / outside.median : 0;
     }
-    if (subject->why[0] != '\0')
+    if (subject->why[0] != '\0' &&
+        (subject == first || strcmp(subject->why, first->why) != 0))
         report_note(report, "%s: %s", subject->what, subject->why);
     snprintf(what, sizeof(what), "%s, CPU time against the process",
              subject->what);
@@ -127,7 +130,7 @@ bool bench_compute(struct report *report, const struct paths *paths)
                  ARRAY_SIZE(columns));
     for (size_t i = 0; i < SUBJECTS; i++) {
         good = good && (subjects[i].why[0] == '\0' || subjects[i].no_inside);
-        tell(report, &subjects[i]);
+        tell(report, &subjects[i], subjects);
     }
     report_note(report, "Nothing is pinned. The process from its spawn, the "
                         "micro-VM from its first instruction, to the end.");

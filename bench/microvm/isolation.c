@@ -148,15 +148,19 @@ static const struct report_column columns[] = {
 };
 
 static void tell_row(struct report *report, const struct isolations *all,
-                     const struct row *row, const struct row *small)
+                     const struct row *row)
 {
+    const struct row *first = all->rows[row->isolation == MICROVM];
+    const struct row *small = &first[row->spin ? SPIN : SLEEP];
+
     report_row(report);
     report_text(report, "what", row->spin ? "spinning" : "sleeping");
     report_text(report, "isolation", name_of(row));
     report_text(report, "payload", row->payload);
     report_text(report, "threads", place_name(row->place));
     report_figure(report, &row->figure);
-    if (row->why[0] != '\0')
+    if (row->why[0] != '\0' &&
+        (row == first || strcmp(row->why, first->why) != 0))
         report_note(report, "%s, %s, %s: %s",
                     row->spin ? "spinning" : "sleeping", name_of(row),
                     row->payload, row->why);
@@ -209,9 +213,9 @@ static void tell(struct report *report, struct isolations *all)
                  ARRAY_SIZE(columns));
     for (size_t kind = 0; kind < KINDS; kind++)
         for (size_t side = 0; side < 2; side++) {
-            struct row *rows = all->rows[side], *row = &rows[kind];
+            struct row *row = &all->rows[side][kind];
 
-            tell_row(report, all, row, &rows[row->spin ? SPIN : SLEEP]);
+            tell_row(report, all, row);
             samples_fini(&row->samples);
             samples_fini(&row->handler);
         }
