@@ -5,10 +5,10 @@
  * The very same file both times, one after the other, so that a slow minute of
  * the machine meets both; and all rounds of a program together, since a host
  * that stands still for some seconds may give its free memory to others, and
- * would be measured getting it back.  What is compared is CPU time, which others who use
- * the machine take less of than of the wall's: a program that computes waits
- * for nothing.  In the micro-VM it is that of the thread that is its processor,
- * all that the host does for the guest included.
+ * would be measured getting it back.  What is compared is CPU time, which
+ * others who use the machine take less of than of the wall's: a program that
+ * computes waits for nothing.  In the micro-VM it is that of the thread that is
+ * its processor, all that the host does for the guest included.
  */
 #include <stdio.h>
 #include <string.h>
