@@ -27,6 +27,7 @@ enum cli_exit {
 };
 
 struct argp_state;
+struct gbx_limits;
 
 int cli_run(int argc, char **argv);
 int cli_exec(int argc, char **argv);
@@ -65,6 +66,22 @@ void cli_option_time(uint64_t *ns, const char *name, const char *arg,
                      struct argp_state *state);
 void cli_option_count(uint32_t *count, const char *name, const char *arg,
                       struct argp_state *state);
+
+/* The options that set limits, by the names they have everywhere.  Returns
+ * ARGP_ERR_UNKNOWN (an errno) for any other key. */
+enum {
+    CLI_OPTION_MEMORY = 512,
+    CLI_OPTION_CPU,
+    CLI_OPTION_PROCESSES,
+    CLI_OPTION_THREADS,
+    CLI_OPTION_FILES,
+    CLI_OPTION_DISK,
+    CLI_OPTION_OUTPUT,
+    CLI_OPTION_MESSAGE
+};
+
+int cli_option_limit(struct gbx_limits *limits, int key, const char *arg,
+                     struct argp_state *state);
 
 /* The helper programs of a build tree, if this program lies in one, else NULL
  * (the library's own choice).  Static storage. */

@@ -22,12 +22,7 @@ enum {
     OPTION_FOLDER,
     OPTION_WORKDIR,
     OPTION_ENV,
-    OPTION_TRACE,
-    OPTION_MEMORY,
-    OPTION_CPU,
-    OPTION_THREADS,
-    OPTION_FILES,
-    OPTION_DISK
+    OPTION_TRACE
 };
 
 struct exec_options {
@@ -53,11 +48,12 @@ static const struct argp_option options[] = {
      "Print its system calls to standard error, as strace does", 1},
     {"timeout", 't', "TIME", 0, "Longest time, as 5s, 250ms, 2m; default none",
      2},
-    {"memory", OPTION_MEMORY, "SIZE", 0, "Private memory; default 512M", 2},
-    {"cpu", OPTION_CPU, "TIME", 0, "CPU time, whole seconds; default none", 2},
-    {"threads", OPTION_THREADS, "N", 0, "Threads; default 64", 2},
-    {"files", OPTION_FILES, "N", 0, "Open files; default 256", 2},
-    {"disk", OPTION_DISK, "SIZE", 0, "What it may write; default 64M", 2},
+    {"memory", CLI_OPTION_MEMORY, "SIZE", 0, "Private memory; default 512M", 2},
+    {"cpu", CLI_OPTION_CPU, "TIME", 0, "CPU time, whole seconds; default none",
+     2},
+    {"threads", CLI_OPTION_THREADS, "N", 0, "Threads; default 64", 2},
+    {"files", CLI_OPTION_FILES, "N", 0, "Open files; default 256", 2},
+    {"disk", CLI_OPTION_DISK, "SIZE", 0, "What it may write; default 64M", 2},
     {0}};
 
 static const char doc[] =
@@ -100,40 +96,14 @@ static void add_env(struct exec_options *o, const char *arg,
     o->env_count += i == o->env_count;
 }
 
-static error_t parse_limit(int key, char *arg, struct argp_state *state)
-{
-    struct exec_options *o = state->input;
-    struct gbx_limits *limits = &o->program.limits;
-
-    switch (key) {
-    case 't':
-        cli_option_time(&o->timeout_ns, "timeout", arg, state);
-        return 0;
-    case OPTION_MEMORY:
-        cli_option_bytes(&limits->memory_bytes, "memory", arg, state);
-        return 0;
-    case OPTION_CPU:
-        cli_option_time(&limits->cpu_ns, "cpu", arg, state);
-        return 0;
-    case OPTION_THREADS:
-        cli_option_count(&limits->processes, "threads", arg, state);
-        return 0;
-    case OPTION_FILES:
-        cli_option_count(&limits->files, "files", arg, state);
-        return 0;
-    case OPTION_DISK:
-        cli_option_bytes(&limits->disk_bytes, "disk", arg, state);
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
-}
-
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct exec_options *o = state->input;
 
     switch (key) {
+    case 't':
+        cli_option_time(&o->timeout_ns, "timeout", arg, state);
+        return 0;
     case OPTION_ROOT:
         o->program.root = arg;
         return 0;
@@ -158,7 +128,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
             argp_error(state, "the PROGRAM is missing");
         return 0;
     default:
-        return parse_limit(key, arg, state);
+        return cli_option_limit(&o->program.limits, key, arg, state);
     }
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "glovebox/runtime.h"
 
 /* A number above 0, and what follows it. */
 static bool parse_number(const char *text, double *number, const char **rest)
@@ -91,4 +92,37 @@ void cli_option_count(uint32_t *count, const char *name, const char *arg,
 {
     if (!cli_parse_count(arg, count))
         argp_error(state, "--%s %s: a number from 1 is expected", name, arg);
+}
+
+int cli_option_limit(struct gbx_limits *limits, int key, const char *arg,
+                     struct argp_state *state)
+{
+    switch (key) {
+    case CLI_OPTION_MEMORY:
+        cli_option_bytes(&limits->memory_bytes, "memory", arg, state);
+        return 0;
+    case CLI_OPTION_CPU:
+        cli_option_time(&limits->cpu_ns, "cpu", arg, state);
+        return 0;
+    case CLI_OPTION_PROCESSES:
+        cli_option_count(&limits->processes, "processes", arg, state);
+        return 0;
+    case CLI_OPTION_THREADS: /* all that a micro-VM has of them */
+        cli_option_count(&limits->processes, "threads", arg, state);
+        return 0;
+    case CLI_OPTION_FILES:
+        cli_option_count(&limits->files, "files", arg, state);
+        return 0;
+    case CLI_OPTION_DISK:
+        cli_option_bytes(&limits->disk_bytes, "disk", arg, state);
+        return 0;
+    case CLI_OPTION_OUTPUT:
+        cli_option_bytes(&limits->output_bytes, "output-limit", arg, state);
+        return 0;
+    case CLI_OPTION_MESSAGE:
+        cli_option_bytes(&limits->message_bytes, "message-limit", arg, state);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
 }

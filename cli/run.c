@@ -14,13 +14,6 @@ enum {
     OPTION_ISOLATION = 256,
     OPTION_WHY,
     OPTION_TRACE,
-    OPTION_MEMORY,
-    OPTION_CPU,
-    OPTION_PROCESSES,
-    OPTION_FILES,
-    OPTION_DISK,
-    OPTION_OUTPUT,
-    OPTION_MESSAGE,
     OPTION_CONFIG,
     OPTION_HIDE,
     OPTION_STATS
@@ -47,15 +40,17 @@ static const struct argp_option options[] = {
      "Longest time for the call, as 5s, 250ms, 2m, and as long again for the "
      "start; default none",
      2},
-    {"memory", OPTION_MEMORY, "SIZE", 0, "Private memory; default 256M", 2},
-    {"cpu", OPTION_CPU, "TIME", 0, "CPU time, whole seconds; default none", 2},
-    {"processes", OPTION_PROCESSES, "N", 0, "Processes and threads; default 64",
+    {"memory", CLI_OPTION_MEMORY, "SIZE", 0, "Private memory; default 256M", 2},
+    {"cpu", CLI_OPTION_CPU, "TIME", 0, "CPU time, whole seconds; default none",
      2},
-    {"files", OPTION_FILES, "N", 0, "Open files of a process; default 256", 2},
-    {"disk", OPTION_DISK, "SIZE", 0, "Its private /tmp; default 64M", 2},
-    {"output-limit", OPTION_OUTPUT, "SIZE", 0, "What it may print; default 16M",
+    {"processes", CLI_OPTION_PROCESSES, "N", 0,
+     "Processes and threads; default 64", 2},
+    {"files", CLI_OPTION_FILES, "N", 0, "Open files of a process; default 256",
      2},
-    {"message-limit", OPTION_MESSAGE, "SIZE", 0,
+    {"disk", CLI_OPTION_DISK, "SIZE", 0, "Its private /tmp; default 64M", 2},
+    {"output-limit", CLI_OPTION_OUTPUT, "SIZE", 0,
+     "What it may print; default 16M", 2},
+    {"message-limit", CLI_OPTION_MESSAGE, "SIZE", 0,
      "The largest message, and all of one direction; default 1G", 2},
     {"isolation", OPTION_ISOLATION, "KIND", 0,
      "auto (the strongest this computer offers), microvm or process; default "
@@ -112,46 +107,14 @@ static void parse_isolation(struct run_options *o, const char *arg,
         argp_error(state, "--isolation %s: auto, microvm or process", arg);
 }
 
-static error_t parse_limit(int key, char *arg, struct argp_state *state)
-{
-    struct run_options *o = state->input;
-    struct gbx_limits *limits = &o->script.limits;
-
-    switch (key) {
-    case 't':
-        cli_option_time(&o->timeout_ns, "timeout", arg, state);
-        return 0;
-    case OPTION_MEMORY:
-        cli_option_bytes(&limits->memory_bytes, "memory", arg, state);
-        return 0;
-    case OPTION_CPU:
-        cli_option_time(&limits->cpu_ns, "cpu", arg, state);
-        return 0;
-    case OPTION_PROCESSES:
-        cli_option_count(&limits->processes, "processes", arg, state);
-        return 0;
-    case OPTION_FILES:
-        cli_option_count(&limits->files, "files", arg, state);
-        return 0;
-    case OPTION_DISK:
-        cli_option_bytes(&limits->disk_bytes, "disk", arg, state);
-        return 0;
-    case OPTION_OUTPUT:
-        cli_option_bytes(&limits->output_bytes, "output-limit", arg, state);
-        return 0;
-    case OPTION_MESSAGE:
-        cli_option_bytes(&limits->message_bytes, "message-limit", arg, state);
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
-}
-
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct run_options *o = state->input;
 
     switch (key) {
+    case 't':
+        cli_option_time(&o->timeout_ns, "timeout", arg, state);
+        return 0;
     case 'i':
         add_text(o->in, &o->in_count, "in", arg, state);
         return 0;
@@ -189,7 +152,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
             argp_error(state, "the FILE of a script is missing");
         return 0;
     default:
-        return parse_limit(key, arg, state);
+        return cli_option_limit(&o->script.limits, key, arg, state);
     }
 }
 
