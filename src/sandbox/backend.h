@@ -51,6 +51,9 @@ struct bundle {
     void *output_context; /* until close */
 };
 
+/* Is what they allow enough for any guest?  Each backend asks at its open. */
+int bundle_check(const struct bundle *what, struct gbx_error *err);
+
 /* Something that an isolation needs of its host, or could use. */
 enum probe_state { PROBE_MISSING, PROBE_OK, PROBE_PARTLY };
 

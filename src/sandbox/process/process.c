@@ -34,9 +34,7 @@
 #include "sandbox/process/probe.h"
 #include "sandbox/process/process.h"
 
-#define NOBODY     65534u
-#define MEMORY_MIN (UINT64_C(4) << 20)
-#define FILES_MIN  8u
+#define NOBODY 65534u
 
 /* Output read in one go before something else gets its turn. */
 #define DRAIN_BYTES_MAX (1u << 20)
@@ -47,6 +45,8 @@
 static int step_limits(struct process *self, const struct bundle *what,
                        struct gbx_error *err)
 {
+    int rc;
+
     if (what->root != NULL || what->stdio != NULL || what->trace != NULL)
         return fail(err, GBX_EUNSUPPORTED,
                     "the process isolation runs no other programs and traces "
@@ -54,16 +54,8 @@ static int step_limits(struct process *self, const struct bundle *what,
     self->limits = what->limits;
     self->output = what->output;
     self->output_context = what->output_context;
-    if (what->limits.memory_bytes < MEMORY_MIN)
-        return fail(err, GBX_EMEMORY,
-                    "a memory limit of %llu bytes is too small: at least %llu",
-                    (unsigned long long)what->limits.memory_bytes,
-                    (unsigned long long)MEMORY_MIN);
-    if (what->limits.files < FILES_MIN)
-        return fail(err, GBX_EFILES,
-                    "a limit of %u files is too small: "
-                    "at least %u",
-                    what->limits.files, FILES_MIN);
+    if ((rc = bundle_check(what, err)) < 0)
+        return rc;
     if ((self->plan = calloc(1, sizeof(*self->plan))) == NULL)
         return fail(err, GBX_EHOST, "no memory for a plan");
     if ((self->epoll_fd = epoll_create1(EPOLL_CLOEXEC)) < 0)

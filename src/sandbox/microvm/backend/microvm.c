@@ -22,9 +22,6 @@
 #include "base/fd.h"
 #include "sandbox/microvm/backend/microvm.h"
 
-#define MEMORY_MIN (UINT64_C(4) << 20)
-#define FILES_MIN  8u
-
 static const char of_parent[] =
     "a process cannot run the sandboxes of its parent; open its own";
 
@@ -83,16 +80,7 @@ static int step_limits(struct microvm *vm, const struct bundle *what,
     vm->output = what->output;
     vm->output_context = what->output_context;
     vm->spin_ns = what->spin_ns;
-    if (what->limits.memory_bytes < MEMORY_MIN)
-        return fail(err, GBX_EMEMORY,
-                    "a memory limit of %llu bytes is too small: at least %llu",
-                    (unsigned long long)what->limits.memory_bytes,
-                    (unsigned long long)MEMORY_MIN);
-    if (what->limits.files < FILES_MIN)
-        return fail(err, GBX_EFILES,
-                    "a limit of %u files is too small: at least %u",
-                    what->limits.files, FILES_MIN);
-    return 0;
+    return bundle_check(what, err);
 }
 
 static int step_copies(struct microvm *vm, const struct bundle *what,
