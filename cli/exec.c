@@ -71,23 +71,29 @@ static const char doc[] =
     "this computer failed, or wrong usage; 126 the program is none that runs "
     "here; 127 it is not there.";
 
+/* NAME=VALUE as this program has it, or NULL. */
+static const char *of_mine(const char *name)
+{
+    size_t length = strlen(name);
+
+    for (char **entry = environ; *entry != NULL; entry++)
+        if (strncmp(*entry, name, length) == 0 && (*entry)[length] == '=')
+            return *entry;
+    return NULL;
+}
+
 static void add_env(struct exec_options *o, const char *arg,
                     struct argp_state *state)
 {
     size_t name = strcspn(arg, "=");
-    const char *value = getenv(arg);
-    char *whole;
     size_t i = 0;
 
     if (name == 0)
         argp_error(state, "--env %s: NAME=VALUE is expected", arg);
-    if (arg[name] == '\0') {
-        if (value == NULL)
-            return;
-        if (asprintf(&whole, "%s=%s", arg, value) < 0)
-            argp_failure(state, CLI_HOST, 0, "no memory");
-        arg = whole;
-    }
+    if (arg[name] == '\0')
+        arg = of_mine(arg);
+    if (arg == NULL) /* nor has the program inside it, then */
+        return;
     while (i < o->env_count && strncmp(o->env[i], arg, name + 1) != 0)
         i++;
     if (i == ENV_MAX)
