@@ -24,8 +24,8 @@ help:
 	@echo '  make build    only compile; the program is build/glovebox'
 	@echo '  make format   give all C files their one look'
 	@echo '  make bench    measure calls, payloads and starts'
-	@echo '  make asan     unit tests and stories, address and undefined sanitizers'
-	@echo '  make tsan     unit tests and stories, thread sanitizer'
+	@echo '  make asan     tests in C and stories, address and undefined sanitizers'
+	@echo '  make tsan     tests in C and stories, thread sanitizer'
 	@echo '  make fuzz     each fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS)'
 	@echo '  make check-linux  CPython'\''s own tests in a micro-VM'
 	@echo '  make check-stock-kvm  the micro-VM on KVM for AMD, in an emulator'
@@ -69,18 +69,21 @@ bench:
 	@tools/build build-release --buildtype=release --prefix=$(PREFIX)
 	@build-release/glovebox bench
 
+SANITIZED = --suite unit --suite story --suite process --suite microvm \
+    --timeout-multiplier 5
+
 # One sanitizer sees what the other hides; they cannot share a build.
 asan:
 	@tools/setup build check
 	@tools/build build-asan -Db_sanitize=address,undefined
-	@tools/check build-asan --suite unit --suite story --timeout-multiplier 5
+	@tools/check build-asan $(SANITIZED)
 
 # On some kernels it finds no room for its shadow among random addresses.
 tsan:
 	@tools/setup build check
 	@tools/build build-tsan -Db_sanitize=thread
 	@$$(setarch -R true 2>/dev/null && echo setarch -R) \
-	    tools/check build-tsan --suite unit --suite story --timeout-multiplier 5
+	    tools/check build-tsan $(SANITIZED)
 
 fuzz:
 	@tools/setup build fuzz
