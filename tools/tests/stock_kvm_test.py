@@ -70,7 +70,8 @@ class Words(unittest.TestCase):
                     stock_kvm.Program("b b_test", BUILD)]
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
-        run = stock_kvm.Run(1, programs, pathlib.Path(folder.name))
+        run = stock_kvm.Run(1, programs, pathlib.Path(folder.name),
+                            stock_kvm.Progress())
         with contextlib.redirect_stdout(io.StringIO()):
             for line in text.splitlines():
                 run.read(line)
