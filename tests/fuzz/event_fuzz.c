@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -57,11 +58,20 @@ static uint8_t bytes[70000];
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* Is it the fuzzer that asks, to see how long an input has taken? */
+static bool is_alarm(void)
+{
+    sigset_t blocked;
+
+    return sigprocmask(SIG_BLOCK, NULL, &blocked) == 0 &&
+           sigismember(&blocked, SIGALRM) == 1;
+}
+
 int clock_gettime(clockid_t clock, struct timespec *t)
 {
     uint64_t ns = clock_ns + (clock == CLOCK_REALTIME ? 1700000000u : 0u);
 
-    if (clock_ns == 0)
+    if (clock_ns == 0 || is_alarm())
         return (int)syscall(SYS_clock_gettime, clock, t);
     t->tv_sec = (time_t)(ns / 1000000000u);
     t->tv_nsec = (long)(ns % 1000000000u);
