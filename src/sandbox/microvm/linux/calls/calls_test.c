@@ -243,6 +243,21 @@ static void descriptors_that_are_none_are_ebadf(void **state)
                              -EBADF);
 }
 
+static void the_parent_can_be_asked_of_and_not_changed(void **state)
+{
+    static const uint64_t pids[] = {0, KERNEL_PID, KERNEL_PID - 1, 77};
+    static const int can_ask[] = {0, 0, 0, -ESRCH};
+    static const int can_set[] = {0, 0, -EPERM, -ESRCH};
+
+    (void)state;
+    assert_int_equal(call(SYS_getppid), KERNEL_PID - 1);
+    for (size_t i = 0; i < ARRAY_SIZE(pids); i++) {
+        assert_int_equal(call(SYS_sched_getscheduler, pids[i]), can_ask[i]);
+        assert_int_equal(call(SYS_sched_setscheduler, pids[i], SCHED_OTHER),
+                         can_set[i]);
+    }
+}
+
 /* ---- buffers ---- */
 
 static void poke_vector(unsigned i, uint64_t base, uint64_t bytes)
@@ -390,6 +405,7 @@ int main(void)
         TEST(numbers_without_a_call_are_enosys),
         TEST(what_is_refused_says_so_by_name),
         TEST(descriptors_that_are_none_are_ebadf),
+        TEST(the_parent_can_be_asked_of_and_not_changed),
         TEST(a_list_of_buffers_is_one_message),
         TEST(lists_of_buffers_are_checked),
         TEST(the_longest_list_of_scattered_buffers_has_room),

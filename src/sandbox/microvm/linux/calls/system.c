@@ -18,6 +18,7 @@
 #define RANDOM_BYTES 65536u /* asked for at once */
 #define CPUSET_BYTES 8u
 #define STACK_LIMIT  (8u << 20)
+#define PARENT       (KERNEL_PID - 1)
 
 int64_t call_uname(struct kernel *kernel, const uint64_t a[6])
 {
@@ -41,7 +42,7 @@ int64_t call_getpid(struct kernel *kernel, const uint64_t a[6])
 int64_t call_getppid(struct kernel *kernel, const uint64_t a[6])
 {
     (void)kernel, (void)a;
-    return KERNEL_PID - 1;
+    return PARENT;
 }
 
 int64_t call_gettid(struct kernel *kernel, const uint64_t a[6])
@@ -321,16 +322,23 @@ int64_t call_memfd_create(struct kernel *kernel, const uint64_t a[6])
     return rc < 0 ? rc : kernel_install(kernel, file, 0, (a[1] & 1) != 0);
 }
 
-/* Is there such a task? 0 is the one that asks. */
+/* Is there such a task? 0 is the one that asks; of the parent, which is no task
+ * of this kernel, may be asked, too. */
 static int check_task(const struct kernel *kernel, uint64_t number)
 {
     int tid = (int)number;
 
+    if (tid == 0 || tid == PARENT)
+        return 0;
     for (uint32_t i = 0; i < kernel->tasks_max; i++)
-        if (tid == 0 ||
-            (kernel->tasks[i] != NULL && kernel->tasks[i]->tid == tid))
+        if (kernel->tasks[i] != NULL && kernel->tasks[i]->tid == tid)
             return 0;
     return tid < 0 ? -EINVAL : -ESRCH;
+}
+
+static int check_own_task(const struct kernel *kernel, uint64_t number)
+{
+    return (int)number == PARENT ? -EPERM : check_task(kernel, number);
 }
 
 int64_t call_sched_getaffinity(struct kernel *kernel, const uint64_t a[6])
@@ -349,7 +357,7 @@ int64_t call_sched_getaffinity(struct kernel *kernel, const uint64_t a[6])
 int64_t call_sched_setaffinity(struct kernel *kernel, const uint64_t a[6])
 {
     uint8_t first = 0;
-    int rc = check_task(kernel, a[0]);
+    int rc = check_own_task(kernel, a[0]);
 
     if (rc == 0)
         rc = a[1] == 0 ? -EINVAL : user_read(&kernel->space, &first, a[2], 1);
@@ -383,7 +391,7 @@ int64_t call_sched_getscheduler(struct kernel *kernel, const uint64_t a[6])
 
 int64_t call_sched_setscheduler(struct kernel *kernel, const uint64_t a[6])
 {
-    int rc = check_task(kernel, a[0]);
+    int rc = check_own_task(kernel, a[0]);
 
     if (rc < 0)
         return rc;
@@ -413,7 +421,7 @@ int64_t call_sched_rr_get_interval(struct kernel *kernel, const uint64_t a[6])
 int64_t call_sched_setparam(struct kernel *kernel, const uint64_t a[6])
 {
     uint32_t priority = 0;
-    int rc = check_task(kernel, a[0]);
+    int rc = check_own_task(kernel, a[0]);
 
     if (rc == 0)
         rc = user_read(&kernel->space, &priority, a[1], sizeof(priority));
