@@ -70,14 +70,14 @@ void cli_option_count(uint32_t *count, const char *name, const char *arg,
 /* The options that set limits, by the names they have everywhere.  Returns
  * ARGP_ERR_UNKNOWN (an errno) for any other key. */
 enum {
-    CLI_OPTION_MEMORY = 512,
-    CLI_OPTION_CPU,
-    CLI_OPTION_PROCESSES,
-    CLI_OPTION_THREADS,
-    CLI_OPTION_FILES,
-    CLI_OPTION_DISK,
-    CLI_OPTION_OUTPUT,
-    CLI_OPTION_MESSAGE
+    OPTION_MEMORY = 512,
+    OPTION_CPU,
+    OPTION_PROCESSES,
+    OPTION_THREADS,
+    OPTION_FILES,
+    OPTION_DISK,
+    OPTION_OUTPUT,
+    OPTION_MESSAGE
 };
 
 int cli_option_limit(struct gbx_limits *limits, int key, const char *arg,

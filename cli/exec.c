@@ -48,12 +48,11 @@ static const struct argp_option options[] = {
      "Print its system calls to standard error, as strace does", 1},
     {"timeout", 't', "TIME", 0, "Longest time, as 5s, 250ms, 2m; default none",
      2},
-    {"memory", CLI_OPTION_MEMORY, "SIZE", 0, "Private memory; default 512M", 2},
-    {"cpu", CLI_OPTION_CPU, "TIME", 0, "CPU time, whole seconds; default none",
-     2},
-    {"threads", CLI_OPTION_THREADS, "N", 0, "Threads; default 64", 2},
-    {"files", CLI_OPTION_FILES, "N", 0, "Open files; default 256", 2},
-    {"disk", CLI_OPTION_DISK, "SIZE", 0, "What it may write; default 64M", 2},
+    {"memory", OPTION_MEMORY, "SIZE", 0, "Private memory; default 512M", 2},
+    {"cpu", OPTION_CPU, "TIME", 0, "CPU time, whole seconds; default none", 2},
+    {"threads", OPTION_THREADS, "N", 0, "Threads; default 64", 2},
+    {"files", OPTION_FILES, "N", 0, "Open files; default 256", 2},
+    {"disk", OPTION_DISK, "SIZE", 0, "What it may write; default 64M", 2},
     {0}};
 
 static const char doc[] =

@@ -98,28 +98,28 @@ int cli_option_limit(struct gbx_limits *limits, int key, const char *arg,
                      struct argp_state *state)
 {
     switch (key) {
-    case CLI_OPTION_MEMORY:
+    case OPTION_MEMORY:
         cli_option_bytes(&limits->memory_bytes, "memory", arg, state);
         return 0;
-    case CLI_OPTION_CPU:
+    case OPTION_CPU:
         cli_option_time(&limits->cpu_ns, "cpu", arg, state);
         return 0;
-    case CLI_OPTION_PROCESSES:
+    case OPTION_PROCESSES:
         cli_option_count(&limits->processes, "processes", arg, state);
         return 0;
-    case CLI_OPTION_THREADS: /* all that a micro-VM has of them */
+    case OPTION_THREADS: /* all that a micro-VM has of them */
         cli_option_count(&limits->processes, "threads", arg, state);
         return 0;
-    case CLI_OPTION_FILES:
+    case OPTION_FILES:
         cli_option_count(&limits->files, "files", arg, state);
         return 0;
-    case CLI_OPTION_DISK:
+    case OPTION_DISK:
         cli_option_bytes(&limits->disk_bytes, "disk", arg, state);
         return 0;
-    case CLI_OPTION_OUTPUT:
+    case OPTION_OUTPUT:
         cli_option_bytes(&limits->output_bytes, "output-limit", arg, state);
         return 0;
-    case CLI_OPTION_MESSAGE:
+    case OPTION_MESSAGE:
         cli_option_bytes(&limits->message_bytes, "message-limit", arg, state);
         return 0;
     default:
