@@ -59,11 +59,12 @@ bool story_is(const char *isolation)
 const char *story_lacks(void)
 {
     static struct gbx_check checks[GBX_CHECKS_MAX];
+    const char *needs = story_is("microvm") ? "KVM" : "user namespaces";
     size_t count = gbx_doctor(checks, GBX_CHECKS_MAX, NULL);
 
     for (size_t i = 0; i < count && i < GBX_CHECKS_MAX; i++)
-        if (story_is("microvm") && strcmp(checks[i].name, "KVM") == 0 &&
-            checks[i].state != GBX_CHECK_OK)
+        if (strcmp(checks[i].name, needs) == 0 &&
+            checks[i].state == GBX_CHECK_MISSING)
             return checks[i].text;
     return NULL;
 }
