@@ -64,7 +64,7 @@ const char *story_lacks(void)
 
     for (size_t i = 0; i < count && i < GBX_CHECKS_MAX; i++)
         if (strcmp(checks[i].name, needs) == 0 &&
-            checks[i].state == GBX_CHECK_MISSING)
+            checks[i].state != GBX_CHECK_OK)
             return checks[i].text;
     return NULL;
 }

@@ -64,6 +64,11 @@ static int step_device(struct machine *machine, struct gbx_error *err)
                     "virtualization on",
                     strerrordesc_np(errno));
     version = ioctl(machine->kvm_fd, KVM_GET_API_VERSION, 0);
+    if (version < 0)
+        return fail(err, GBX_EUNSUPPORTED,
+                    "/dev/kvm is something else than KVM (%s): in a "
+                    "container, hand the host's in",
+                    strerrordesc_np(errno));
     if (version != API_VERSION)
         return fail(err, GBX_EUNSUPPORTED,
                     "/dev/kvm: its interface is version %d, not %d", version,
