@@ -181,6 +181,17 @@ class View(Base):
         self.refused(127, ["--root", self.folder, "/bin/ls"], "/bin/ls")
         self.refused(127, ["--root", "/nowhere", "/there"], "/nowhere")
 
+    def test_what_a_root_has_as_devices_is_covered(self):
+        shutil.copy("/bin/busybox", self.folder / "busybox")
+        (self.folder / "dev" / "null").mkdir(parents=True)
+        (self.folder / "dev" / "shm").mkdir()
+        (self.folder / "proc").write_text("no folder")
+        (self.folder / "sys").symlink_to("/nowhere")
+        out, _ = self.exec("--root", self.folder, "/busybox", "ls", "-d",
+                           "/dev/null", "/dev/shm", "/proc/stat", "/sys")
+        self.assertEqual(out.split(),
+                         ["/dev/null", "/dev/shm", "/proc/stat", "/sys"])
+
     def test_what_it_writes_to_its_root_stays_in_memory(self):
         shutil.copy(FOLDER / "writes", self.folder / "writes")
         before = sorted(os.listdir(self.folder))

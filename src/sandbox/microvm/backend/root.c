@@ -73,9 +73,11 @@ static int see(void *context, const struct view_entry *entry)
     return -EINVAL;
 }
 
-/* Over a directory of the host: what is missing there is made. */
+/* Over a directory of the host: what is missing there is made, and what it has
+ * where a kernel shows its own is covered. */
 static int build_over(struct microvm *vm, struct gbx_error *err)
 {
+    static const char *const kernels[] = {"/dev", "/proc", "/sys"};
     struct stat st;
     int rc;
 
@@ -84,6 +86,8 @@ static int build_over(struct microvm *vm, struct gbx_error *err)
     if (!S_ISDIR(st.st_mode))
         return refuse(vm->root, -ENOTDIR, err);
     rc = show(vm, vm->root, "/", false);
+    for (size_t i = 0; rc == 0 && i < ARRAY_SIZE(kernels); i++)
+        rc = tree_make_dir(vm->kernel.tree, kernels[i], 0755);
     if (rc == 0)
         rc = tree_make_dir(vm->kernel.tree, "/tmp", 01777);
     return rc < 0 ? refuse(vm->root, rc, err) : 0;
