@@ -91,6 +91,37 @@ class Streams(Base):
                            stdout=stdout, check=True)
         self.assertEqual(target.read_bytes(), data)
 
+    def test_a_file_as_a_stream_is_one(self):
+        """It has a position, which others see; and a size, and a time."""
+        source = self.folder / "source"
+        source.write_text("".join(f"{i}\n" for i in range(1, 101)))
+        os.utime(source, (1e9, 1e9))
+        with open(source) as stdin:
+            def out(*words):
+                return subprocess.run([PROGRAM, "exec", *words], stdin=stdin,
+                                      capture_output=True, check=True,
+                                      timeout=60).stdout
+            self.assertEqual(out("head", "-n1"), b"1\n")
+            self.assertEqual(stdin.buffer.raw.tell(), 2)
+            self.assertEqual(out("cat")[:4], b"2\n3\n")
+            self.assertEqual(out("stat", "-L", "-c%s %Y", "/dev/stdin"),
+                             b"292 1000000000\n")
+            text = ("import os, mmap; print(os.lseek(0, -4, os.SEEK_END),"
+                    "os.pread(0, 2, 0), mmap.mmap(0, 0, prot=1)[:2],"
+                    "os.readlink('/proc/self/fd/0'))")
+            self.assertEqual(out(PYTHON, "-c", text),
+                             b"288 b'1\\n' b'1\\n' anon_inode:[stream]\n")
+            self.assertEqual(os.read(stdin.fileno(), 9), b"100\n")
+
+    def test_streams_that_are_one_file_go_on_behind_each_other(self):
+        target = self.folder / "target"
+        with open(target, "wb") as stdout:
+            for _ in range(2):
+                subprocess.run([PROGRAM, "exec", "sh", "-c",
+                                "echo a; echo b >&2; echo c"], stdout=stdout,
+                               stderr=stdout, check=True, timeout=60)
+        self.assertEqual(target.read_text(), "a\nb\nc\n" * 2)
+
     def test_a_slow_reader_misses_nothing(self):
         with subprocess.Popen([PROGRAM, "exec", "seq", "100000"],
                               stdout=subprocess.PIPE) as run:

@@ -66,7 +66,7 @@ static int step_device(struct machine *machine, struct gbx_error *err)
     version = ioctl(machine->kvm_fd, KVM_GET_API_VERSION, 0);
     if (version < 0)
         return fail(err, GBX_EUNSUPPORTED,
-                    "/dev/kvm is something else than KVM (%s): in a "
+                    "/dev/kvm: something else than KVM (%s); in a "
                     "container, hand the host's in",
                     strerrordesc_np(errno));
     if (version != API_VERSION)

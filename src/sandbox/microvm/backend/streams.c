@@ -26,9 +26,8 @@
 struct stream {
     struct file file;
     struct microvm *vm;
-    int number;   /* 1 stdout, 2 stderr; 0 stdin */
-    int fd;       /* the host's, borrowed, or -1 */
-    bool is_file; /* and is never waited for */
+    int number; /* 1 stdout, 2 stderr; 0 stdin */
+    int fd;     /* the host's, borrowed, or -1 */
 };
 
 struct record {
@@ -141,9 +140,9 @@ static unsigned look(struct stream *self, unsigned wanted)
 }
 
 /* What a pipe that is ready takes without waiting. */
-static size_t fits(const struct stream *self, size_t bytes)
+static size_t fits(size_t bytes)
 {
-    return self->is_file || bytes < PIPE_BUF ? bytes : PIPE_BUF;
+    return bytes < PIPE_BUF ? bytes : PIPE_BUF;
 }
 
 /* To a descriptor of the host, which may be a pipe that nobody reads. */
@@ -155,10 +154,10 @@ static int64_t write_host(struct stream *self, const struct iovec *pieces,
     for (int i = 0; i < count && done < bytes;) {
         ssize_t put;
 
-        if (!self->is_file && look(self, POLLOUT) == 0)
+        if (look(self, POLLOUT) == 0)
             return done > 0 ? (int64_t)done : -EAGAIN;
         put = write(self->fd, (const char *)pieces[i].iov_base + at,
-                    fits(self, pieces[i].iov_len - at));
+                    fits(pieces[i].iov_len - at));
         if (put < 0 && errno == EINTR)
             continue;
         if (put < 0 && done > 0) { /* the rest finds out, when it is tried */
@@ -173,6 +172,52 @@ static int64_t write_host(struct stream *self, const struct iovec *pieces,
             i++, at = 0;
     }
     return (int64_t)done;
+}
+
+/* A file of the host, with the position that others who have it see, too. */
+static int64_t file_stream_read(struct file *file, const struct iovec *pieces,
+                                int count, uint64_t *position)
+{
+    int fd = stream_of(file)->fd;
+    ssize_t got = position == NULL
+                      ? readv(fd, pieces, count)
+                      : preadv(fd, pieces, count, (off_t)*position);
+
+    if (got > 0 && position != NULL)
+        *position += (uint64_t)got;
+    return got < 0 ? -errno : got;
+}
+
+static int64_t file_stream_write(struct file *file, const struct iovec *pieces,
+                                 int count, uint64_t *position)
+{
+    int fd = stream_of(file)->fd;
+    ssize_t put = position == NULL
+                      ? writev(fd, pieces, count)
+                      : pwritev(fd, pieces, count, (off_t)*position);
+
+    if (put > 0 && position != NULL)
+        *position += (uint64_t)put;
+    return put < 0 ? -errno : put;
+}
+
+static int64_t file_stream_seek(struct file *file, int64_t off, int whence)
+{
+    off_t at = lseek(stream_of(file)->fd, off, whence);
+
+    return at < 0 ? -errno : at;
+}
+
+static int64_t file_stream_size(struct file *file)
+{
+    struct stat st;
+
+    return fstat(stream_of(file)->fd, &st) < 0 ? -errno : st.st_size;
+}
+
+static int file_stream_truncate(struct file *file, uint64_t bytes)
+{
+    return ftruncate(stream_of(file)->fd, (off_t)bytes) < 0 ? -errno : 0;
 }
 
 static int64_t stream_write(struct file *file, const struct iovec *pieces,
@@ -219,7 +264,7 @@ static int64_t stream_read(struct file *file, const struct iovec *pieces,
     (void)position;
     if (self->fd < 0)
         return 0;
-    if (!self->is_file && look(self, POLLIN) == 0)
+    if (look(self, POLLIN) == 0)
         return -EAGAIN;
     got = readv(self->fd, pieces, count);
     return got < 0 ? -errno : got;
@@ -232,13 +277,13 @@ static int stream_stat(struct file *file, struct stat *st)
 
     if (self->fd >= 0 && fstat(self->fd, &host) < 0)
         return -errno;
-    *st = (struct stat){.st_mode = host.st_mode,
-                        .st_nlink = 1,
-                        .st_ino = (ino_t)self->number + 1,
-                        .st_uid = self->vm->kernel.uid,
-                        .st_gid = self->vm->kernel.gid,
-                        .st_size = host.st_size,
-                        .st_blksize = 4096};
+    *st = host;
+    st->st_nlink = 1;
+    st->st_uid = self->vm->kernel.uid;
+    st->st_gid = self->vm->kernel.gid;
+    st->st_blksize = 4096;
+    if (self->fd < 0)
+        st->st_ino = (ino_t)self->number + 1;
     return 0;
 }
 
@@ -256,6 +301,17 @@ static const struct file_class stream_class = {
     .read = stream_read,
     .write = stream_write,
     .poll = stream_poll,
+    .stat = stream_stat,
+    .close = stream_close,
+};
+
+static const struct file_class file_stream_class = {
+    .name = "stream",
+    .read = file_stream_read,
+    .write = file_stream_write,
+    .seek = file_stream_seek,
+    .size = file_stream_size,
+    .truncate = file_stream_truncate,
     .stat = stream_stat,
     .close = stream_close,
 };
@@ -280,7 +336,6 @@ static struct file *make(struct microvm *vm, const struct file_class *class,
                          int number, int fd, unsigned flags)
 {
     struct stream *self = calloc(1, sizeof(*self));
-    struct stat st;
 
     if (self == NULL)
         return NULL;
@@ -289,12 +344,21 @@ static struct file *make(struct microvm *vm, const struct file_class *class,
         .vm = vm,
         .number = number,
         .fd = fd,
-        .is_file = fd >= 0 && fstat(fd, &st) == 0 &&
-                   (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)),
     };
     if (number < 3)
         vm->streams[number] = &self->file;
     return &self->file;
+}
+
+/* Files are never waited for, and have a position. */
+static const struct file_class *class_of(int fd)
+{
+    struct stat st;
+
+    return fd >= 0 && fstat(fd, &st) == 0 &&
+                   (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode))
+               ? &file_stream_class
+               : &stream_class;
 }
 
 static int give(struct microvm *vm, uint32_t number, struct file *file,
@@ -337,11 +401,12 @@ int streams_open(struct microvm *vm, const int stdio[3], struct gbx_error *err)
     int rc = 0;
 
     memset(vm->wants, 0, sizeof(vm->wants));
-    for (int i = 0; rc == 0 && i < 3; i++)
-        rc = give(
-            vm, (uint32_t)i,
-            make(vm, &stream_class, i, stdio != NULL ? stdio[i] : -1, flags[i]),
-            err);
+    for (int i = 0; rc == 0 && i < 3; i++) {
+        int fd = stdio != NULL ? stdio[i] : -1;
+
+        rc =
+            give(vm, (uint32_t)i, make(vm, class_of(fd), i, fd, flags[i]), err);
+    }
     for (int i = 0; rc == 0 && i < 2 && vm->shared != NULL; i++)
         rc = give(vm, i == 0 ? GBX_FD_HOST_HALF : GBX_FD_GUEST_HALF,
                   region_file_make(&vm->windows[i], vm->halves[i].host, i == 1),

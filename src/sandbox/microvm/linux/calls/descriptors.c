@@ -234,9 +234,10 @@ int64_t call_ioctl(struct kernel *kernel, const uint64_t a[6])
     case FIONREAD:
         bytes = event_readable_bytes(file);
         if (bytes < 0 && file->class->size != NULL) {
+            int64_t at = file_seek(file, 0, SEEK_CUR);
+
             bytes = file->class->size(file);
-            bytes -= bytes < (int64_t)file->position ? bytes
-                                                     : (int64_t)file->position;
+            bytes -= bytes < at ? bytes : at;
         }
         if (bytes < 0)
             return bytes;

@@ -291,10 +291,11 @@ static int64_t copy(struct file *from, struct file *to, uint64_t *position,
         return -ENOMEM;
     while (done < bytes) {
         uint64_t part = bytes - done < COPY_BYTES ? bytes - done : COPY_BYTES;
-        uint64_t at = position != NULL ? *position : from->position;
+        int64_t own = position != NULL ? 0 : file_seek(from, 0, SEEK_CUR);
+        uint64_t at = position != NULL ? *position : (uint64_t)own;
         struct iovec piece = {buffer, part};
 
-        got = file_read(from, &piece, 1, &at);
+        got = own < 0 ? own : file_read(from, &piece, 1, &at);
         if (got <= 0)
             break;
         piece.iov_len = (size_t)got;
@@ -304,7 +305,7 @@ static int64_t copy(struct file *from, struct file *to, uint64_t *position,
         if (position != NULL)
             *position += (uint64_t)put;
         else
-            from->position += (uint64_t)put;
+            file_seek(from, put, SEEK_CUR);
         done += (uint64_t)put;
         if (put < got)
             break;

@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -93,15 +94,30 @@ int64_t call_openat(struct kernel *kernel, const uint64_t a[6])
     return open_at(kernel, a[0], a[1], (unsigned)a[2], (unsigned)a[3]);
 }
 
+/* What a descriptor is of, as file and node. */
+static int look_behind(struct kernel *kernel, uint64_t number,
+                       struct node **node, struct file **file)
+{
+    *file = kernel_file(kernel, number);
+    if (*file == NULL)
+        return -EBADF;
+    if ((*file)->node != NULL)
+        *node = node_get((*file)->node);
+    return 0;
+}
+
 /*
- * The node that a path names, counted; or with AT_EMPTY_PATH the one behind a
- * descriptor; then *file is set where the descriptor is of no node.
+ * The node that a path names, counted; or with AT_EMPTY_PATH, and for names of
+ * descriptors, the one behind a descriptor; then *file is set, too, and there
+ * may be no node.  Returns 1 where the link to that was meant, and not it.
  */
 static int look(struct kernel *kernel, uint64_t from, uint64_t path_at,
                 unsigned flags, struct node **node, struct file **file)
 {
+    bool is_followed = (flags & AT_SYMLINK_NOFOLLOW) == 0;
     char path[PATH_MAX];
     struct node *start;
+    int64_t number;
     int rc;
 
     *node = NULL;
@@ -111,22 +127,20 @@ static int look(struct kernel *kernel, uint64_t from, uint64_t path_at,
     else if ((rc = calls_read_path(kernel, path_at, path)) < 0)
         return rc;
     if (path[0] == '\0' && (flags & AT_EMPTY_PATH) != 0 &&
-        (int)from != AT_FDCWD) {
-        *file = kernel_file(kernel, from);
-        if (*file == NULL)
-            return -EBADF;
-        if ((*file)->node != NULL)
-            *node = node_get((*file)->node);
-        return 0;
-    }
+        (int)from != AT_FDCWD)
+        return look_behind(kernel, from, node, file);
     if (path[0] == '\0' && (flags & AT_EMPTY_PATH) != 0) {
         *node = node_get(kernel->cwd);
         return 0;
     }
+    number = named_descriptor(path);
+    if (number >= 0 && (is_followed || strncmp(path, "/dev/std", 8) != 0)) {
+        rc = look_behind(kernel, (uint64_t)number, node, file);
+        return rc < 0 ? -ENOENT : !is_followed;
+    }
     if ((rc = calls_from(kernel, from, path, &start)) < 0)
         return rc;
-    return tree_look(kernel->tree, start, path,
-                     (flags & AT_SYMLINK_NOFOLLOW) != 0 ? TREE_NOFOLLOW : 0,
+    return tree_look(kernel->tree, start, path, is_followed ? 0 : TREE_NOFOLLOW,
                      node);
 }
 
@@ -134,8 +148,9 @@ static int look_path(struct kernel *kernel, uint64_t path_at, unsigned flags,
                      struct node **node)
 {
     struct file *file;
+    int rc = look(kernel, (uint64_t)AT_FDCWD, path_at, flags, node, &file);
 
-    return look(kernel, (uint64_t)AT_FDCWD, path_at, flags, node, &file);
+    return rc == 0 && *node == NULL ? -ENOTDIR : rc;
 }
 
 static int stat_at(struct kernel *kernel, uint64_t from, uint64_t path_at,
@@ -147,7 +162,16 @@ static int stat_at(struct kernel *kernel, uint64_t from, uint64_t path_at,
 
     if (rc < 0)
         return rc;
-    rc = file != NULL ? file_stat(file, st) : node_stat(node, st);
+    if (rc == 1) {
+        *st = (struct stat){.st_mode = S_IFLNK | 0700,
+                            .st_nlink = 1,
+                            .st_uid = kernel->uid,
+                            .st_gid = kernel->gid,
+                            .st_size = 64};
+        rc = 0;
+    } else {
+        rc = file != NULL ? file_stat(file, st) : node_stat(node, st);
+    }
     node_put(node);
     return rc;
 }
@@ -253,6 +277,14 @@ int64_t call_faccessat2(struct kernel *kernel, const uint64_t a[6])
     return access_at(kernel, a[0], a[1], (unsigned)a[2], (unsigned)a[3]);
 }
 
+/* As /proc says what is open: a path, or the kind of what has none. */
+static int64_t name_of(const struct file *file, char text[PATH_MAX])
+{
+    if (file->node != NULL)
+        return node_path(file->node, text, PATH_MAX) - 1;
+    return snprintf(text, PATH_MAX, "anon_inode:[%s]", file->class->name);
+}
+
 static int64_t read_link(struct kernel *kernel, uint64_t from, uint64_t path_at,
                          uint64_t to, uint64_t room)
 {
@@ -268,12 +300,14 @@ static int64_t read_link(struct kernel *kernel, uint64_t from, uint64_t path_at,
               &file);
     if (rc < 0)
         return rc;
-    bytes = node == NULL ? -EINVAL
-                         : node_read_link(node, target,
-                                          room < PATH_MAX ? room : PATH_MAX);
+    bytes = rc == 1        ? name_of(file, target)
+            : node == NULL ? -EINVAL
+                           : node_read_link(node, target, sizeof(target));
     node_put(node);
     if (bytes < 0)
         return bytes;
+    if ((uint64_t)bytes > room)
+        bytes = (int64_t)room;
     rc = user_write(&kernel->space, to, target, (size_t)bytes);
     return rc < 0 ? rc : bytes;
 }

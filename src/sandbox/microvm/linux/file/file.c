@@ -59,6 +59,7 @@ static int64_t transfer(struct file *file, transfer_fn *fn,
                         uint64_t *position)
 {
     bool is_seekable = file->class->size != NULL;
+    bool is_kept = position == NULL && file->class->seek != NULL;
     struct iovec fitting[IOV_MAX];
     uint64_t bytes, at = 0;
     int64_t n;
@@ -72,7 +73,7 @@ static int64_t transfer(struct file *file, transfer_fn *fn,
     if (count < 0)
         return -EINVAL;
     count = fit(fitting, pieces, count, &bytes);
-    if (!is_seekable)
+    if (!is_seekable || is_kept)
         return fn(file, fitting, count, NULL);
     at = *position;
     if (at > INT64_MAX || bytes > INT64_MAX - at)
@@ -120,6 +121,8 @@ int64_t file_seek(struct file *file, int64_t off, int whence)
         return -EINVAL;
     if (file->class->size == NULL)
         return -ESPIPE;
+    if (file->class->seek != NULL)
+        return file->class->seek(file, off, whence);
     if (whence == SEEK_CUR)
         from = (int64_t)file->position;
     else if (whence == SEEK_END)

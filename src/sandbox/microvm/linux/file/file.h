@@ -50,6 +50,9 @@ struct file_class {
                      uint64_t *position);
 
     int64_t (*size)(struct file *file); /* for SEEK_END; kinds with position */
+    /* As lseek(2), for kinds that keep their own position (the host's): they
+     * are handed NULL for it. */
+    int64_t (*seek)(struct file *file, int64_t off, int whence);
     int (*truncate)(struct file *file, uint64_t bytes);
     int (*stat)(struct file *file, struct stat *st);
     int (*list)(struct file *file, file_entry_fn *fn, void *context);
