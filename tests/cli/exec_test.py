@@ -201,6 +201,34 @@ class View(Base):
         self.assertIn("LANG=C\n", out)
         self.assertNotIn("NONE", out)
 
+    @unittest.skipIf(os.geteuid() != 0, "the kernel sees to it")
+    def test_of_root_it_has_no_rights_but_a_folders_owners(self):
+        for name, mode, owner in (("own", 0o600, 0), ("none", 0, 0),
+                                  ("others", 0o600, 1), ("all", 0o604, 1)):
+            (self.folder / name).write_text(name)
+            os.chown(self.folder / name, owner, owner)
+            (self.folder / name).chmod(mode)
+        (self.folder / "sub").mkdir(mode=0o700)
+        (self.folder / "sub" / "all").write_text("sub")
+        os.chown(self.folder / "sub", 1, 1)
+        text = ("for n in ['own', 'none', 'others', 'all', 'sub/all']:\n"
+                "    try: print(open(n).read())\n"
+                "    except PermissionError: print('-')")
+        out, _ = self.python(text, "--folder", self.folder)
+        self.assertEqual(out.split(), ["own", "-", "-", "all", "-"])
+        script = self.folder / "script.py"
+        script.write_text("def process(c):\n"
+                          "    import contextlib, io\n"
+                          "    with contextlib.redirect_stdout(io.StringIO()) "
+                          "as f:\n        exec(" + repr(text.replace(
+                              "open(n", "open('/script/' + n")) + ")\n"
+                          "    return {'out': f.getvalue().split()}\n")
+        for isolation in "microvm", "process":
+            out, _ = self.glovebox("run", "--json", "--isolation", isolation,
+                                   script)
+            self.assertEqual(json.loads(out)["data"],
+                             ["own", "-", "-", "all", "-"], isolation)
+
     def test_a_root_of_its_own_is_all_it_sees(self):
         shutil.copy(FOLDER / "hello-static", self.folder / "there")
         (self.folder / "sub").mkdir()

@@ -37,16 +37,16 @@ static int refuse(const char *path, int rc, struct gbx_error *err)
 
 /* Show a host path at `at`.  Not there: no error, nothing to see. */
 static int show(struct microvm *vm, const char *path, const char *at,
-                bool sealed)
+                unsigned how)
 {
     auto_fd int fd = open(path, O_PATH | O_CLOEXEC);
 
-    return fd < 0 ? -errno : tree_mount(vm->kernel.tree, at, fd, sealed);
+    return fd < 0 ? -errno : tree_mount(vm->kernel.tree, at, fd, how);
 }
 
 static int show_if_there(struct microvm *vm, const char *path)
 {
-    int rc = show(vm, path, path, true);
+    int rc = show(vm, path, path, MOUNT_SEALED | MOUNT_FOREIGN);
 
     return rc == -ENOENT ? 0 : rc;
 }
@@ -85,7 +85,7 @@ static int build_over(struct microvm *vm, struct gbx_error *err)
         return refuse(vm->root, -errno, err);
     if (!S_ISDIR(st.st_mode))
         return refuse(vm->root, -ENOTDIR, err);
-    rc = show(vm, vm->root, "/", false);
+    rc = show(vm, vm->root, "/", 0);
     for (size_t i = 0; rc == 0 && i < ARRAY_SIZE(kernels); i++)
         rc = tree_make_dir(vm->kernel.tree, kernels[i], 0755);
     if (rc == 0)
@@ -100,7 +100,7 @@ static int show_program(struct microvm *vm, struct gbx_error *err)
     int rc;
 
     snprintf(path, sizeof(path), "/.glovebox/%s", basename(vm->program));
-    rc = show(vm, vm->program, path, true);
+    rc = show(vm, vm->program, path, MOUNT_SEALED);
     return rc < 0 ? fail(err, GBX_EFILE, "%s: %s; is Glovebox installed?",
                          vm->program, strerrordesc_np(-rc))
                   : 0;
@@ -128,7 +128,8 @@ int root_build(struct microvm *vm, struct gbx_error *err)
         (rc = tree_make_device(vm->kernel.tree, "/dev/zero", "zero")) < 0 ||
         (rc = proc_build(&vm->kernel)) < 0)
         return refuse_files("a guest's devices", rc, err);
-    if (vm->folder != NULL && (rc = show(vm, vm->folder, "/script", true)) < 0)
+    if (vm->folder != NULL &&
+        (rc = show(vm, vm->folder, "/script", MOUNT_SEALED)) < 0)
         return refuse(vm->folder, rc, err);
     if (vm->shared != NULL && (rc = show_program(vm, err)) < 0)
         return rc;

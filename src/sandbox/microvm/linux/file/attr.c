@@ -150,6 +150,12 @@ static bool is_stored(const struct node *node)
            node->kind == NODE_LINK;
 }
 
+/* Of the host, where the embedder is root: the host refuses nothing. */
+static bool is_roots(const struct node *node)
+{
+    return node->host != NULL && node->tree->host_uid == 0;
+}
+
 int attr_may(struct node *node, unsigned access)
 {
     unsigned of_host = access & (R_OK | X_OK);
@@ -160,14 +166,14 @@ int attr_may(struct node *node, unsigned access)
         return -EROFS;
     if (access == 0 || node->kind == NODE_LINK)
         return 0;
-    if (node->host != NULL && of_host != 0) {
+    if (node->host != NULL && of_host != 0 && node->tree->host_uid != 0) {
         rc = host_access(node, of_host);
         if (!node->is_own)
             access &= W_OK;
     }
     if (rc < 0 || access == 0)
         return rc;
-    if (node->is_own) {
+    if (node->is_own || is_roots(node)) {
         st.st_mode = node->mode;
         st.st_uid = node->uid;
         st.st_gid = node->gid;
@@ -177,13 +183,14 @@ int attr_may(struct node *node, unsigned access)
     return rc < 0 ? rc : may_by_bits(node->tree, &st, access);
 }
 
-/* May names in this directory be looked up?  The host says so itself, then. */
+/* May names in this directory be looked up?  The host says so itself, then,
+ * but not to root. */
 int attr_may_search(struct node *dir)
 {
     struct stat st = {
         .st_mode = dir->mode, .st_uid = dir->uid, .st_gid = dir->gid};
 
-    return dir->is_own ? may_by_bits(dir->tree, &st, X_OK) : 0;
+    return dir->is_own || is_roots(dir) ? may_by_bits(dir->tree, &st, X_OK) : 0;
 }
 
 int node_access(struct node *node, unsigned access)

@@ -75,7 +75,7 @@ static int open_mounted_file(int fd)
     return file < 0 ? -errno : file;
 }
 
-int host_mount(struct tree *tree, struct mount **mount, int fd)
+int host_mount(struct tree *tree, struct mount **mount, int fd, bool is_foreign)
 {
     struct mount *new;
     struct stat st;
@@ -101,7 +101,12 @@ int host_mount(struct tree *tree, struct mount **mount, int fd)
     *new = (struct mount){.next = tree->mounts,
                           .fd = own,
                           .file = file,
-                          .number = ++tree->mount_count};
+                          .number = ++tree->mount_count,
+                          .is_foreign = is_foreign && tree->host_uid == 0,
+                          .uid = tree->host_uid,
+                          .gid = tree->host_gid};
+    if (tree->host_uid == 0)
+        new->uid = st.st_uid, new->gid = st.st_gid;
     tree->mounts = *mount = new;
     return 0;
 }
@@ -133,9 +138,13 @@ static uint64_t device_of(struct tree *tree, const struct mount *mount,
 static void translate(struct tree *tree, const struct mount *mount,
                       struct stat *st)
 {
+    uint32_t other = tree->uid == NOBODY ? 0 : NOBODY;
+
     st->st_dev = device_of(tree, mount, st->st_dev);
-    st->st_uid = st->st_uid == tree->host_uid ? tree->uid : NOBODY;
-    st->st_gid = st->st_gid == tree->host_gid ? tree->gid : NOBODY;
+    st->st_uid =
+        !mount->is_foreign && st->st_uid == mount->uid ? tree->uid : other;
+    st->st_gid =
+        !mount->is_foreign && st->st_gid == mount->gid ? tree->gid : other;
 }
 
 static int look(struct tree *tree, const struct mount *mount, int fd,

@@ -356,6 +356,8 @@ struct node *node_from_host(struct tree *tree, struct node *parent,
     node->mount = parent->mount;
     node->is_sealed = parent->is_sealed;
     node->mode = st->st_mode;
+    node->uid = st->st_uid;
+    node->gid = st->st_gid;
     node->ino = st->st_ino;
     node->dev = st->st_dev;
     node->rdev = st->st_rdev;

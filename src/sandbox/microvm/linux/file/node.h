@@ -49,6 +49,8 @@ struct mount {
     int fd;   /* owned, O_PATH */
     int file; /* owned: a mount of one file has it open; or -1 */
     uint32_t number;
+    bool is_foreign;   /* nothing in it is the guest's */
+    uint32_t uid, gid; /* else: of the host, whose files are the guest's */
 };
 
 struct entry {
@@ -166,7 +168,8 @@ void entry_drop(struct entry *entry);
 struct entry *entry_next(const struct node *dir, uint64_t from);
 
 /* host.c: all that touches the host's files */
-int host_mount(struct tree *tree, struct mount **mount, int fd);
+int host_mount(struct tree *tree, struct mount **mount, int fd,
+               bool is_foreign);
 void host_unmount(struct mount *mount);
 int host_look(struct node *dir, const char *name, struct stat *st);
 int host_stat(struct node *node, struct stat *st);

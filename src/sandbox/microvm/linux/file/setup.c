@@ -195,29 +195,31 @@ static int make_at(struct tree *tree, const char *at, struct node *node)
 
 /* The node is what the mount shows. */
 static void show(struct node *node, struct mount *mount, char *host,
-                 const struct stat *st, bool sealed)
+                 const struct stat *st, unsigned how)
 {
     node->mount = mount;
     node->host = host;
     node->is_own = false;
     node->is_mount = true;
-    node->is_sealed = sealed;
+    node->is_sealed = (how & MOUNT_SEALED) != 0;
     node->mode = st->st_mode;
+    node->uid = st->st_uid;
+    node->gid = st->st_gid;
     node->ino = st->st_ino;
     node->dev = st->st_dev;
 }
 
 static int mount_root(struct tree *tree, struct mount *mount, char *host,
-                      const struct stat *st, bool sealed)
+                      const struct stat *st, unsigned how)
 {
     if (tree->root->host != NULL || !S_ISDIR(st->st_mode))
         return S_ISDIR(st->st_mode) ? -EBUSY : -ENOTDIR;
-    show(tree->root, mount, host, st, sealed);
+    show(tree->root, mount, host, st, how);
     return 0;
 }
 
 static int mount_at(struct tree *tree, const char *at, struct mount *mount,
-                    char *host, bool sealed)
+                    char *host, unsigned how)
 {
     struct node probe = {.tree = tree, .mount = mount, .host = host};
     struct node *node;
@@ -225,14 +227,14 @@ static int mount_at(struct tree *tree, const char *at, struct mount *mount,
     int rc = host_stat(&probe, &st);
 
     if (rc == 0 && strcmp(at, "/") == 0)
-        return mount_root(tree, mount, host, &st, sealed);
+        return mount_root(tree, mount, host, &st, how);
     if (rc < 0)
         return rc;
     node = node_make(tree, S_ISDIR(st.st_mode) ? NODE_DIR : NODE_FILE,
                      st.st_mode, NULL);
     if (node == NULL)
         return -ENOMEM;
-    show(node, mount, host, &st, sealed);
+    show(node, mount, host, &st, how);
     rc = put_at(tree, at, node);
     if (rc < 0)
         node->host = NULL; /* the caller's again */
@@ -240,16 +242,18 @@ static int mount_at(struct tree *tree, const char *at, struct mount *mount,
     return rc;
 }
 
-int tree_mount(struct tree *tree, const char *at, int fd, bool sealed)
+int tree_mount(struct tree *tree, const char *at, int fd, unsigned how)
 {
     char *host = strdup("");
     struct mount *mount;
     struct pause pause;
-    int rc = host == NULL ? -ENOMEM : host_mount(tree, &mount, fd);
+    int rc = host == NULL
+                 ? -ENOMEM
+                 : host_mount(tree, &mount, fd, (how & MOUNT_FOREIGN) != 0);
 
     if (rc == 0) {
         pause_limits(&pause, tree);
-        rc = mount_at(tree, at, mount, host, sealed);
+        rc = mount_at(tree, at, mount, host, how);
         end_pause(&pause);
     }
     if (rc < 0)

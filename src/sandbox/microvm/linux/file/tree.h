@@ -68,7 +68,12 @@ void tree_close(struct tree *tree); /* NULL allowed; all files are put */
  * None of it counts against the guest's limits.
  *
  * tree_mount shows a host directory or file (an O_PATH descriptor, duplicated);
- * sealed: nothing in it can be changed.  tree_make_dir on a host's directory
+ * MOUNT_SEALED: nothing in it can be changed.  What the embedder may not read
+ * there, the guest may not.  Root may read all, so then the guest has the
+ * rights of whoever owns what is mounted, or with MOUNT_FOREIGN those of
+ * anybody.
+ *
+ * tree_make_dir on a host's directory
  * hides it behind one in memory; files, links, texts and devices replace what
  * was there, but no directory.
  *
@@ -76,7 +81,10 @@ void tree_close(struct tree *tree); /* NULL allowed; all files are put */
  * below it, as of now: what is made there afterwards is open again.  So first
  * all else and tree_seal("/"), then tree_make_dir("/tmp").
  */
-int tree_mount(struct tree *tree, const char *at, int fd, bool sealed);
+#define MOUNT_SEALED  1u
+#define MOUNT_FOREIGN 2u
+
+int tree_mount(struct tree *tree, const char *at, int fd, unsigned how);
 int tree_make_dir(struct tree *tree, const char *at, unsigned mode);
 int tree_make_link(struct tree *tree, const char *at, const char *target);
 int tree_make_file(struct tree *tree, const char *at, const void *bytes,
