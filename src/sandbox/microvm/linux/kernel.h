@@ -124,6 +124,7 @@ struct kernel {
     struct kernel_end end;
     bool met_task_limit, met_file_limit;
     const char *unsupported; /* the last call that we do not have */
+    const char *lacks;       /* the same, of the call that is made now */
     int stopped;             /* GBX_E: an output refused, ... */
     uint64_t started_ns, ran_ns;
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include <sched.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <cmocka.h>
@@ -138,6 +139,11 @@ static void lines_are_as_strace_prints_them(void **state)
     assert_string_equal(line,
                         "syscall_777() = -1 ENOSYS (there is no such call "
                         "here)");
+    call(SYS_socket, AF_INET, 1, 0);
+    assert_string_equal(line, "socket(2, 1, 0) = -1 EACCES (not supported: the "
+                              "network: there is none)");
+    call(SYS_getpid);
+    assert_string_equal(line, "getpid() = 2");
     call(SYS_pause);
     assert_string_equal(line, "pause() waits");
 }

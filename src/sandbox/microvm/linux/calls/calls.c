@@ -50,7 +50,7 @@ const char *kernel_call_name(uint64_t number)
 
 void kernel_note_unsupported(struct kernel *kernel, const char *what)
 {
-    kernel->unsupported = what;
+    kernel->unsupported = kernel->lacks = what;
 }
 
 static int64_t refuse(struct kernel *kernel, const struct call_entry *entry)
@@ -77,6 +77,7 @@ void kernel_call(struct kernel *kernel)
         memcpy(call, task->call, sizeof(call));
     else
         memcpy(task->call, call, sizeof(call));
+    kernel->lacks = NULL;
     entry = calls_find(call[0]);
     if (entry != NULL && entry->fn != NULL)
         answer = entry->fn(kernel, call + 1);

@@ -25,7 +25,9 @@ static int find(struct kernel *kernel, uint64_t number, struct file **socket)
  * one of them (nscd), and does without. */
 int64_t call_socket(struct kernel *kernel, const uint64_t a[6])
 {
-    if ((int)a[0] != AF_UNIX)
+    if ((int)a[0] == AF_UNIX)
+        kernel->lacks = "sockets with names: there is no server";
+    else
         kernel_note_unsupported(kernel, "the network: there is none");
     return -EACCES;
 }

@@ -119,7 +119,7 @@ static void add_argument(struct kernel *kernel, struct line *line, char format,
 }
 
 static void add_answer(struct line *line, const struct call_entry *entry,
-                       int64_t answer)
+                       int64_t answer, const char *lacks)
 {
     if (answer == KERNEL_WAIT)
         add(line, " waits");
@@ -133,8 +133,9 @@ static void add_answer(struct line *line, const struct call_entry *entry,
         add(line, " = %" PRId64, answer);
     if (entry == NULL)
         add(line, " (there is no such call here)");
-    else if (entry->fn == NULL)
-        add(line, " (not supported: %s)", entry->why);
+    else if (entry->fn == NULL || lacks != NULL)
+        add(line, " (not supported: %s)",
+            entry->fn == NULL ? entry->why : lacks);
 }
 
 void trace_call(struct kernel *kernel, const uint64_t call[7], int64_t answer)
@@ -153,7 +154,7 @@ void trace_call(struct kernel *kernel, const uint64_t call[7], int64_t answer)
         add_argument(kernel, &line, entry->format[i], &call[1 + i]);
     }
     add(&line, ")");
-    add_answer(&line, entry, answer);
+    add_answer(&line, entry, answer, kernel->lacks);
     kernel->trace(kernel->trace_context, line.text);
 }
 
