@@ -170,22 +170,43 @@ int tables_map(struct tables *tables, uint64_t va, uint64_t physical,
     return 0;
 }
 
-/* Pages that follow each other are forgotten together. */
+#define STRETCHES_MAX 16u
+
+/*
+ * Pages that follow each other are forgotten together.  Each stretch is two
+ * system calls; so of more than STRETCHES_MAX the rest is forgotten with all
+ * that lies between, which is only slower for whoever uses that.
+ */
 struct forgotten {
     uint64_t at, bytes;
+    unsigned stretches;
 };
+
+static bool may_join(const struct tables *tables, const struct forgotten *gone,
+                     uint64_t at, uint64_t bytes)
+{
+    uint64_t low = at < gone->at ? at : gone->at;
+    uint64_t end = gone->at + gone->bytes;
+
+    end = at + bytes > end ? at + bytes : end;
+    return gone->bytes != 0 && bytes != 0 &&
+           (gone->at + gone->bytes == at || gone->stretches > STRETCHES_MAX) &&
+           memory_host(tables->memory, low, end - low) != NULL;
+}
 
 static int forget(const struct tables *tables, struct forgotten *gone,
                   uint64_t at, uint64_t bytes)
 {
     struct forgotten before = *gone;
 
-    if (before.bytes != 0 && before.at + before.bytes == at &&
-        memory_host(tables->memory, before.at, before.bytes + bytes) != NULL) {
-        gone->bytes += bytes;
+    if (may_join(tables, gone, at, bytes)) {
+        uint64_t end = before.at + before.bytes;
+
+        gone->at = at < before.at ? at : before.at;
+        gone->bytes = (at + bytes > end ? at + bytes : end) - gone->at;
         return 0;
     }
-    *gone = (struct forgotten){at, bytes};
+    *gone = (struct forgotten){at, bytes, before.stretches + 1};
     /* What no slot is behind of, KVM does not remember either. */
     if (before.bytes == 0 ||
         memory_host(tables->memory, before.at, before.bytes) == NULL)
@@ -197,7 +218,7 @@ static int forget(const struct tables *tables, struct forgotten *gone,
 static int change(struct tables *tables, uint64_t va, uint64_t bytes,
                   uint64_t bits)
 {
-    struct forgotten gone = {0, 0};
+    struct forgotten gone = {0};
     int level, rc, first = 0;
     uint64_t step;
 

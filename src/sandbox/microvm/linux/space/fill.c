@@ -195,7 +195,7 @@ static void give(struct space *space, const struct area *area, struct run *run)
 int space_empty(struct space *space, const struct area *area, uint64_t from,
                 uint64_t to)
 {
-    struct run runs[64];
+    struct run runs[512];
     uint64_t at = from, physical;
     size_t count;
 
