@@ -132,6 +132,7 @@ static int serve(struct microvm *vm, const struct run_exit *exit)
 {
     struct kernel *kernel = &vm->kernel;
 
+    vm->unsettled = false; /* all but two of these leave it settled */
     switch (exit->kind) {
     case RUN_SYSCALL:
         kernel_call(kernel);
