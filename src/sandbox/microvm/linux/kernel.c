@@ -9,7 +9,8 @@
 #include "base/error.h"
 #include "sandbox/microvm/linux/kernel.h"
 
-#define NODES_MAX 65536u
+#define NODES_MAX        65536u
+#define MAPPED_FILES_MAX 1024u /* of the host, closed but mapped */
 
 /* Vectors of the processor. */
 enum {
@@ -61,6 +62,7 @@ static int step_files(struct kernel *kernel, const struct kernel_config *config,
         .frames = &kernel->space.frames,
         .disk_bytes = config->disk_bytes,
         .nodes_max = NODES_MAX,
+        .files_max = config->files_max + MAPPED_FILES_MAX,
         .uid = config->uid,
         .gid = config->gid,
     };

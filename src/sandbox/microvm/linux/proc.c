@@ -10,21 +10,31 @@
 #include "sandbox/microvm/linux/proc.h"
 #include "sandbox/microvm/linux/space/space.h"
 
+#define PATHS_MAX 1024u /* in one text; each may be of PATH_MAX steps */
+
 #define KIB(pages) ((pages) * (SPACE_PAGE_BYTES / 1024ull))
 
 static int maps(void *context, struct text *text)
 {
     const struct kernel *kernel = context;
     const struct space *space = &kernel->space;
+    struct node *last = NULL;
+    char path[PATH_MAX] = "";
+    uint32_t paths = 0;
     int rc = 0;
 
     for (uint32_t i = 0; rc == 0 && i < space->area_count; i++) {
         const struct area *area = &space->areas[i];
-        char path[PATH_MAX];
+        struct node *node = area->file != NULL ? area->file->node : NULL;
         const char *name = area->name != NULL ? area->name : "";
 
-        if (area->file != NULL && area->file->node != NULL &&
-            node_path(area->file->node, path, sizeof(path)) > 0)
+        if (node != NULL && node != last) {
+            last = node;
+            if (paths++ >= PATHS_MAX ||
+                node_path(node, path, sizeof(path)) <= 0)
+                path[0] = '\0';
+        }
+        if (node != NULL && path[0] != '\0')
             name = path;
         rc = text_add(
             text,

@@ -60,7 +60,8 @@ static int decode_file(struct kernel *kernel, const uint64_t a[6],
     }
     if (shared && file->class->page != NULL && file_host_fd(file) < 0)
         request->kind = AREA_SHARED;
-    else if (file->class->size == NULL || (shared && mode == O_RDWR))
+    else if (file->class->size == NULL || file->class->size(file) < 0 ||
+             (shared && mode == O_RDWR))
         return -ENODEV;
     else
         request->kind = AREA_FILE;

@@ -65,15 +65,18 @@ static int64_t open_at(struct kernel *kernel, uint64_t from, uint64_t path_at,
         file = kernel_file(kernel, (uint64_t)number);
         if (file == NULL)
             return -ENOENT;
-        if (!opens_as(file, flags))
-            return -EACCES;
-        file_get(file);
+        if (file->node != NULL)
+            rc = tree_open_node(file->node, flags & ~(unsigned)O_CREAT, &file);
+        else if (opens_as(file, flags))
+            file_get(file);
+        else
+            rc = -EACCES;
     } else {
         rc = tree_open_file(kernel->tree, start, path, flags,
                             mode & ~kernel->umask & 07777, &file);
-        if (rc < 0)
-            return rc;
     }
+    if (rc < 0)
+        return rc;
     return kernel_install(kernel, file, 0, (flags & O_CLOEXEC) != 0);
 }
 
@@ -280,8 +283,13 @@ int64_t call_faccessat2(struct kernel *kernel, const uint64_t a[6])
 /* As /proc says what is open: a path, or the kind of what has none. */
 static int64_t name_of(const struct file *file, char text[PATH_MAX])
 {
+    int64_t bytes =
+        file->node == NULL ? -ENOENT : node_path(file->node, text, PATH_MAX);
+
+    if (bytes > 0)
+        return bytes - 1;
     if (file->node != NULL)
-        return node_path(file->node, text, PATH_MAX) - 1;
+        return snprintf(text, PATH_MAX, "/ (deleted)");
     return snprintf(text, PATH_MAX, "anon_inode:[%s]", file->class->name);
 }
 

@@ -269,6 +269,7 @@ static int64_t copy_data(struct node *node, struct content *content, int fd,
 
 int host_copy(struct node *node, struct content *content)
 {
+    const struct quota *quota = &node->tree->quota;
     auto_fd int fd = host_open(node);
     char *buffer = NULL;
     struct stat st;
@@ -278,6 +279,8 @@ int host_copy(struct node *node, struct content *content)
         return fd;
     if (fstat(fd, &st) < 0)
         return -errno;
+    if ((uint64_t)st.st_blocks * 512 > quota->limit - quota->used)
+        return -ENOSPC; /* before time is spent on it */
     buffer = malloc(COPY_BYTES);
     if (buffer == NULL)
         return -ENOMEM;

@@ -66,13 +66,22 @@ struct entry *entry_find(const struct node *parent, const char *name)
 /* Holes are closed when there are more of them than entries. */
 static void close_holes(struct node_dir *dir)
 {
-    uint32_t to = 0;
+    uint32_t to = 0, room = dir->room;
+    struct entry_slot *slots;
 
     for (uint32_t i = 0; i < dir->count; i++)
         if (dir->slots[i].entry != NULL)
             dir->slots[to++] = dir->slots[i];
     dir->count = to;
     dir->holes = 0;
+    while (room > 8 && to < room / 4)
+        room /= 2;
+    slots = room < dir->room ? reallocarray(dir->slots, room, sizeof(*slots))
+                             : NULL;
+    if (slots != NULL) {
+        dir->slots = slots;
+        dir->room = room;
+    }
 }
 
 static bool add_slot(struct node_dir *dir, struct entry *entry)

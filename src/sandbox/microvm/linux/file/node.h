@@ -135,6 +135,9 @@ struct tree {
     uint32_t bucket_count, hashed; /* count: a power of two */
     uint64_t key[2];
 
+    uint64_t text_bytes; /* of the host's memory, see special.c */
+    uint32_t host_files, host_files_max; /* descriptors of the host */
+
     struct mount *mounts;
     uint32_t mount_count;
     struct node_device devices[NODE_DEVICES_MAX];

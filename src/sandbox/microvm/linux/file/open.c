@@ -35,6 +35,8 @@ void open_close(struct file *file)
 {
     struct node *node = file->node;
 
+    if (of(file)->fd >= 0)
+        node->tree->host_files--;
     close_fd(&of(file)->fd);
     host_list_close(&of(file)->list);
     text_free(of(file)->text);
@@ -255,9 +257,15 @@ static int open_stored(struct node *node, unsigned flags,
         if (rc == 0 && is_empty)
             rc = resize(node, 0);
     }
-    if (rc == 0 && node->host != NULL)
-        rc = file->fd = host_open(node);
-    return rc < 0 ? rc : 0;
+    if (rc < 0 || node->host == NULL)
+        return rc;
+    if (node->tree->host_files == node->tree->host_files_max)
+        return -ENFILE;
+    file->fd = host_open(node);
+    if (file->fd < 0)
+        return file->fd;
+    node->tree->host_files++;
+    return 0;
 }
 
 int tree_open_node(struct node *node, unsigned flags, struct file **file)

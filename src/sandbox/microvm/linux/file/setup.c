@@ -25,6 +25,8 @@ int tree_open(struct tree **tree, const struct tree_config *config)
     new->quota =
         (struct quota){.frames = config->frames, .limit = config->disk_bytes};
     new->nodes_max = config->nodes_max;
+    new->host_files_max =
+        config->files_max != 0 ? config->files_max : UINT32_MAX;
     new->uid = config->uid;
     new->gid = config->gid;
     new->host_uid = geteuid();

@@ -11,11 +11,13 @@
 #include "sandbox/microvm/linux/file/node.h"
 
 #define TEXT_BYTES_MAX   (8u << 20)
-#define RANDOM_BYTES_MAX (1u << 20) /* at once: it takes milliseconds */
+#define TEXTS_BYTES_MAX  (16u << 20) /* of all that are open */
+#define RANDOM_BYTES_MAX (1u << 20)  /* at once: it takes milliseconds */
 
 struct text {
     char *bytes; /* owned */
     size_t count, room;
+    uint64_t *all; /* rooms of the tree, this one's too */
 };
 
 static struct tree_file *of(struct file *file)
@@ -35,9 +37,12 @@ static int reserve(struct text *text, size_t more)
         room *= 2;
     if (room == text->room)
         return 0;
+    if (*text->all + (room - text->room) > TEXTS_BYTES_MAX)
+        return -ENOMEM;
     bytes = realloc(text->bytes, room);
     if (bytes == NULL)
         return -ENOMEM;
+    *text->all += room - text->room;
     text->bytes = bytes;
     text->room = room;
     return 0;
@@ -80,6 +85,7 @@ void text_free(struct text *text)
 {
     if (text == NULL)
         return;
+    *text->all -= text->room;
     free(text->bytes);
     free(text);
 }
@@ -94,6 +100,7 @@ static int make_text(struct tree_file *file)
         file->text = calloc(1, sizeof(*file->text));
     if (file->text == NULL)
         return -ENOMEM;
+    file->text->all = &file->file.node->tree->text_bytes;
     file->text->count = 0;
     rc = source->fn(source->context, file->text);
     if (rc < 0)

@@ -50,6 +50,7 @@ struct tree_config {
     struct frames *frames; /* borrowed until close: content of files */
     uint64_t disk_bytes;   /* of content, at most */
     uint32_t nodes_max;    /* made by the guest */
+    uint32_t files_max;    /* of the host, open at once; 0: no limit */
     uint32_t uid, gid;     /* of the guest, who owns what it makes */
 };
 
