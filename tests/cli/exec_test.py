@@ -113,6 +113,19 @@ class Streams(Base):
                              b"288 b'1\\n' b'1\\n' anon_inode:[stream]\n")
             self.assertEqual(os.read(stdin.fileno(), 9), b"100\n")
 
+    def test_descriptors_have_names(self):
+        out, _ = self.python(
+            "import os\n"
+            "with open('/tmp/a', 'w+b') as f:\n"
+            "    f.write(b'hello'); f.flush(); name = f'/proc/self/fd/"
+            "{f.fileno()}'\n"
+            "    print(open(name, 'rb').read(), os.readlink(name))\n"
+            "    os.unlink('/tmp/a')\n"
+            "    print(open(name, 'rb').read(), os.readlink(name))\n"
+            "    print(os.path.islink(name), os.stat(name).st_size)\n")
+        self.assertEqual(out, "b'hello' /tmp/a\nb'hello' / (deleted)\n"
+                              "True 5\n")
+
     def test_streams_that_are_one_file_go_on_behind_each_other(self):
         target = self.folder / "target"
         with open(target, "wb") as stdout:
@@ -121,6 +134,26 @@ class Streams(Base):
                                 "echo a; echo b >&2; echo c"], stdout=stdout,
                                stderr=stdout, check=True, timeout=60)
         self.assertEqual(target.read_text(), "a\nb\nc\n" * 2)
+
+    def test_others_who_fill_its_pipe_do_not_hold_the_deadline(self):
+        reader, writer = os.pipe()
+        with os.fdopen(reader, "rb", buffering=0) as pipe:
+            programs = [subprocess.Popen(words, stdout=writer,
+                                         stderr=subprocess.DEVNULL)
+                        for words in (["cat", "/dev/zero"],
+                                      ["cat", "/dev/zero"],
+                                      [PROGRAM, "exec", "--timeout", "1s",
+                                       "cat", "/dev/zero"])]
+            os.close(writer)
+            until = time.monotonic() + 0.8
+            while time.monotonic() < until:
+                pipe.read(4096)
+            try:
+                self.assertEqual(programs[2].wait(timeout=30), 124)
+            finally:
+                for program in programs:
+                    program.kill()
+                    program.wait()
 
     def test_a_slow_reader_misses_nothing(self):
         with subprocess.Popen([PROGRAM, "exec", "seq", "100000"],
@@ -259,6 +292,15 @@ class View(Base):
 
 
 class Ends(Base):
+    def test_threads_that_end_under_a_quick_timer_are_well(self):
+        self.python("import signal, threading, time\n"
+                    "signal.signal(signal.SIGALRM, signal.SIG_IGN)\n"
+                    "signal.setitimer(signal.ITIMER_REAL, 7e-5, 7e-5)\n"
+                    "end = time.monotonic() + 1\n"
+                    "while time.monotonic() < end:\n"
+                    "    t = threading.Thread(target=int); t.start()\n"
+                    "    t.join()\n", "--timeout", "30s")
+
     def test_a_signal_of_its_own_is_told(self):
         _, err = self.exec(FOLDER / "faulty", "abort", code=134)
         self.assertIn("signal 6 (Aborted)", err)

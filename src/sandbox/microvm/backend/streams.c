@@ -14,12 +14,15 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/fd.h"
 #include "sandbox/microvm/backend/microvm.h"
 #include "sandbox/microvm/linux/region_file.h"
 
@@ -28,6 +31,8 @@ struct stream {
     struct microvm *vm;
     int number; /* 1 stdout, 2 stderr; 0 stdin */
     int fd;     /* the host's, borrowed, or -1 */
+    int own_fd; /* the same, opened anew: never waits; or -1 */
+    bool is_socket;
 };
 
 struct record {
@@ -145,6 +150,24 @@ static size_t fits(size_t bytes)
     return bytes < PIPE_BUF ? bytes : PIPE_BUF;
 }
 
+/*
+ * Without waiting, also where somebody else was quicker than poll said.  The
+ * caller's descriptor may not be made so, for it is others' as well.
+ */
+static ssize_t transfer(const struct stream *self, const struct iovec *pieces,
+                        int count, bool writes)
+{
+    struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)pieces,
+                             .msg_iovlen = (size_t)count};
+    int fd = self->own_fd >= 0 ? self->own_fd : self->fd;
+
+    if (self->is_socket && writes)
+        return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (self->is_socket)
+        return recvmsg(fd, &message, MSG_DONTWAIT);
+    return writes ? writev(fd, pieces, count) : readv(fd, pieces, count);
+}
+
 /* To a descriptor of the host, which may be a pipe that nobody reads. */
 static int64_t write_host(struct stream *self, const struct iovec *pieces,
                           int count)
@@ -152,14 +175,18 @@ static int64_t write_host(struct stream *self, const struct iovec *pieces,
     size_t bytes = total(pieces, count), done = 0, at = 0;
 
     for (int i = 0; i < count && done < bytes;) {
+        struct iovec piece;
         ssize_t put;
 
         if (look(self, POLLOUT) == 0)
             return done > 0 ? (int64_t)done : -EAGAIN;
-        put = write(self->fd, (const char *)pieces[i].iov_base + at,
-                    fits(pieces[i].iov_len - at));
+        piece.iov_base = (char *)pieces[i].iov_base + at;
+        piece.iov_len = fits(pieces[i].iov_len - at);
+        put = transfer(self, &piece, 1, true);
         if (put < 0 && errno == EINTR)
             continue;
+        if (put < 0 && errno == EAGAIN)
+            self->vm->wants[self->number] = true;
         if (put < 0 && done > 0) { /* the rest finds out, when it is tried */
             self->vm->wants[self->number] = true;
             return (int64_t)done;
@@ -266,7 +293,9 @@ static int64_t stream_read(struct file *file, const struct iovec *pieces,
         return 0;
     if (look(self, POLLIN) == 0)
         return -EAGAIN;
-    got = readv(self->fd, pieces, count);
+    got = transfer(self, pieces, count, false);
+    if (got < 0 && errno == EAGAIN)
+        self->vm->wants[self->number] = true;
     return got < 0 ? -errno : got;
 }
 
@@ -293,6 +322,7 @@ static void stream_close(struct file *file)
 
     if (self->number < 3)
         self->vm->streams[self->number] = NULL;
+    close_fd(&self->own_fd);
     free(self);
 }
 
@@ -332,6 +362,25 @@ static const struct file_class bell_class = {
     .close = stream_close,
 };
 
+/* Of a pipe or terminal; where it cannot be had, we do without. */
+static int open_anew(int fd, unsigned flags)
+{
+    char path[32];
+    struct stat st;
+
+    if (fd < 0 || fstat(fd, &st) < 0 || (!S_ISFIFO(st.st_mode) && !isatty(fd)))
+        return -1;
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    return open(path, (int)flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+}
+
+static bool is_socket(int fd)
+{
+    struct stat st;
+
+    return fd >= 0 && fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
 static struct file *make(struct microvm *vm, const struct file_class *class,
                          int number, int fd, unsigned flags)
 {
@@ -344,6 +393,8 @@ static struct file *make(struct microvm *vm, const struct file_class *class,
         .vm = vm,
         .number = number,
         .fd = fd,
+        .own_fd = open_anew(fd, flags),
+        .is_socket = is_socket(fd),
     };
     if (number < 3)
         vm->streams[number] = &self->file;
