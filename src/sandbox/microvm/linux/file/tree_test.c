@@ -350,6 +350,60 @@ static void a_host_that_changes_is_followed_but_never_left(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static int long_text(void *context, struct text *text)
+{
+    static char bytes[6 << 20];
+
+    (void)context;
+    memset(bytes, 'x', sizeof(bytes));
+    return text_add_bytes(text, bytes, sizeof(bytes));
+}
+
+/* They lie in the host's memory. */
+static void texts_have_a_limit_all_together(void **state)
+{
+    struct file *files[3];
+    char byte;
+    struct iovec piece = {&byte, 1};
+
+    (void)state;
+    assert_int_equal(tree_make_text(t.tree, "/proc/long", long_text, NULL), 0);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(
+            tree_open_file(t.tree, NULL, "/proc/long", O_RDONLY, 0, &files[i]),
+            0);
+        assert_int_equal(file_read(files[i], &piece, 1, NULL),
+                         i < 2 ? 1 : -ENOMEM);
+    }
+    file_put(files[0]);
+    assert_int_equal(file_read(files[2], &piece, 1, NULL), 1);
+    file_put(files[1]);
+    file_put(files[2]);
+}
+
+static void files_of_the_host_have_a_limit(void **state)
+{
+    struct file *files[FILES], *more;
+
+    (void)state;
+    for (size_t i = 0; i < FILES; i++)
+        assert_int_equal(
+            tree_open_file(t.tree, NULL, "/host/hello", O_RDONLY, 0, &files[i]),
+            0);
+    assert_int_equal(
+        tree_open_file(t.tree, NULL, "/host/hello", O_RDONLY, 0, &more),
+        -ENFILE);
+    assert_int_equal(
+        tree_open_file(t.tree, NULL, "/tmp/own", O_CREAT | O_RDWR, 0600, &more),
+        0);
+    file_put(more);
+    for (size_t i = 0; i < FILES; i++)
+        file_put(files[i]);
+    assert_int_equal(
+        tree_open_file(t.tree, NULL, "/host/hello", O_RDONLY, 0, &more), 0);
+    file_put(more);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -364,6 +418,8 @@ int main(void)
         TEST(a_text_is_made_when_it_is_read_from_its_start),
         TEST(devices_are_as_on_linux),
         TEST(a_host_that_changes_is_followed_but_never_left),
+        TEST(texts_have_a_limit_all_together),
+        TEST(files_of_the_host_have_a_limit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,6 +34,7 @@
 #define GID    2345u
 #define FRAMES 2048u
 #define NODES  400u
+#define FILES  20u /* of the host */
 #define DISK   (1024u * PAGE)
 
 static struct fixture {
@@ -149,6 +150,7 @@ static inline int make_tree(void)
     struct tree_config config = {.frames = &t.frames,
                                  .disk_bytes = DISK,
                                  .nodes_max = NODES,
+                                 .files_max = FILES,
                                  .uid = UID,
                                  .gid = GID};
 
