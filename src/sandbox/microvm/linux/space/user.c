@@ -130,15 +130,19 @@ int user_pieces(struct space *space, uint64_t address, uint64_t bytes,
 }
 
 int user_word(struct space *space, uint64_t address, unsigned access,
-              uint64_t *physical, void **host)
+              uint64_t *key, void **host)
 {
     uint64_t bytes = sizeof(uint32_t);
+    const struct area *area;
 
     if (address % sizeof(uint32_t) != 0)
         return -EINVAL;
     *host = reach(space, address, access, &bytes);
     if (*host == NULL ||
-        tables_translate(&space->tables, address, TABLES_READ, physical) < 0)
+        tables_translate(&space->tables, address, TABLES_READ, key) < 0)
         return -EFAULT;
+    area = space_find(space, address);
+    if (area != NULL && area->kind < AREA_SHARED)
+        *key = address | USER_WORD_PRIVATE;
     return 0;
 }

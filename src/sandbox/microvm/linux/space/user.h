@@ -39,9 +39,15 @@ int user_pieces(struct space *space, uint64_t address, uint64_t bytes,
                 unsigned access, struct iovec *pieces, int max,
                 uint64_t *reached);
 
-/* Where a word of 4 bytes lies: guest-physical, and host memory to load it
- * from.  -EINVAL unless it is aligned. */
+/*
+ * Where a word of 4 bytes lies in host memory, to load it from; and what it is
+ * known by, as Linux does it: its guest-physical address where memory is
+ * shared, else its address, for the page behind that may be another one later.
+ * -EINVAL unless it is aligned.
+ */
+#define USER_WORD_PRIVATE (1ull << 63)
+
 int user_word(struct space *space, uint64_t address, unsigned access,
-              uint64_t *physical, void **host);
+              uint64_t *key, void **host);
 
 #endif

@@ -2,11 +2,11 @@
 /*
  * futex.c - waiting for a word of memory.
  *
- * A word is known by its guest-physical address, so two mappings of one page
- * are one word, as for shared futexes of Linux; private ones are no different
- * here.  The guest stands still while the host compares and puts a task to
- * wait, so nothing can come in between; but for words of the region, which the
- * host writes: whoever rings calls futex_wake_word after it has written.
+ * A word is known by a key (user_word), so two mappings of a shared page are
+ * one word; whether a program calls its futexes private is no matter.  The
+ * guest stands still while the host compares and puts a task to wait, so
+ * nothing can come in between; but for words of the region, which the host
+ * writes: whoever rings calls futex_wake_word after it has written.
  */
 #include <errno.h>
 #include <linux/futex.h>
@@ -20,14 +20,14 @@
 
 #define ROBUST_MAX 2048u /* entries that are followed, as Linux */
 
-static bool waits_for(const struct task *task, uint64_t physical, uint32_t bits)
+static bool waits_for(const struct task *task, uint64_t key, uint32_t bits)
 {
-    return task->wait.futex == physical && !task->wait.woken &&
+    return task->wait.futex == key && !task->wait.woken &&
            (task->wait.bits & bits) != 0;
 }
 
 /* Tasks that wait for the word, first come first served. */
-static struct task *next_waiter(const struct kernel *kernel, uint64_t physical,
+static struct task *next_waiter(const struct kernel *kernel, uint64_t key,
                                 uint32_t bits)
 {
     struct task *best = NULL;
@@ -35,7 +35,7 @@ static struct task *next_waiter(const struct kernel *kernel, uint64_t physical,
     for (uint32_t i = 0; i < kernel->tasks_max; i++) {
         struct task *task = kernel->tasks[i];
 
-        if (task == NULL || !waits_for(task, physical, bits))
+        if (task == NULL || !waits_for(task, key, bits))
             continue;
         if (best == NULL || task->wait.order < best->wait.order)
             best = task;
@@ -43,10 +43,10 @@ static struct task *next_waiter(const struct kernel *kernel, uint64_t physical,
     return best;
 }
 
-static int wake_one(struct kernel *kernel, struct task *task, uint64_t physical,
+static int wake_one(struct kernel *kernel, struct task *task, uint64_t key,
                     uint32_t bits)
 {
-    if (!waits_for(task, physical, bits))
+    if (!waits_for(task, key, bits))
         return 0;
     task->wait.woken = true;
     task->status = TASK_READY;
@@ -54,8 +54,7 @@ static int wake_one(struct kernel *kernel, struct task *task, uint64_t physical,
     return 1;
 }
 
-int futex_wake(struct kernel *kernel, uint64_t physical, int count,
-               uint32_t bits)
+int futex_wake(struct kernel *kernel, uint64_t key, int count, uint32_t bits)
 {
     struct task *task;
     int woken = 0;
@@ -64,16 +63,15 @@ int futex_wake(struct kernel *kernel, uint64_t physical, int count,
     for (uint32_t i = 0;
          count >= (int)kernel->task_count && i < kernel->tasks_max; i++)
         if (kernel->tasks[i] != NULL)
-            woken += wake_one(kernel, kernel->tasks[i], physical, bits);
-    while (woken < count &&
-           (task = next_waiter(kernel, physical, bits)) != NULL)
-        woken += wake_one(kernel, task, physical, bits);
+            woken += wake_one(kernel, kernel->tasks[i], key, bits);
+    while (woken < count && (task = next_waiter(kernel, key, bits)) != NULL)
+        woken += wake_one(kernel, task, key, bits);
     return woken;
 }
 
-void futex_wake_word(struct kernel *kernel, uint64_t physical)
+void futex_wake_word(struct kernel *kernel, uint64_t key)
 {
-    futex_wake(kernel, physical, INT32_MAX, UINT32_MAX);
+    futex_wake(kernel, key, INT32_MAX, UINT32_MAX);
 }
 
 static uint32_t load(const void *host)
@@ -85,7 +83,7 @@ static int64_t futex_wait(struct kernel *kernel, uint64_t address,
                           uint32_t expected, uint32_t bits, uint64_t until_ns)
 {
     struct task *task = kernel->current;
-    uint64_t physical;
+    uint64_t key;
     void *host;
     int rc;
 
@@ -99,12 +97,12 @@ static int64_t futex_wait(struct kernel *kernel, uint64_t address,
     }
     if (bits == 0)
         return -EINVAL;
-    rc = user_word(&kernel->space, address, TABLES_READ, &physical, &host);
+    rc = user_word(&kernel->space, address, TABLES_READ, &key, &host);
     if (rc < 0)
         return rc;
     if (load(host) != expected)
         return -EAGAIN;
-    task->wait.futex = physical;
+    task->wait.futex = key;
     task->wait.bits = bits;
     return task_wait(kernel, task, until_ns);
 }
@@ -112,23 +110,23 @@ static int64_t futex_wait(struct kernel *kernel, uint64_t address,
 /* Wake some, and let others wait for another word. */
 static int64_t requeue(struct kernel *kernel, const uint64_t a[6], bool compare)
 {
-    uint64_t physical, other;
+    uint64_t key, other;
     struct task *task;
     int woken, moved, rc;
     void *host;
 
     if ((int)a[2] < 0 || (int)a[3] < 0)
         return -EINVAL;
-    rc = user_word(&kernel->space, a[0], TABLES_READ, &physical, &host);
+    rc = user_word(&kernel->space, a[0], TABLES_READ, &key, &host);
     if (rc == 0 && compare && load(host) != (uint32_t)a[5])
         return -EAGAIN;
     if (rc == 0)
         rc = user_word(&kernel->space, a[4], TABLES_READ, &other, &host);
     if (rc < 0)
         return rc;
-    woken = futex_wake(kernel, physical, (int)a[2], UINT32_MAX);
-    for (moved = 0; physical != other && moved < (int)a[3]; moved++) {
-        task = next_waiter(kernel, physical, UINT32_MAX);
+    woken = futex_wake(kernel, key, (int)a[2], UINT32_MAX);
+    for (moved = 0; key != other && moved < (int)a[3]; moved++) {
+        task = next_waiter(kernel, key, UINT32_MAX);
         if (task == NULL)
             break;
         task->wait.futex = other;
@@ -239,7 +237,7 @@ int64_t call_futex(struct kernel *kernel, const uint64_t a[6])
 {
     int operation = (int)a[1] & FUTEX_CMD_MASK, rc;
     bool realtime = (a[1] & FUTEX_CLOCK_REALTIME) != 0;
-    uint64_t until_ns, physical;
+    uint64_t until_ns, key;
     uint32_t bits;
     void *host;
 
@@ -256,8 +254,8 @@ int64_t call_futex(struct kernel *kernel, const uint64_t a[6])
         bits = operation == FUTEX_WAKE ? UINT32_MAX : (uint32_t)a[5];
         if (bits == 0)
             return -EINVAL;
-        rc = user_word(&kernel->space, a[0], TABLES_READ, &physical, &host);
-        return rc < 0 ? rc : futex_wake(kernel, physical, (int)a[2], bits);
+        rc = user_word(&kernel->space, a[0], TABLES_READ, &key, &host);
+        return rc < 0 ? rc : futex_wake(kernel, key, (int)a[2], bits);
     case FUTEX_REQUEUE:
     case FUTEX_CMP_REQUEUE:
         return requeue(kernel, a, operation == FUTEX_CMP_REQUEUE);
@@ -271,11 +269,11 @@ int64_t call_futex(struct kernel *kernel, const uint64_t a[6])
 
 static void bury(struct kernel *kernel, const struct task *task, uint64_t word)
 {
-    uint64_t physical;
+    uint64_t key;
     uint32_t value;
     void *host;
 
-    if (user_word(&kernel->space, word, TABLES_WRITE, &physical, &host) < 0)
+    if (user_word(&kernel->space, word, TABLES_WRITE, &key, &host) < 0)
         return;
     value = load(host);
     if ((value & FUTEX_TID_MASK) != (uint32_t)task->tid)
@@ -284,7 +282,7 @@ static void bury(struct kernel *kernel, const struct task *task, uint64_t word)
                      (value & FUTEX_WAITERS) | FUTEX_OWNER_DIED,
                      __ATOMIC_SEQ_CST);
     if ((value & FUTEX_WAITERS) != 0)
-        futex_wake(kernel, physical, 1, UINT32_MAX);
+        futex_wake(kernel, key, 1, UINT32_MAX);
 }
 
 void futex_end(struct kernel *kernel, struct task *task)

@@ -263,6 +263,23 @@ static void locks_of_a_dead_task_are_given_up(void **state)
     assert_int_equal(answer_of(tasks[0]), 0);
 }
 
+/* The page behind it may become another one meanwhile. */
+static void a_word_of_private_memory_is_its_address(void **state)
+{
+    struct task *first = kernel.current, *other = make_thread();
+    const uint32_t zero = 0;
+
+    (void)state;
+    poke(WORD, &zero, sizeof(zero));
+    assert_int_equal(call(CALL_FUTEX, WORD, FUTEX_WAIT, 0, 0), KERNEL_WAIT);
+    run_task(other);
+    assert_int_equal(call(SYS_madvise, WORD & ~4095ull, 4096, MADV_DONTNEED),
+                     0);
+    poke(WORD + 8, &zero, sizeof(zero));
+    assert_int_equal(call(CALL_FUTEX, WORD, FUTEX_WAKE, 1), 1);
+    assert_int_equal(first->status, TASK_READY);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -277,6 +294,7 @@ int main(void)
         TEST(the_host_wakes_all_that_wait_for_a_word),
         TEST(the_end_of_a_task_wakes_who_joins_it),
         TEST(locks_of_a_dead_task_are_given_up),
+        TEST(a_word_of_private_memory_is_its_address),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -69,15 +69,15 @@ void task_end(struct kernel *kernel)
 {
     struct task *task = kernel->current;
     static const uint32_t zero;
-    uint64_t physical;
+    uint64_t key;
     void *host;
 
     futex_end(kernel, task);
     if (task->clear_tid != 0 &&
         user_write(&kernel->space, task->clear_tid, &zero, sizeof(zero)) == 0 &&
-        user_word(&kernel->space, task->clear_tid, TABLES_READ, &physical,
-                  &host) == 0)
-        futex_wake(kernel, physical, 1, UINT32_MAX);
+        user_word(&kernel->space, task->clear_tid, TABLES_READ, &key, &host) ==
+            0)
+        futex_wake(kernel, key, 1, UINT32_MAX);
     kernel->current = NULL;
     task_drop(kernel, task);
 }

@@ -32,7 +32,7 @@ struct task_wait {
     uint64_t until_ns; /* 0: no end */
     bool has_until;    /* until_ns was set by this call */
     uint64_t wake_ns;  /* when to look again, though nothing changed; 0 */
-    uint64_t futex;    /* guest-physical address of the word, or 0 */
+    uint64_t futex;    /* key of the word (user_word), or 0 */
     uint32_t bits;     /* of FUTEX_WAIT_BITSET */
     bool woken;        /* by FUTEX_WAKE */
     uint64_t order;    /* first come, first served */
@@ -96,8 +96,7 @@ void task_changed(struct kernel *kernel, const void *thing);
 void task_forget(struct kernel *kernel, const void *file);
 
 /* futex.c: wake at most `count` tasks that wait for this word. */
-int futex_wake(struct kernel *kernel, uint64_t physical, int count,
-               uint32_t bits);
+int futex_wake(struct kernel *kernel, uint64_t key, int count, uint32_t bits);
 /* The host has written to the word. */
 void futex_wake_word(struct kernel *kernel, uint64_t physical);
 void futex_end(struct kernel *kernel, struct task *task); /* robust list */
