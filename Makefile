@@ -104,7 +104,7 @@ lower:
 install:
 	@tools/setup build
 	@tools/build build-release --buildtype=release --prefix=$(PREFIX)
-	@meson install -C build-release --no-rebuild
+	@tools/install build-release $(PREFIX)
 
 clean:
 	rm -rf build build-asan build-tsan build-fuzz build-release
