@@ -199,6 +199,22 @@ static int ended(int rc, int status, int number, const struct gbx_error *err)
     return status >= 0 ? status : rc == GBX_ETIME ? CLI_TIME : CLI_HOST;
 }
 
+/* Those that would end this program.  What its parent had it ignore (nohup, a
+ * job in the background) stays ignored; waited for, it would come. */
+static void choose_signals(sigset_t *signals)
+{
+    static const int ending[] = {SIGINT, SIGTERM, SIGHUP};
+
+    sigemptyset(signals);
+    for (size_t i = 0; i < sizeof(ending) / sizeof(ending[0]); i++) {
+        struct sigaction before;
+
+        if (sigaction(ending[i], NULL, &before) == 0 &&
+            before.sa_handler != SIG_IGN)
+            sigaddset(signals, ending[i]);
+    }
+}
+
 static int run_program(struct gbx_program *program, const char *name,
                        uint64_t deadline_ns)
 {
@@ -206,10 +222,7 @@ static int run_program(struct gbx_program *program, const char *name,
     struct gbx_error err = {0};
     int rc, status;
 
-    sigemptyset(&self.signals);
-    sigaddset(&self.signals, SIGINT);
-    sigaddset(&self.signals, SIGTERM);
-    sigaddset(&self.signals, SIGHUP);
+    choose_signals(&self.signals);
     pthread_sigmask(SIG_BLOCK, &self.signals, NULL);
     if (pthread_create(&self.thread, NULL, watch, &self) != 0)
         return cli_say("no thread to wait for signals", CLI_HOST);

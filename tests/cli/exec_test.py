@@ -358,6 +358,20 @@ class Ends(Base):
                     self.assertEqual(run.wait(20), 128 + number)
                     self.assertEqual(run.stderr.read(), b"")
 
+    def test_signals_that_were_ignored_stay_so(self):
+        for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
+            with subprocess.Popen(
+                    [PROGRAM, "exec", "cat"], stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    preexec_fn=lambda: signal.signal(number, signal.SIG_IGN)
+            ) as run:
+                run.stdin.write(b"a")
+                run.stdin.flush()
+                run.stdout.read(1)
+                run.send_signal(number)
+                self.assertEqual(run.communicate(b"b", timeout=20)[0], b"b")
+                self.assertEqual(run.returncode, 0)
+
     def test_a_memory_limit_is_named(self):
         self.refused(125, ["--memory", "16M", FOLDER / "large"],
                      "memory limit of 16384 KiB is too small", "large")
