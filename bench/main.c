@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* glovebox-bench - run by `glovebox bench`; see docs/bench.md. */
 #include <argp.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,6 +89,19 @@ static bool find_paths(struct paths *paths)
     return true;
 }
 
+/* As the command does: what was printed is there, or it failed. */
+static void check_output(void)
+{
+    bool lost = ferror(stdout);
+
+    errno = 0;
+    if (fflush(stdout) == 0 && !lost)
+        return;
+    fprintf(stderr, "glovebox bench: standard output: %s\n",
+            errno != 0 ? strerrordesc_np(errno) : "some of it is lost");
+    _exit(EXIT_HOST);
+}
+
 int main(int argc, char **argv)
 {
     static char name[] = "glovebox bench";
@@ -96,6 +110,7 @@ int main(int argc, char **argv)
     struct report report;
     bool good = true;
 
+    atexit(check_output);
     argv[0] = name;
     argp_err_exit_status = EXIT_USAGE;
     argp_parse(&argp, argc, argv, 0, NULL, &o);

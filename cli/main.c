@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -140,11 +141,27 @@ static void keep_standard_streams(void)
             _exit(CLI_HOST);
 }
 
+/* However the program ends: what it printed is there, or it did not do what it
+ * was asked for. */
+static void check_output(void)
+{
+    bool lost = ferror(stdout);
+    char text[128];
+
+    errno = 0;
+    if (fflush(stdout) == 0 && !lost)
+        return;
+    snprintf(text, sizeof(text), "standard output: %.100s",
+             errno != 0 ? strerrordesc_np(errno) : "some of it is lost");
+    _exit(cli_say(text, CLI_HOST));
+}
+
 int main(int argc, char **argv)
 {
     const char *command = argc > 1 ? argv[1] : "";
 
     keep_standard_streams();
+    atexit(check_output);
 
     if (strcmp(command, "run") == 0)
         return cli_run(argc - 1, argv + 1);

@@ -51,8 +51,6 @@ int output_close(struct output *output, struct gbx_error *err)
             fprintf(stderr, "glovebox: nothing came for --out %s\n",
                     output->options->out[i]);
     }
-    if (fflush(stdout) != 0 || ferror(stdout))
-        note(output, GBX_EHOST, "standard output", strerrordesc_np(errno));
     if (output->fault.code != 0 && err != NULL)
         *err = output->fault;
     return output->fault.code;

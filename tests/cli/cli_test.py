@@ -188,6 +188,18 @@ class Cli(unittest.TestCase):
             self.assertEqual(run.returncode, 125)
             self.assertIn(b"standard output", run.stderr)
 
+    def test_no_command_loses_what_it_prints(self):
+        for words in (["--help"], ["--version"], ["help"], ["doctor"],
+                      ["doctor", "--json"], ["run", "--help"],
+                      ["exec", "--help"], ["bench", "--help"]):
+            with open("/dev/full", "w") as full:
+                run = subprocess.run([PROGRAM, *words], stdout=full,
+                                     stderr=subprocess.PIPE)
+            self.assertEqual(run.returncode, 125, words)
+            self.assertRegex(run.stderr.decode(),
+                             "^glovebox.*: standard output: No space left on "
+                             "device\n$")
+
     def test_closed_streams_are_errors_and_nothing_else(self):
         path = self.script("def process(c): print('p'); return {'out': 1}\n")
         run = subprocess.run(f"exec {PROGRAM} run {path} <&- >&-", shell=True,
