@@ -58,7 +58,7 @@ static const struct argp_option options[] = {
      "Say which isolation it is and why, on standard error", 3},
     {"trace", OPTION_TRACE, NULL, 0,
      "Print the script's system calls to standard error, as strace does; "
-     "micro-VMs only",
+     "micro-VMs only, so auto means microvm",
      3},
     {"hide-folder", OPTION_HIDE, NULL, 0,
      "Do not show the script its own folder (as /script)", 3},

@@ -84,8 +84,8 @@ struct gbx_script_config {
     uint64_t start_ns;       /* longest start, with loading; default 10 s */
     int hide_folder;         /* 1: the script's folder is not visible to it */
 
-    /* Each system call of the guest, as a line; micro-VMs only.  Comes in the
-     * thread that runs the guest. */
+    /* Each system call of the guest, as a line; micro-VMs only, and auto takes
+     * nothing else then.  Comes in the thread that runs the guest. */
     void (*trace)(void *context, const char *line);
     void *trace_context;
 };

@@ -291,7 +291,7 @@ static int step_start(struct gbx_script *script, struct gbx_error *err)
     rc = script_start(script, deadline_ns, &why);
     snprintf(script->why, sizeof(script->why),
              "the strongest that this host offers");
-    if (rc == GBX_EUNSUPPORTED) {
+    if (rc == GBX_EUNSUPPORTED && script->config.trace == NULL) {
         snprintf(script->why, sizeof(script->why), "no micro-VM: %s", why.what);
         script->backend = &backend_process;
         return script_start(script, deadline_ns, err);
