@@ -59,9 +59,9 @@ enum probe_state { PROBE_MISSING, PROBE_OK, PROBE_PARTLY };
 
 struct probe_item {
     const char *name;
-    int state;          /* enum probe_state; partly: works, with less */
-    char text[200];     /* what was found */
-    const char *remedy; /* or NULL */
+    int state;        /* enum probe_state; partly: works, with less */
+    char text[200];   /* what was found */
+    char remedy[200]; /* or "" */
 };
 
 struct backend {

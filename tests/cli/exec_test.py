@@ -4,6 +4,7 @@
 
 usage: exec_test.py PROGRAM FOLDER (of the programs in tests/linux/programs)
 """
+import grp
 import json
 import os
 import pathlib
@@ -487,10 +488,32 @@ class WithoutKvm(Base):
 
     def test_doctor_says_what_works_and_is_content(self):
         out, _ = self.hidden("doctor")
-        self.assertRegex(out, r"(?m)^partly +KVM +/dev/kvm: .*\n +-> .*kvm_amd")
+        self.assertRegex(out, r"(?m)^partly +KVM +/dev/kvm: something else.*"
+                              r"\n +-> in a container, hand the host's in$")
         self.assertRegex(out, r"(?m)^partly +isolation +auto takes process")
         out, _ = self.glovebox("doctor")
         self.assertRegex(out, r"(?m)^ok +isolation +auto takes microvm")
+
+    @unittest.skipIf(os.geteuid() != 0, "root alone becomes somebody else")
+    def test_who_may_not_open_it_is_told_what_to_do(self):
+        group = grp.getgrgid(1).gr_name
+        device = self.folder / "kvm"
+        device.touch()
+        line = (f'mount --bind {device} /dev/kvm; exec setpriv --reuid=54321 '
+                '--regid=54321 --clear-groups "$@"')
+        for gid, mode, said, remedy in [
+                (1, 0o660, f"owner root, group {group}, mode 0660",
+                 f"add the user to its group ({group})"),
+                (1, 0o600, "mode 0600", "chgrp kvm /dev/kvm; chmod 660"),
+                (0, 0o660, "group root, mode 0660", "chgrp kvm /dev/kvm")]:
+            os.chown(device, 0, gid)
+            device.chmod(mode)
+            for words in ["doctor"], ["exec", "ls"]:
+                run = subprocess.run(
+                    [*self.before, "sh", "-c", line, "sh", PROGRAM, *words],
+                    capture_output=True, text=True)
+                self.assertIn(said, run.stdout + run.stderr)
+                self.assertIn(remedy, run.stdout + run.stderr)
 
     def test_scripts_run_in_the_process_isolation(self):
         path = self.folder / "script.py"
@@ -498,8 +521,9 @@ class WithoutKvm(Base):
         out, err = self.hidden("run", "--why", path)
         self.assertEqual(out, "out: 1\n")
         self.assertRegex(err, "^isolation process: no micro-VM: /dev/kvm: ")
-        _, err = self.hidden("run", "--isolation", "microvm", path, code=125)
-        self.assertIn("/dev/kvm", err)
+        for words in ["--isolation", "microvm"], ["--trace"]:
+            _, err = self.hidden("run", *words, path, code=125)
+            self.assertIn("/dev/kvm", err)
 
     def test_programs_do_not(self):
         _, err = self.hidden("exec", "ls", code=125)

@@ -32,7 +32,7 @@ static void where_a_sandbox_opens_nothing_is_missing(void **state)
         if (items[i].state == PROBE_MISSING)
             fail_msg("%s: %s", items[i].name, items[i].text);
         assert_true(items[i].text[0] != '\0');
-        assert_int_equal(items[i].remedy == NULL, items[i].state == PROBE_OK);
+        assert_int_equal(items[i].remedy[0] == 0, items[i].state == PROBE_OK);
     }
     assert_int_equal(count_fds(), fds);
     assert_int_equal(count_children(), 0);

@@ -3,7 +3,6 @@
  * machine.c - opening and closing, one step after the other.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -11,9 +10,9 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/fd.h"
+#include "sandbox/microvm/device.h"
 #include "sandbox/microvm/machine.h"
 
-#define API_VERSION   12
 #define CPUID_MAX     256
 #define CPUID_XSAVE   0xd
 #define XCR0_WANTED   0xe7 /* x87, SSE, AVX, AVX-512 */
@@ -50,30 +49,17 @@ static const struct {
 
 static int step_device(struct machine *machine, struct gbx_error *err)
 {
-    int version;
+    struct device_fault fault;
+    int rc = device_open(&machine->kvm_fd, &fault);
+    int sys = rc == GBX_EHOST ? errno : 0;
 
-    machine->kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-    if (machine->kvm_fd < 0 && (errno == EACCES || errno == EPERM))
-        return fail(err, GBX_EUNSUPPORTED,
-                    "/dev/kvm: no permission; add the user to its group (kvm)");
-    if (machine->kvm_fd < 0 && (errno == EMFILE || errno == ENFILE))
-        return fail(err, GBX_EHOST, "/dev/kvm cannot be opened");
-    if (machine->kvm_fd < 0)
-        return fail(err, GBX_EUNSUPPORTED,
-                    "/dev/kvm: %s; load kvm_intel or kvm_amd, or turn "
-                    "virtualization on",
-                    strerrordesc_np(errno));
-    version = ioctl(machine->kvm_fd, KVM_GET_API_VERSION, 0);
-    if (version < 0)
-        return fail(err, GBX_EUNSUPPORTED,
-                    "/dev/kvm: something else than KVM (%s); in a "
-                    "container, hand the host's in",
-                    strerrordesc_np(errno));
-    if (version != API_VERSION)
-        return fail(err, GBX_EUNSUPPORTED,
-                    "/dev/kvm: its interface is version %d, not %d", version,
-                    API_VERSION);
-    return 0;
+    if (rc == 0)
+        return 0;
+    errno = 0; /* what it means is said already */
+    fail(err, rc, "%s; %s", fault.what, fault.remedy);
+    if (err != NULL)
+        err->sys = sys;
+    return rc;
 }
 
 static int step_capabilities(struct machine *machine, struct gbx_error *err)

@@ -249,11 +249,11 @@ static void a_device_that_does_not_open_is_told_with_a_remedy(void **state)
         const char *text;
     } cases[] = {
         {EACCES, GBX_EUNSUPPORTED, "group"},
-        {EPERM, GBX_EUNSUPPORTED, "group"},
+        {EPERM, GBX_EUNSUPPORTED, ", mode 0"},
         {ENOENT, GBX_EUNSUPPORTED, "load kvm_intel"},
         {ENODEV, GBX_EUNSUPPORTED, "virtualization"},
-        {EMFILE, GBX_EHOST, "/dev/kvm"},
-        {ENFILE, GBX_EHOST, "/dev/kvm"},
+        {EMFILE, GBX_EHOST, "raise ulimit -n"},
+        {ENFILE, GBX_EHOST, "file-max"},
     };
 
     (void)state;

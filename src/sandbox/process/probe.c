@@ -43,7 +43,8 @@ add(struct list *list, const char *name, enum probe_state state,
     item = &list->items[list->count++];
     item->name = name;
     item->state = (int)state;
-    item->remedy = state == PROBE_OK ? NULL : remedy;
+    snprintf(item->remedy, sizeof(item->remedy), "%s",
+             state == PROBE_OK || remedy == NULL ? "" : remedy);
     va_start(ap, format);
     vsnprintf(item->text, sizeof(item->text), format, ap);
     va_end(ap);
