@@ -171,6 +171,19 @@ static uint64_t now_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+/* Does what a program did without spoil its work, although it exited well?  Of
+ * all else it may have asked only to see whether it is there. */
+static bool is_missed(const char *lacked)
+{
+    static const char *const missed[] = {
+        "processes:", "another program:", "the network:"};
+
+    for (size_t i = 0; i < sizeof(missed) / sizeof(missed[0]); i++)
+        if (strncmp(lacked, missed[i], strlen(missed[i])) == 0)
+            return true;
+    return false;
+}
+
 /* What is said when the program exited: why, if it asked for what is not
  * there. */
 static int exited(const struct gbx_program *program, const char *name,
@@ -179,7 +192,7 @@ static int exited(const struct gbx_program *program, const char *name,
     const char *lacked = gbx_program_lacked(program);
     char text[GBX_ERROR_TEXT_MAX];
 
-    if (status == 0 || lacked == NULL)
+    if (lacked == NULL || (status == 0 && !is_missed(lacked)))
         return status;
     snprintf(text, sizeof(text),
              "%.80s exited with status %d; the last thing it asked for in "

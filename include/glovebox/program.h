@@ -83,7 +83,8 @@ int gbx_program_run(struct gbx_program *program, uint64_t deadline_ns,
 
 /*
  * What it asked for last that a micro-VM does not have ("processes: ..."), or
- * NULL; after run.  Borrowed until close.
+ * NULL; after run, whatever it returned.  A program may live without it, and
+ * exit with 0.  Borrowed until close.
  */
 const char *gbx_program_lacked(const struct gbx_program *program);
 

@@ -328,6 +328,20 @@ class Ends(Base):
         self.assertRegex(err, r"(?m)^(clone|fork|vfork)\(.*\(not supported: "
                               r"processes|^clone\(.*= -1 ")
 
+    def test_what_spoils_the_work_is_told_even_if_it_ended_well(self):
+        for name, lacked in (("processes", "os.fork()"),
+                             ("another program", "os.execv('/bin/ls', ['x'])"),
+                             ("the network", "socket.socket()")):
+            _, err = self.python("import os, socket\n"
+                                 f"try: {lacked}\nexcept OSError: pass\n")
+            self.assertIn(f"exited with status 0; the last thing it asked for "
+                          f"in vain: {name}:", err)
+        for quiet in ("socket.socketpair()", "socket.gethostname()",
+                      "os.getlogin()", "os.mkfifo('/tmp/x')"):
+            _, err = self.python("import os, socket\n"
+                                 f"try: {quiet}\nexcept OSError: pass\n")
+            self.assertEqual(err, "", quiet)
+
     def test_time_is_124(self):
         for words in ([FOLDER / "faulty", "loop"], ["sleep", "100"], ["cat"]):
             began = time.monotonic()

@@ -273,6 +273,9 @@ static threads :: threads-static
 # What is refused, and the words in which it is.
 LACKS = [
     ("other programs", "dash", "sh -c 'ls | cat'", "processes"),
+    ("programs that a program starts, and then ends well", "mawk",
+     """mawk 'BEGIN { while (("ls" | getline name) > 0) print name }'""",
+     "processes"),
     ("programs that fork, like busybox's zcat", "busybox-static",
      "busybox zcat text.gz", "processes"),
     ("processes from Python", "python3.11-minimal",

@@ -21,7 +21,8 @@ CPython's own tests pass for the modules in `tests/linux/cpython_modules.txt`
 ## What does not, and why
 
 A micro-VM is one process with threads. What it does not have is refused as a
-kernel without it would, and how the program ended names it.
+kernel without it would, and named on standard error when the program has ended:
+processes, other programs and the network always, the rest if it failed.
 
 | what | for example | what is named |
 |---|---|---|
