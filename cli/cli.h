@@ -50,25 +50,13 @@ void cli_trace(void *context, const char *line);
 /* Print "glovebox: text" and return `code`. */
 int cli_say(const char *text, int code);
 
-/* "256M", "1.5G", "4096": bytes.  Returns false when it is none. */
-bool cli_parse_bytes(const char *text, uint64_t *bytes);
+/* The value of --name, as 5s, 250ms, 2m or 1.5 (seconds), in nanoseconds; what
+ * is wrong ends the program. */
+uint64_t cli_option_time(const char *name, const char *arg,
+                         struct argp_state *state);
 
-/* "5s", "250ms", "2m", "1.5" (seconds).  Returns false when it is none. */
-bool cli_parse_time(const char *text, uint64_t *ns);
-
-/* "64": a whole number from 1.  Returns false when it is none. */
-bool cli_parse_count(const char *text, uint32_t *count);
-
-/* The same for the option --name; what is wrong ends the program. */
-void cli_option_bytes(uint64_t *bytes, const char *name, const char *arg,
-                      struct argp_state *state);
-void cli_option_time(uint64_t *ns, const char *name, const char *arg,
-                     struct argp_state *state);
-void cli_option_count(uint32_t *count, const char *name, const char *arg,
-                      struct argp_state *state);
-
-/* The options that set limits, by the names they have everywhere.  Returns
- * ARGP_ERR_UNKNOWN (an errno) for any other key. */
+/* The options that set limits, by the names they have everywhere; what is wrong
+ * ends the program.  Returns ARGP_ERR_UNKNOWN (an errno) for any other key. */
 enum {
     OPTION_MEMORY = 512,
     OPTION_CPU,

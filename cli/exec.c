@@ -49,7 +49,7 @@ static const struct argp_option options[] = {
     {"timeout", 't', "TIME", 0, "Longest time, as 5s, 250ms, 2m; default none",
      2},
     {"memory", OPTION_MEMORY, "SIZE", 0, "Private memory; default 512M", 2},
-    {"cpu", OPTION_CPU, "TIME", 0, "CPU time, whole seconds; default none", 2},
+    {"cpu", OPTION_CPU, "TIME", 0, "CPU time, at least 1s; default none", 2},
     {"threads", OPTION_THREADS, "N", 0, "Threads; default 64", 2},
     {"files", OPTION_FILES, "N", 0, "Open files; default 256", 2},
     {"disk", OPTION_DISK, "SIZE", 0, "What it may write; default 64M", 2},
@@ -107,7 +107,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
     switch (key) {
     case 't':
-        cli_option_time(&o->timeout_ns, "timeout", arg, state);
+        o->timeout_ns = cli_option_time("timeout", arg, state);
         return 0;
     case OPTION_ROOT:
         o->program.root = arg;

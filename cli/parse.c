@@ -1,128 +1,121 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * parse.c - what options say: sizes, times, numbers, and which of them a limit
+ * may be.  A number that is too large for its type is the largest: it is too
+ * large for any option, which says so.
+ */
 #include <argp.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli.h"
 #include "glovebox/runtime.h"
 
-/* A number above 0, and what follows it. */
-static bool parse_number(const char *text, double *number, const char **rest)
-{
-    char *end;
+#define DAY_NS (86400ull * 1000000000)
 
-    if (text[0] < '0' || text[0] > '9') /* no sign, no "inf", no " 1" */
+struct unit {
+    const char *name;
+    double factor;
+};
+
+static const struct unit sizes[] = {
+    {"", 1},         {"K", 0x1p10},   {"M", 0x1p20},   {"G", 0x1p30},
+    {"T", 0x1p40},   {"KiB", 0x1p10}, {"MiB", 0x1p20}, {"GiB", 0x1p30},
+    {"TiB", 0x1p40}, {NULL, 0}};
+static const struct unit times[] = {{"", 1e9},   {"s", 1e9},  {"ms", 1e6},
+                                    {"us", 1e3}, {"m", 60e9}, {"h", 3600e9},
+                                    {NULL, 0}};
+static const struct unit numbers[] = {{"", 1}, {NULL, 0}};
+
+/* What an option takes, and how a person is told. */
+static const struct kind {
+    const struct unit *units;
+    const char *expected;
+} size = {sizes, "a size as 4096, 64K, 256M or 2G"},
+  time = {times, "a time as 250ms, 5s or 2m"}, number = {numbers, "a number"};
+
+/* Of unsigned texts: no sign, no "inf", no " 1". */
+static bool parse(const char *text, const struct unit *units, uint64_t *value)
+{
+    char *rest;
+    double parsed;
+
+    if (text[0] < '0' || text[0] > '9')
         return false;
-    errno = 0;
-    *number = strtod(text, &end);
-    *rest = end;
-    return errno == 0 && *number > 0 && *number < 1e18;
-}
-
-static bool scale(const char *text, const char *const names[],
-                  const double factors[], uint64_t *value)
-{
-    const char *rest;
-    double number;
-
-    if (!parse_number(text, &number, &rest))
+    parsed = strtod(text, &rest);
+    while (units->name != NULL && strcmp(rest, units->name) != 0)
+        units++;
+    if (units->name == NULL)
         return false;
-    for (size_t i = 0; names[i] != NULL; i++)
-        if (strcmp(rest, names[i]) == 0) {
-            number *= factors[i];
-            if (number < 1 || number >= 18446744073709551616.0)
-                return false;
-            *value = (uint64_t)number;
-            return true;
-        }
-    return false;
+    parsed *= units->factor;
+    *value = parsed >= 0x1p64 ? UINT64_MAX : (uint64_t)parsed;
+    return units->factor > 1 || parsed >= 0x1p64 || parsed == (double)*value;
 }
 
-bool cli_parse_bytes(const char *text, uint64_t *bytes)
+/* As one would write it: in the largest unit that leaves a whole number.  Every
+ * bound has one. */
+static void show(char text[32], uint64_t value, const struct unit *units)
 {
-    static const char *const names[] = {"",    "K",   "M",   "G",   "T",
-                                        "KiB", "MiB", "GiB", "TiB", NULL};
-    static const double factors[] = {1,      0x1p10, 0x1p20, 0x1p30, 0x1p40,
-                                     0x1p10, 0x1p20, 0x1p30, 0x1p40};
+    const struct unit *best = NULL;
 
-    return scale(text, names, factors, bytes);
+    for (const struct unit *at = units; at->name != NULL; at++)
+        if (value % (uint64_t)at->factor == 0 &&
+            (best == NULL || at->factor > best->factor ||
+             (best->name[0] == '\0' && at->factor >= best->factor)))
+            best = at;
+    snprintf(text, 32, "%llu%s",
+             (unsigned long long)(value / (uint64_t)best->factor), best->name);
 }
 
-bool cli_parse_time(const char *text, uint64_t *ns)
-{
-    static const char *const names[] = {"", "s", "ms", "us", "m", "h", NULL};
-    static const double factors[] = {1e9, 1e9, 1e6, 1e3, 60e9, 3600e9};
-
-    return scale(text, names, factors, ns);
-}
-
-bool cli_parse_count(const char *text, uint32_t *count)
-{
-    const char *rest;
-    double number;
-
-    if (!parse_number(text, &number, &rest) || *rest != '\0' ||
-        number > UINT32_MAX || number != (double)(uint32_t)number)
-        return false;
-    *count = (uint32_t)number;
-    return true;
-}
-
-void cli_option_bytes(uint64_t *bytes, const char *name, const char *arg,
-                      struct argp_state *state)
-{
-    if (!cli_parse_bytes(arg, bytes))
-        argp_error(state,
-                   "--%s %s: a size as 4096, 64K, 256M or 2G is "
-                   "expected",
-                   name, arg);
-}
-
-void cli_option_time(uint64_t *ns, const char *name, const char *arg,
+static uint64_t take(const struct kind *kind, uint64_t least, uint64_t most,
+                     const char *name, const char *arg,
                      struct argp_state *state)
 {
-    if (!cli_parse_time(arg, ns))
-        argp_error(state, "--%s %s: a time as 250ms, 5s or 2m is expected",
-                   name, arg);
+    uint64_t value = 0;
+    char bound[32];
+
+    if (!parse(arg, kind->units, &value))
+        argp_error(state, "--%s %s: %s is expected", name, arg, kind->expected);
+    if (value < least || value > most) {
+        show(bound, value < least ? least : most, kind->units);
+        argp_error(state, "--%s %s: at %s %s", name, arg,
+                   value < least ? "least" : "most", bound);
+    }
+    return value;
 }
 
-void cli_option_count(uint32_t *count, const char *name, const char *arg,
-                      struct argp_state *state)
+uint64_t cli_option_time(const char *name, const char *arg,
+                         struct argp_state *state)
 {
-    if (!cli_parse_count(arg, count))
-        argp_error(state, "--%s %s: a number from 1 is expected", name, arg);
+    return take(&time, 1000, 3650 * DAY_NS, name, arg, state);
 }
 
 int cli_option_limit(struct gbx_limits *limits, int key, const char *arg,
                      struct argp_state *state)
 {
+#define LEAST(field, least, most) .field = least,
+#define MOST(field, least, most)  .field = most,
+    static const struct gbx_limits least = {GBX_LIMITS(LEAST)};
+    static const struct gbx_limits most = {GBX_LIMITS(MOST)};
+#define TAKE(option, field, kind, name)                                        \
+    case option:                                                               \
+        limits->field = (__typeof__(limits->field))take(                       \
+            &kind, least.field, most.field, name, arg, state);                 \
+        return 0
+
     switch (key) {
-    case OPTION_MEMORY:
-        cli_option_bytes(&limits->memory_bytes, "memory", arg, state);
-        return 0;
-    case OPTION_CPU:
-        cli_option_time(&limits->cpu_ns, "cpu", arg, state);
-        return 0;
-    case OPTION_PROCESSES:
-        cli_option_count(&limits->processes, "processes", arg, state);
-        return 0;
-    case OPTION_THREADS: /* all that a micro-VM has of them */
-        cli_option_count(&limits->processes, "threads", arg, state);
-        return 0;
-    case OPTION_FILES:
-        cli_option_count(&limits->files, "files", arg, state);
-        return 0;
-    case OPTION_DISK:
-        cli_option_bytes(&limits->disk_bytes, "disk", arg, state);
-        return 0;
-    case OPTION_OUTPUT:
-        cli_option_bytes(&limits->output_bytes, "output-limit", arg, state);
-        return 0;
-    case OPTION_MESSAGE:
-        cli_option_bytes(&limits->message_bytes, "message-limit", arg, state);
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
+        TAKE(OPTION_MEMORY, memory_bytes, size, "memory");
+        TAKE(OPTION_CPU, cpu_ns, time, "cpu");
+        TAKE(OPTION_PROCESSES, processes, number, "processes");
+        /* All that a micro-VM has of them. */
+        TAKE(OPTION_THREADS, processes, number, "threads");
+        TAKE(OPTION_FILES, files, number, "files");
+        TAKE(OPTION_DISK, disk_bytes, size, "disk");
+        TAKE(OPTION_OUTPUT, output_bytes, size, "output-limit");
+        TAKE(OPTION_MESSAGE, message_bytes, size, "message-limit");
     }
+    return ARGP_ERR_UNKNOWN;
+#undef LEAST
+#undef MOST
+#undef TAKE
 }

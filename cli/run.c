@@ -41,7 +41,7 @@ static const struct argp_option options[] = {
      "start; default none",
      2},
     {"memory", OPTION_MEMORY, "SIZE", 0, "Private memory; default 256M", 2},
-    {"cpu", OPTION_CPU, "TIME", 0, "CPU time, whole seconds; default none", 2},
+    {"cpu", OPTION_CPU, "TIME", 0, "CPU time, at least 1s; default none", 2},
     {"processes", OPTION_PROCESSES, "N", 0, "Processes and threads; default 64",
      2},
     {"files", OPTION_FILES, "N", 0, "Open files of a process; default 256", 2},
@@ -111,7 +111,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
     switch (key) {
     case 't':
-        cli_option_time(&o->timeout_ns, "timeout", arg, state);
+        o->timeout_ns = cli_option_time("timeout", arg, state);
         return 0;
     case 'i':
         add_text(o->in, &o->in_count, "in", arg, state);

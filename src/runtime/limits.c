@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/check.h"
 #include "base/error.h"
 #include "runtime/runtime.h"
 
@@ -12,27 +13,14 @@ static const struct gbx_limits limits_default = {
     .files = 256,
 };
 
-/* Below this no language starts. */
-static const struct gbx_limits limits_least = {
-    .memory_bytes = 16ull << 20,
-    .message_bytes = 2ull << 20,
-    .cpu_ns = 1000000000,
-    .output_bytes = 1,
-    .disk_bytes = 4096,
-    .processes = 1,
-    .files = 8,
-};
+#define LEAST(field, least, most) .field = least,
+#define MOST(field, least, most)  .field = most,
 
-/* Above these, sums of them might wrap. */
-static const struct gbx_limits limits_most = {
-    .memory_bytes = 1ull << 45,
-    .message_bytes = GBX_HALF_BYTES_MAX - GBX_ARENA_OFF,
-    .cpu_ns = 1000000000ull * 86400 * 3650,
-    .output_bytes = 1ull << 45,
-    .disk_bytes = 1ull << 45,
-    .processes = 1u << 22,
-    .files = 1u << 20,
-};
+static const struct gbx_limits limits_least = {GBX_LIMITS(LEAST)};
+static const struct gbx_limits limits_most = {GBX_LIMITS(MOST)};
+
+#undef LEAST
+#undef MOST
 
 /* X(field, what a person calls it): limits that have a default and a least. */
 #define LIMITS(X)                                                              \
@@ -46,6 +34,7 @@ static const struct gbx_limits limits_most = {
 
 int limits_settle(struct gbx_limits *limits, struct gbx_error *err)
 {
+    must(limits_most.message_bytes == GBX_HALF_BYTES_MAX - GBX_ARENA_OFF);
 #define X(field, text)                                                         \
     if (limits->field == 0)                                                    \
         limits->field = limits_default.field;                                  \

@@ -156,7 +156,16 @@ class Cli(unittest.TestCase):
 
     def test_wrong_usage_is_2(self):
         for words, said in [
-                (["--memory", "1"], "memory limit of 1 is too small"),
+                (["--memory", "1"], "--memory 1: at least 16M"),
+                (["--memory", "16777216.5"], "--memory 16777216.5: a size"),
+                (["--memory", "18446744073709551616"], "at most 32T"),
+                (["--memory", "1e400"], "at most 32T"),
+                (["--message-limit", "16G"], "at most 16382M"),
+                (["--cpu", "0.9"], "--cpu 0.9: at least 1s"),
+                (["--timeout", "0"], "--timeout 0: at least 1us"),
+                (["--timeout", "1e30h"], "at most 87600h"),
+                (["--files", "7"], "--files 7: at least 8"),
+                (["--files", "8.5"], "--files 8.5: a number"),
                 (["--memory", "lots"], "--memory lots"),
                 (["--timeout", "-1"], "--timeout -1"),
                 (["--processes", "0"], "--processes 0"),

@@ -440,7 +440,11 @@ class Bad(Base):
                             (["--walrus", "ls"], "walrus"),
                             (["--timeout", "x", "ls"], "--timeout x"),
                             (["--memory", "0", "ls"], "--memory 0"),
-                            (["--memory", "1M", "ls"], "too small"),
+                            (["--memory", "64K", "ls"],
+                             "--memory 64K: at least 16M"),
+                            (["--cpu", "1ms", "ls"], "--cpu 1ms: at least 1s"),
+                            (["--threads", "9" * 9, "ls"],
+                             "--threads 999999999: at most 4194304"),
                             (["--env", "=x", "ls"], "NAME=VALUE"),
                             (["--workdir", "tmp", "ls"], "begin with /"),
                             ([""], "empty")]:
