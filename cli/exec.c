@@ -143,24 +143,41 @@ static const struct argp argp = {.options = options,
                                  .doc = doc};
 
 /* The thread that waits for signals which end this program, and with it the one
- * inside. */
+ * inside.  It ends when asked: pthread_cancel would load a library, which where
+ * few files may be open aborts. */
 struct watch {
     struct gbx_program *program;
     sigset_t signals;
     atomic_int number; /* that came, or 0 */
+    atomic_bool over;  /* and then comes WATCH_LOOK */
     pthread_t thread;
 };
+
+#define WATCH_LOOK                                                             \
+    SIGCHLD /* from others it means nothing: no child is ours                  \
+             */
 
 static void *watch(void *context)
 {
     struct watch *self = context;
     int number;
 
-    if (sigwait(&self->signals, &number) == 0) {
+    do
+        if (sigwait(&self->signals, &number) != 0)
+            return NULL;
+    while (number == WATCH_LOOK && !atomic_load(&self->over));
+    if (number != WATCH_LOOK) {
         atomic_store(&self->number, number);
         gbx_program_kill(self->program);
     }
     return NULL;
+}
+
+static void end_watch(struct watch *self)
+{
+    atomic_store(&self->over, true);
+    pthread_kill(self->thread, WATCH_LOOK);
+    pthread_join(self->thread, NULL);
 }
 
 static uint64_t now_ns(void)
@@ -219,6 +236,7 @@ static void choose_signals(sigset_t *signals)
     static const int ending[] = {SIGINT, SIGTERM, SIGHUP};
 
     sigemptyset(signals);
+    sigaddset(signals, WATCH_LOOK);
     for (size_t i = 0; i < sizeof(ending) / sizeof(ending[0]); i++) {
         struct sigaction before;
 
@@ -240,8 +258,7 @@ static int run_program(struct gbx_program *program, const char *name,
     if (pthread_create(&self.thread, NULL, watch, &self) != 0)
         return cli_say("no thread to wait for signals", CLI_HOST);
     rc = gbx_program_run(program, deadline_ns, &status, &err);
-    pthread_cancel(self.thread);
-    pthread_join(self.thread, NULL);
+    end_watch(&self);
     return rc == 0 ? exited(program, name, status)
                    : ended(rc, status, atomic_load(&self.number), &err);
 }

@@ -20,8 +20,9 @@ int fail(struct gbx_error *err, int code, const char *format, ...)
     at = vsnprintf(err->what, sizeof(err->what), format, ap);
     va_end(ap);
     if (err->sys != 0 && at >= 0 && (size_t)at < sizeof(err->what))
-        snprintf(err->what + at, sizeof(err->what) - (size_t)at, ": %s",
-                 strerrordesc_np(sys));
+        snprintf(err->what + at, sizeof(err->what) - (size_t)at, ": %s%s",
+                 strerrordesc_np(sys),
+                 sys == EMFILE ? "; raise ulimit -n" : "");
     return code;
 }
 

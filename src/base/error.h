@@ -7,7 +7,8 @@
 
 #include "glovebox/error.h"
 
-/* Fill err, if there is one, and return code.  GBX_EHOST adds errno's text. */
+/* Fill err, if there is one, and return code.  GBX_EHOST adds errno's text,
+ * and the remedy that many calls share: more open files. */
 int fail(struct gbx_error *err, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

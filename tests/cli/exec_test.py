@@ -387,6 +387,21 @@ class Ends(Base):
                 self.assertEqual(run.communicate(b"b", timeout=20)[0], b"b")
                 self.assertEqual(run.returncode, 0)
 
+    def test_few_open_files_are_named_or_enough(self):
+        """Of this program's own: each step of opening may find no more."""
+        ends = set()
+        for files in range(4, 40):
+            run = subprocess.run(
+                ["sh", "-c", f'ulimit -n {files}; exec "$@"', "sh", PROGRAM,
+                 "exec", FOLDER / "hello-static"], stdin=subprocess.DEVNULL,
+                capture_output=True, text=True, timeout=60)
+            if run.returncode == 125:
+                self.assertRegex(run.stderr, "Too many open files.*ulimit -n")
+            elif run.returncode != 3:
+                self.assertIn("Too many open files", run.stderr)
+            ends.add(run.returncode)
+        self.assertLessEqual({3, 125}, ends)
+
     def test_a_memory_limit_is_named(self):
         self.refused(125, ["--memory", "16M", FOLDER / "large"],
                      "memory limit of 16384 KiB is too small", "large")
