@@ -68,7 +68,7 @@ static const char doc[] =
     "Exit status: the program's; 128 + the signal that killed it (137 at the "
     "memory limit, 152 at that of CPU time); 124 out of time; 125 Glovebox or "
     "this computer failed, or wrong usage; 126 the program is none that runs "
-    "here; 127 it is not there.";
+    "here; 127 it, or a folder, is not there.";
 
 /* NAME=VALUE as this program has it, or NULL. */
 static const char *of_mine(const char *name)

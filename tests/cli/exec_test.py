@@ -215,7 +215,17 @@ class View(Base):
         out, _ = self.exec("--folder", self.folder, "--workdir", "/tmp", "pwd")
         self.assertEqual(out, "/tmp\n")
         self.refused(127, ["--folder", self.folder, FOLDER / "hello"],
-                     "folder")
+                     f"{FOLDER}/hello: neither in /usr nor in the folder that "
+                     f"is shown, {self.folder}: show one that it lies in\n")
+
+    def test_folders_that_are_none_are_told(self):
+        file = self.folder / "file"
+        file.touch()
+        for option in "--root", "--folder":
+            for name in "busybox", "/bin/busybox":
+                self.refused(127, [option, "nodir", name],
+                             "nodir: no such folder\n")
+                self.refused(127, [option, file, name], f"{file}: not a folder")
 
     def test_it_sees_nothing_else(self):
         out, _ = self.exec("ls", "/")

@@ -149,6 +149,34 @@ static int search(struct lookup *found, const char *name,
     return said;
 }
 
+static int check_folder(const char *path, struct gbx_error *err)
+{
+    struct stat st;
+
+    if (path == NULL)
+        return 0;
+    if (stat(path, &st) < 0)
+        return fail(err, GBX_EFILE, "%s: %s", path,
+                    errno == ENOENT ? "no such folder"
+                                    : strerrordesc_np(errno));
+    return S_ISDIR(st.st_mode) ? 0
+                               : fail(err, GBX_EFILE, "%s: not a folder", path);
+}
+
+static int refuse_outside(const char *name, const char *folder,
+                          struct gbx_error *err)
+{
+    if (folder == NULL)
+        return fail(err, GBX_EFILE,
+                    "%s: its folder is /, all of this computer: move it to one "
+                    "of its own",
+                    name);
+    return fail(err, GBX_EFILE,
+                "%.90s: neither in /usr nor in the folder that is shown, "
+                "%.60s: show one that it lies in",
+                name, folder);
+}
+
 int lookup_program(struct lookup *found, const char *name,
                    const struct lookup_view *view, struct gbx_error *err)
 {
@@ -158,14 +186,14 @@ int lookup_program(struct lookup *found, const char *name,
     memset(found, 0, sizeof(*found));
     if (name[0] == '\0')
         return fail(err, GBX_EARGUMENT, "a program's name is empty");
+    if ((rc = check_folder(view->root, err)) < 0 ||
+        (rc = check_folder(view->folder, err)) < 0)
+        return rc;
     rc = is_path ? place(found, name, view) : search(found, name, view);
     if (rc == 0)
         return 0;
     if (rc == -EXDEV)
-        return fail(err, GBX_EFILE,
-                    "%s: neither in /usr nor in the folder that is shown; its "
-                    "folder has to be",
-                    name);
+        return refuse_outside(name, view->folder, err);
     if (rc == -ENOENT && !is_path)
         return fail(err, GBX_EFILE, "%s: no such program in %s%s%s", name,
                     view->search_path, view->root != NULL ? " of " : "",
