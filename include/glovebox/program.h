@@ -64,9 +64,10 @@ struct gbx_program_config {
  * looked for in the PATH of its environment.  In a root of its own, a path is
  * one of that root, and may start at the working directory; else it is a path
  * of the host.
- * Returns 0 and a program to close; GBX_EFILE (not found), GBX_ELOAD (no
- * program for this machine), GBX_EMEMORY (the limit is too small for it),
- * GBX_EUNSUPPORTED (no KVM here) or any other code.
+ * Returns 0 and a program to close; GBX_EFILE (it, or a folder, is not there),
+ * GBX_ELOAD (no program for this machine), GBX_EARGUMENT (no name; a limit that
+ * GBX_LIMITS does not allow), GBX_EMEMORY (one that does, but is too small for
+ * this program), GBX_EUNSUPPORTED (no KVM here) or any other code.
  */
 int gbx_program_open(struct gbx_program **program, const char *name,
                      const struct gbx_program_config *config,
@@ -76,7 +77,8 @@ int gbx_program_open(struct gbx_program **program, const char *name,
  * Let it run to its end.
  * Returns 0 when it exited, with its status; GBX_ESIGNAL, GBX_EMEMORY,
  * GBX_ECPU when that killed it, with 128 + the signal; GBX_ETIME (it can be
- * run on), GBX_ECANCELED (killed), GBX_EBROKEN and other codes, with -1.
+ * run on), GBX_ECANCELED (killed), GBX_EBROKEN and other codes, with -1.  Run
+ * again after its end, it returns the same again.
  */
 int gbx_program_run(struct gbx_program *program, uint64_t deadline_ns,
                     int *status, struct gbx_error *err);

@@ -110,10 +110,14 @@ int gbx_program_open(struct gbx_program **program, const char *name,
     struct gbx_program *made;
     struct lookup found;
     struct bundle bundle;
-    int rc = check(config != NULL ? config : &none, err);
+    int rc;
 
+    if (program == NULL)
+        return fail(err, GBX_EARGUMENT, "there is no place for a program");
     *program = NULL;
-    if (rc < 0)
+    if (name == NULL)
+        return fail(err, GBX_EARGUMENT, "a program has no name");
+    if ((rc = check(config != NULL ? config : &none, err)) < 0)
         return rc;
     made = calloc(1, sizeof(*made));
     if (made == NULL)

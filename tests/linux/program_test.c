@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "glovebox/program.h"
 
@@ -157,6 +158,23 @@ static void what_it_lacked_is_told(void **state)
     gbx_program_close(program);
 }
 
+static void what_it_lacked_is_told_at_status_0_too(void **state)
+{
+    static const char *const argv[] = {"awk", "BEGIN { \"ls\" | getline }",
+                                       NULL};
+    struct gbx_program_config config = plain();
+    struct gbx_program *program;
+    int status;
+
+    (void)state;
+    config.argv = argv;
+    assert_int_equal(gbx_program_open(&program, "awk", &config, &err), 0);
+    assert_int_equal(gbx_program_run(program, 0, &status, &err), 0);
+    assert_int_equal(status, 0);
+    assert_non_null(strstr(gbx_program_lacked(program), "processes"));
+    gbx_program_close(program);
+}
+
 static void system_calls_are_lines(void **state)
 {
     struct gbx_program_config config = plain();
@@ -195,7 +213,36 @@ static void what_makes_no_sense_is_refused(void **state)
     config.limits.memory_bytes = 1;
     assert_int_equal(gbx_program_open(&program, "true", &config, NULL),
                      GBX_EARGUMENT);
+    config = plain();
+    assert_int_equal(gbx_program_open(&program, NULL, &config, &err),
+                     GBX_EARGUMENT);
+    assert_null(program);
+    assert_int_equal(gbx_program_open(NULL, "true", &config, &err),
+                     GBX_EARGUMENT);
+    assert_int_equal(gbx_program_open(NULL, NULL, NULL, NULL), GBX_EARGUMENT);
     gbx_program_close(NULL);
+}
+
+static void an_end_is_told_as_often_as_one_asks(void **state)
+{
+    static const struct {
+        const char *line;
+        int want, status;
+    } cases[] = {{"exit 3", 0, 3}, {"kill -9 $$", GBX_ESIGNAL, 137}};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct gbx_program *program = open_shell(cases[i].line);
+
+        for (int turn = 0; turn < 3; turn++) {
+            int status = -7;
+
+            assert_int_equal(gbx_program_run(program, 0, &status, &err),
+                             cases[i].want);
+            assert_int_equal(status, cases[i].status);
+        }
+        gbx_program_close(program);
+    }
 }
 
 static unsigned count_entries(const char *path)
@@ -237,8 +284,10 @@ int main(void)
         cmocka_unit_test(it_can_be_killed_at_any_time),
         cmocka_unit_test(a_signal_is_told_as_a_shell_does),
         cmocka_unit_test(what_it_lacked_is_told),
+        cmocka_unit_test(what_it_lacked_is_told_at_status_0_too),
         cmocka_unit_test(system_calls_are_lines),
         cmocka_unit_test(what_makes_no_sense_is_refused),
+        cmocka_unit_test(an_end_is_told_as_often_as_one_asks),
         cmocka_unit_test(nothing_is_left_behind),
     };
     struct gbx_program *program;
