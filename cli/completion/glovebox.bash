@@ -1,6 +1,44 @@
 # SPDX-License-Identifier: Apache-2.0
 # Completion of glovebox(1) for bash.
 
+# Replies with the values that an option takes; fails where it takes none that
+# are known.
+_glovebox_value() {
+    local word=$2
+
+    case $1 in
+    --isolation) mapfile -t COMPREPLY < <(compgen -W 'auto microvm process' -- "$word") ;;
+    --memory) mapfile -t COMPREPLY < <(compgen -W '64M 256M 1G' -- "$word") ;;
+    -t | --timeout) mapfile -t COMPREPLY < <(compgen -W '500ms 5s 1m' -- "$word") ;;
+    --disk | --output-limit | --message-limit)
+        mapfile -t COMPREPLY < <(compgen -W '64M 1G' -- "$word")
+        ;;
+    --root | --folder)
+        mapfile -t COMPREPLY < <(compgen -d -- "$word")
+        compopt -o filenames
+        ;;
+    --env | --workdir | --cpu | --threads | --processes | --files | --config) ;;
+    -i | --in | -o | --out) ;;
+    *) return 1 ;;
+    esac
+}
+
+# What follows the "=" at `at`, which parts --root and debian, or port and file;
+# for @FILE it is "=@".
+_glovebox_assigned() {
+    local at=$1 word=$2
+    local option=${COMP_WORDS[at - 2]}
+
+    _glovebox_value "${COMP_WORDS[at - 1]}" "$word" && return
+    [ "$option" != = ] || option=${COMP_WORDS[at - 3]}
+    case $option${COMP_WORDS[at]} in
+    -i=@ | --in=@ | -o= | --out=)
+        mapfile -t COMPREPLY < <(compgen -f -- "$word")
+        compopt -o filenames
+        ;;
+    esac
+}
+
 _glovebox() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
     local command=${COMP_WORDS[1]} words=
@@ -12,63 +50,51 @@ _glovebox() {
         return
     fi
 
-    # "--in port=@pic" arrives as port, =, @pic: "=" parts words in bash.
-    if [ "$before" = = ]; then
-        case ${COMP_WORDS[COMP_CWORD - 3]} in
-        -i | --in)
-            if [ "${word#@}" != "$word" ]; then
-                mapfile -t COMPREPLY < <(compgen -P @ -f -- "${word#@}")
-                compopt -o filenames
-            fi
-            ;;
-        -o | --out)
-            mapfile -t COMPREPLY < <(compgen -f -- "$word")
-            compopt -o filenames
-            ;;
-        esac
+    # In bash it is a word of its own, and the current one with nothing behind.
+    case $word:$before in
+    =:* | =@:*)
+        _glovebox_assigned "$COMP_CWORD" ''
         return
-    fi
+        ;;
+    *:= | *:=@)
+        _glovebox_assigned $((COMP_CWORD - 1)) "$word"
+        return
+        ;;
+    esac
 
-    case $command:$before in
-    run:--isolation) words='auto microvm process' ;;
-    run:--memory | exec:--memory) words='64M 256M 1G' ;;
-    run:-t | run:--timeout | exec:-t | exec:--timeout) words='500ms 5s 1m' ;;
-    exec:--root | exec:--folder)
-        mapfile -t COMPREPLY < <(compgen -d -- "$word")
-        compopt -o filenames
-        return
-        ;;
-    exec:--env | exec:--workdir | exec:--cpu | exec:--threads | exec:--files) return ;;
-    exec:--disk | run:--disk | run:--output-limit | run:--message-limit) words='64M 1G' ;;
-    run:-i | run:--in | run:-o | run:--out | run:--config) return ;;
-    run:--cpu | run:--processes | run:--files) return ;;
-    run:run)
-        mapfile -t COMPREPLY < <(compgen -f -X '!*.py' -- "$word"
-            compgen -d -- "$word")
-        compopt -o filenames
-        return
-        ;;
-    exec:*)
-        case $word in
-        -*)
-            words='--root --folder --workdir --env --trace --timeout --memory
-                --cpu --threads --files --disk --help'
-            ;;
-        *)
-            mapfile -t COMPREPLY < <(compgen -c -- "$word"
-                compgen -f -- "$word")
-            compopt -o filenames
-            return
-            ;;
-        esac
-        ;;
-    run:*)
+    case $command:$word in
+    run:-* | exec:-*) ;;
+    run:* | exec:*) _glovebox_value "$before" "$word" && return ;;
+    esac
+
+    case $command:$word in
+    run:-*)
         words='--in --out --json --config --stats --timeout --isolation
             --why --trace --hide-folder --memory --message-limit --cpu --processes --files
             --disk --output-limit --help'
         ;;
+    run:*)
+        mapfile -t COMPREPLY < <({
+            compgen -f -X '!*.py' -- "$word"
+            compgen -d -- "$word"
+        } | sort -u)
+        compopt -o filenames
+        return
+        ;;
+    exec:-*)
+        words='--root --folder --workdir --env --trace --timeout --memory
+            --cpu --threads --files --disk --help'
+        ;;
+    exec:*)
+        mapfile -t COMPREPLY < <({
+            compgen -c -- "$word"
+            compgen -f -- "$word"
+        } | sort -u)
+        compopt -o filenames
+        return
+        ;;
     doctor:*) words='--json --help' ;;
-    bench:*) words='call payload start --json' ;;
+    bench:*) words='call payload start floor isolation compute --json --help' ;;
     help:*) words='run exec doctor bench' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")

@@ -7,12 +7,16 @@ usage: cli_test.py PROGRAM
 import json
 import os
 import pathlib
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
 import unittest
 
 PROGRAM = os.path.abspath(sys.argv.pop(1))
+COMPLETION = (pathlib.Path(__file__).resolve().parents[2] / "cli" /
+              "completion" / "glovebox.bash")
 
 ECHO = "def process(c): return {'out': c.get_input('in')}\n"
 
@@ -244,6 +248,46 @@ class Cli(unittest.TestCase):
         self.assertEqual(out, "")
 
     # ---- words ----
+
+    def complete(self, *words):
+        """What bash offers for the last word; it parts them at "=" and "@"."""
+        parts = [part for word in words
+                 for part in re.split("(=@?)", word) if part or not word]
+        line = ('. "$0"; compopt() { :; }; COMP_WORDS=("$@"); '
+                'COMP_CWORD=$(($# - 1)); _glovebox; '
+                'printf "%s\n" "${COMPREPLY[@]}"')
+        run = subprocess.run(["bash", "-c", line, COMPLETION, "glovebox",
+                              *parts], cwd=self.folder, capture_output=True,
+                             text=True, check=True)
+        self.assertEqual(run.stderr, "")
+        return run.stdout.split()
+
+    @unittest.skipUnless(shutil.which("bash"), "no bash here")
+    def test_bash_completes(self):
+        self.script("")
+        (self.folder / "dir").mkdir()
+        (self.folder / "dir.py").mkdir()
+        for words, offered in [
+                (["bench", ""], ["call", "payload", "start", "floor",
+                                 "isolation", "compute", "--json", "--help"]),
+                (["run", "--w"], ["--why"]),
+                (["run", ""], ["dir", "dir.py", "script.py"]),
+                (["run", "--isolation", "m"], ["microvm"]),
+                (["run", "--isolation="], ["auto", "microvm", "process"]),
+                (["run", "--isolation=p"], ["process"]),
+                (["exec", "--root=di"], ["dir", "dir.py"]),
+                (["exec", "--folder="], ["dir", "dir.py"]),
+                (["exec", "--folder", "dir.p"], ["dir.py"]),
+                (["exec", "--work"], ["--workdir"]),
+                (["run", "--in", "port=@scr"], ["script.py"]),
+                (["run", "--in=port=@scr"], ["script.py"]),
+                (["run", "--out", "port=scr"], ["script.py"]),
+                (["run", "--cpu", ""], [])]:
+            self.assertEqual(sorted(self.complete(*words)), sorted(offered),
+                             words)
+        found = self.complete("exec", "t")
+        self.assertEqual(sorted(set(found)), sorted(found))
+        self.assertIn("true", found)
 
     def test_help_teaches_every_command(self):
         out, _ = self.glovebox("--help")
