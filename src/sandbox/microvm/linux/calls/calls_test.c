@@ -340,6 +340,31 @@ static void what_a_socket_has_no_room_for_is_written_when_it_has(void **state)
     assert_true(got >= 300000);
 }
 
+static void what_is_wanted_whole_comes_whole(void **state)
+{
+    struct task *first = kernel.current, *other = make_thread();
+    char text[6];
+
+    (void)state;
+    assert_int_equal(call(SYS_fcntl, SOCKET_A, F_SETFL, O_RDWR), 0);
+    poke(SCRATCH, "abcdef", 6);
+    assert_int_equal(call(SYS_write, SOCKET_B, SCRATCH, 3), 3);
+    assert_int_equal(
+        call(SYS_recvfrom, SOCKET_A, SCRATCH + PAGE, 6, MSG_WAITALL, 0, 0),
+        KERNEL_WAIT);
+    run_task(other);
+    assert_int_equal(call(SYS_write, SOCKET_B, SCRATCH + 3, 3), 3);
+    run_task(first);
+    kernel_resume(&kernel);
+    assert_int_equal(rig.regs.rax, 6);
+    peek(SCRATCH + PAGE, text, 6);
+    assert_memory_equal(text, "abcdef", 6);
+    assert_int_equal(call(SYS_write, SOCKET_B, SCRATCH, 3), 3);
+    assert_int_equal(call(SYS_close, SOCKET_B), 0);
+    assert_int_equal(
+        call(SYS_recvfrom, SOCKET_A, SCRATCH, 6, MSG_WAITALL, 0, 0), 3);
+}
+
 static void a_message_to_nobody_is_told(void **state)
 {
     (void)state;
@@ -410,6 +435,7 @@ int main(void)
         TEST(lists_of_buffers_are_checked),
         TEST(the_longest_list_of_scattered_buffers_has_room),
         TEST(what_a_socket_has_no_room_for_is_written_when_it_has),
+        TEST(what_is_wanted_whole_comes_whole),
         TEST(a_message_to_nobody_is_told),
         TEST(all_descriptors_are_closed_at_once),
         TEST(a_wait_for_many_sees_what_is_not_to_be_waited_for),

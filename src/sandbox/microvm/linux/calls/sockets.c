@@ -110,12 +110,49 @@ static int tell_no_address(struct kernel *kernel, uint64_t length_at)
                : user_write(&kernel->space, length_at, &none, sizeof(none));
 }
 
+/* MSG_WAITALL means something where there are no messages to keep apart. */
+static bool waits_for_all(struct file *socket, uint64_t flags)
+{
+    int type;
+
+    return (flags & MSG_WAITALL) != 0 &&
+           (flags & (MSG_PEEK | MSG_DONTWAIT)) == 0 &&
+           event_get_option(socket, SOL_SOCKET, SO_TYPE, &type) == 0 &&
+           type == SOCK_STREAM;
+}
+
+static int64_t receive_all(struct kernel *kernel, struct file *socket,
+                           struct calls_buffers *buffers, uint64_t flags,
+                           int *more)
+{
+    uint64_t done = kernel->current->wait.done, whole;
+    int64_t rc;
+
+    if (done > buffers->bytes)
+        done = buffers->bytes;
+    do {
+        rc = calls_gather(kernel, buffers, done, TABLES_WRITE);
+        if (rc >= 0)
+            rc = event_recv(socket, buffers->pieces, buffers->piece_count,
+                            (int)flags, &whole, more);
+        if (rc > 0)
+            done += (uint64_t)rc;
+    } while (rc > 0 && done < buffers->bytes);
+    rc = calls_wait_for(kernel, socket, rc, false);
+    if (rc == KERNEL_WAIT)
+        kernel->current->wait.done = done;
+    return rc == KERNEL_WAIT || done == 0 ? rc : (int64_t)done;
+}
+
 static int64_t receive(struct kernel *kernel, struct file *socket,
                        struct calls_buffers *buffers, uint64_t flags, int *more)
 {
     uint64_t whole = 0;
-    int64_t rc = calls_gather(kernel, buffers, 0, TABLES_WRITE);
+    int64_t rc;
 
+    if (waits_for_all(socket, flags))
+        return receive_all(kernel, socket, buffers, flags, more);
+    rc = calls_gather(kernel, buffers, 0, TABLES_WRITE);
     if (rc >= 0)
         rc = event_recv(socket, buffers->pieces, buffers->piece_count,
                         (int)flags, &whole, more);
