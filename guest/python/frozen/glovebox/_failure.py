@@ -139,7 +139,7 @@ def _traceback(exception):
 
 def _by_library(exception):
     if isinstance(exception, MemoryError) and "traceback" not in sys.modules:
-        raise exception
+        return _plain(exception)
     import linecache
     import traceback
     if _load.file is not None:
