@@ -119,7 +119,10 @@ void explain_end(const struct process *self, struct gbx_error *err)
     errno = 0;
     switch (self->last) {
     case GBX_EEXIT:
-        fail(err, self->last, "the guest exited with status %d", ended->status);
+        fail(err, self->last,
+             "the script ended its process without an answer: it exited with "
+             "status %d",
+             ended->status);
         break;
     case GBX_ESIGNAL:
         fail(err, self->last, "signal %d (%s) killed the guest", ended->signal,

@@ -115,7 +115,9 @@ void ending_explain(struct microvm *vm, int code, const struct run_exit *exit)
     switch (code) {
     case GBX_EEXIT:
         snprintf(vm->end_text, sizeof(vm->end_text),
-                 "the guest exited with status %d", vm->kernel.end.status);
+                 "the script ended its process without an answer: it exited "
+                 "with status %d",
+                 vm->kernel.end.status);
         if (vm->kernel.end.status != 0)
             add_unsupported(vm);
         break;
