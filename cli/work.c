@@ -13,12 +13,18 @@ static uint64_t now_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+struct printing {
+    const struct run_options *options;
+    bool has_told; /* of an error, or something else */
+};
+
 /* What the script prints; with --json stdout is for results alone. */
 static void print(void *context, int stream, const void *text, size_t bytes)
 {
-    const struct run_options *o = context;
-    FILE *file = stream == 1 && !o->json ? stdout : stderr;
+    struct printing *self = context;
+    FILE *file = stream == 1 && !self->options->json ? stdout : stderr;
 
+    self->has_told = self->has_told || stream == 2;
     cli_print(file, text, bytes, false);
     fflush(file);
 }
@@ -116,13 +122,22 @@ static int call_once(struct gbx_script *script, const struct run_options *o,
     return rc;
 }
 
+/* Why a script cannot be loaded was printed with its traceback. */
+static int open_failed(const struct gbx_error *err, bool has_told)
+{
+    if (err->code != GBX_ELOAD || !has_told)
+        return cli_fail(err);
+    return cli_say(gbx_strerror(err->code), cli_exit_code(err->code));
+}
+
 int run(const struct run_options *o)
 {
+    struct printing printing = {.options = o};
     struct gbx_runtime_config config = {
         .struct_bytes = sizeof(config),
         .libexec_dir = cli_libexec(),
         .output = print,
-        .output_context = (void *)(uintptr_t)o,
+        .output_context = &printing,
     };
     struct gbx_script_config sc = o->script;
     uint64_t from_ns = now_ns();
@@ -135,7 +150,7 @@ int run(const struct run_options *o)
     if (gbx_runtime_open(&runtime, &config, &err) < 0)
         return cli_fail(&err);
     if (gbx_script_open(&script, runtime, o->file, &sc, &err) < 0) {
-        rc = cli_fail(&err);
+        rc = open_failed(&err, printing.has_told);
     } else {
         if (o->why)
             print_why(script);

@@ -129,6 +129,13 @@ class Cli(unittest.TestCase):
     def test_a_script_that_does_not_load_is_126(self):
         self.refused("def x(:\n", [], 126, "SyntaxError", "script.py", "line 1")
         self.refused("x = 1\n", [], 126, "no actor")
+        _, err = self.run_script("raise KeyError(5)\n", code=126)
+        self.assertEqual(err.splitlines()[-2:],
+                         ["KeyError: 5",
+                          "glovebox: the script cannot be loaded"])
+        _, err = self.run_script("import sys\nprint(5, file=sys.stderr)\n",
+                                 "--timeout", "9s", code=126)
+        self.assertIn("no actor", err)
 
     def test_an_exception_is_1_with_its_traceback(self):
         self.refused("def process(c):\n    1 / 0\n", [], 1,
@@ -138,6 +145,12 @@ class Cli(unittest.TestCase):
     def test_a_limit_is_3(self):
         self.refused("def process(c): bytearray(1 << 30)\n",
                      ["--memory", "64M"], 3, "MemoryError", "memory limit")
+        _, err = self.run_script("def process(c):\n    bytearray(1 << 30)\n",
+                                 "--memory", "64M", code=3)
+        self.assertEqual(err.splitlines()[1:],
+                         ['  File "script.py", line 2, in process',
+                          "    bytearray(1 << 30)", "MemoryError",
+                          "glovebox: the memory limit was reached"])
 
     def test_an_endless_file_is_not_read_for_ever(self):
         self.refused(ECHO, ["--in", "in=@/dev/zero", "--message-limit", "4M"],
@@ -151,7 +164,10 @@ class Cli(unittest.TestCase):
                      "message limit")
 
     def test_a_dead_sandbox_is_4(self):
-        self.refused("import os\ndef process(c): os._exit(9)\n", [], 4, "9")
+        for status in 0, 9:
+            self.refused(f"import os\ndef process(c): os._exit({status})\n",
+                         [], 4, "the script ended its process without an "
+                         f"answer: it exited with status {status}\n")
 
     def test_time_is_124(self):
         self.refused("def process(c):\n    while True: pass\n",
