@@ -58,7 +58,8 @@ static const struct argp_option options[] = {
 static const char doc[] =
     "Run a Linux program in a micro-VM, with these standard streams.  It sees "
     "a read-only system and a private /tmp; it has no network, and starts no "
-    "other programs.\v"
+    "other programs.  Its streams are no terminal to it (python3 -i talks all "
+    "the same); Ctrl-C ends it.\v"
     "Examples:\n"
     "  glovebox exec sha256sum <photo.jpg\n"
     "  glovebox exec --folder . python3 -c 'print(open(\"data\").read())'\n"

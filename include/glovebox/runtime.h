@@ -66,12 +66,11 @@ struct gbx_runtime_config {
 struct gbx_limits {
     uint64_t memory_bytes;  /* private memory, default 256 MiB */
     uint64_t message_bytes; /* one arena; largest message; default 1 GiB */
-    uint64_t cpu_ns;        /* CPU time since open, at least 1 s; default none;
-                               a process may have it in whole seconds */
-    uint64_t output_bytes;  /* printed in one call; default 16 MiB */
-    uint64_t disk_bytes;    /* private /tmp; default 64 MiB */
-    uint32_t processes;     /* and threads, in all; default 64 */
-    uint32_t files;         /* open at once, a process; default 256 */
+    uint64_t cpu_ns;       /* CPU time since open, at least 1 s; default none */
+    uint64_t output_bytes; /* printed in one call; default 16 MiB */
+    uint64_t disk_bytes;   /* private /tmp; default 64 MiB */
+    uint32_t processes;    /* and threads, in all; default 64 */
+    uint32_t files;        /* open at once, a process; default 256 */
 };
 
 /* X(field, least, most): below, no language starts; above, sums might wrap. */
