@@ -38,7 +38,7 @@ struct box {
     int output_code;        /* what the output callback returns */
 };
 
-#define BOX_WAIT_NS UINT64_C(20000000000)
+#define BOX_WAIT_NS UINT64_C(60000000000)
 
 void box_begin(struct box *box, const char *kind, const char *argument);
 int box_open(struct box *box); /* the backend's code */
