@@ -32,7 +32,8 @@ static int refuse_files(const char *what, int rc, struct gbx_error *err)
 
 static int refuse(const char *path, int rc, struct gbx_error *err)
 {
-    return fail(err, GBX_EFILE, "%s: %s", path, strerrordesc_np(-rc));
+    return fail(err, rc == -EMFILE ? GBX_EHOST : GBX_EFILE, "%s: %s%s", path,
+                strerrordesc_np(-rc), rc == -EMFILE ? "; raise ulimit -n" : "");
 }
 
 /* Show a host path at `at`.  Not there: no error, nothing to see. */
