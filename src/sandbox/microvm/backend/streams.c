@@ -185,14 +185,10 @@ static int64_t write_host(struct stream *self, const struct iovec *pieces,
         put = transfer(self, &piece, 1, true);
         if (put < 0 && errno == EINTR)
             continue;
-        if (put < 0 && errno == EAGAIN)
+        if (put < 0 && (errno == EAGAIN || done > 0))
             self->vm->wants[self->number] = true;
-        if (put < 0 && done > 0) { /* the rest finds out, when it is tried */
-            self->vm->wants[self->number] = true;
-            return (int64_t)done;
-        }
-        if (put < 0)
-            return -errno;
+        if (put < 0) /* what is done, if any: the rest finds out */
+            return done > 0 ? (int64_t)done : -errno;
         done += (size_t)put;
         at += (size_t)put;
         if (at == pieces[i].iov_len)
@@ -202,30 +198,29 @@ static int64_t write_host(struct stream *self, const struct iovec *pieces,
 }
 
 /* A file of the host, with the position that others who have it see, too. */
+static int64_t file_transfer(struct file *file, const struct iovec *pieces,
+                             int count, uint64_t *position, bool writes)
+{
+    int fd = stream_of(file)->fd;
+    off_t at = position != NULL ? (off_t)*position : -1; /* its own */
+    ssize_t n = writes ? pwritev2(fd, pieces, count, at, 0)
+                       : preadv2(fd, pieces, count, at, 0);
+
+    if (n > 0 && position != NULL)
+        *position += (uint64_t)n;
+    return n < 0 ? -errno : n;
+}
+
 static int64_t file_stream_read(struct file *file, const struct iovec *pieces,
                                 int count, uint64_t *position)
 {
-    int fd = stream_of(file)->fd;
-    ssize_t got = position == NULL
-                      ? readv(fd, pieces, count)
-                      : preadv(fd, pieces, count, (off_t)*position);
-
-    if (got > 0 && position != NULL)
-        *position += (uint64_t)got;
-    return got < 0 ? -errno : got;
+    return file_transfer(file, pieces, count, position, false);
 }
 
 static int64_t file_stream_write(struct file *file, const struct iovec *pieces,
                                  int count, uint64_t *position)
 {
-    int fd = stream_of(file)->fd;
-    ssize_t put = position == NULL
-                      ? writev(fd, pieces, count)
-                      : pwritev(fd, pieces, count, (off_t)*position);
-
-    if (put > 0 && position != NULL)
-        *position += (uint64_t)put;
-    return put < 0 ? -errno : put;
+    return file_transfer(file, pieces, count, position, true);
 }
 
 static int64_t file_stream_seek(struct file *file, int64_t off, int whence)
@@ -362,54 +357,52 @@ static const struct file_class bell_class = {
     .close = stream_close,
 };
 
-/* Of a pipe or terminal; where it cannot be had, we do without. */
-static int open_anew(int fd, unsigned flags)
-{
-    char path[32];
-    struct stat st;
-
-    if (fd < 0 || fstat(fd, &st) < 0 || (!S_ISFIFO(st.st_mode) && !isatty(fd)))
-        return -1;
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    return open(path, (int)flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-}
-
-static bool is_socket(int fd)
-{
-    struct stat st;
-
-    return fd >= 0 && fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
-}
-
-static struct file *make(struct microvm *vm, const struct file_class *class,
-                         int number, int fd, unsigned flags)
+static struct stream *make(struct microvm *vm, const struct file_class *class,
+                           int number, unsigned flags)
 {
     struct stream *self = calloc(1, sizeof(*self));
 
+    if (self != NULL)
+        *self = (struct stream){
+            .file = {.class = class, .references = 1, .flags = flags},
+            .vm = vm,
+            .number = number,
+            .fd = -1,
+            .own_fd = -1};
+    return self;
+}
+
+/* Files are never waited for, and have a position.  Pipes and terminals are
+ * opened anew; where that cannot be had, we do without. */
+static struct file *make_stream(struct microvm *vm, int number, int fd,
+                                unsigned flags)
+{
+    struct stream *self = make(vm, &stream_class, number, flags);
+    char path[32];
+    struct stat st;
+
     if (self == NULL)
         return NULL;
-    *self = (struct stream){
-        .file = {.class = class, .references = 1, .flags = flags},
-        .vm = vm,
-        .number = number,
-        .fd = fd,
-        .own_fd = open_anew(fd, flags),
-        .is_socket = is_socket(fd),
-    };
-    if (number < 3)
-        vm->streams[number] = &self->file;
+    vm->streams[number] = &self->file;
+    self->fd = fd;
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return &self->file;
+    self->is_socket = S_ISSOCK(st.st_mode);
+    if (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)) {
+        self->file.class = &file_stream_class;
+    } else if (S_ISFIFO(st.st_mode) || isatty(fd)) {
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        self->own_fd =
+            open(path, (int)flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    }
     return &self->file;
 }
 
-/* Files are never waited for, and have a position. */
-static const struct file_class *class_of(int fd)
+static struct file *make_bell(struct microvm *vm)
 {
-    struct stat st;
+    struct stream *self = make(vm, &bell_class, GBX_FD_BELL, O_RDWR);
 
-    return fd >= 0 && fstat(fd, &st) == 0 &&
-                   (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode))
-               ? &file_stream_class
-               : &stream_class;
+    return self != NULL ? &self->file : NULL;
 }
 
 static int give(struct microvm *vm, uint32_t number, struct file *file,
@@ -452,17 +445,15 @@ int streams_open(struct microvm *vm, const int stdio[3], struct gbx_error *err)
     int rc = 0;
 
     memset(vm->wants, 0, sizeof(vm->wants));
-    for (int i = 0; rc == 0 && i < 3; i++) {
-        int fd = stdio != NULL ? stdio[i] : -1;
-
-        rc =
-            give(vm, (uint32_t)i, make(vm, class_of(fd), i, fd, flags[i]), err);
-    }
+    for (int i = 0; rc == 0 && i < 3; i++)
+        rc = give(vm, (uint32_t)i,
+                  make_stream(vm, i, stdio != NULL ? stdio[i] : -1, flags[i]),
+                  err);
     for (int i = 0; rc == 0 && i < 2 && vm->shared != NULL; i++)
         rc = give(vm, i == 0 ? GBX_FD_HOST_HALF : GBX_FD_GUEST_HALF,
                   region_file_make(&vm->windows[i], vm->halves[i].host, i == 1),
                   err);
     if (rc == 0 && vm->shared != NULL)
-        rc = give(vm, GBX_FD_BELL, make(vm, &bell_class, 5, -1, O_RDWR), err);
+        rc = give(vm, GBX_FD_BELL, make_bell(vm), err);
     return rc;
 }
