@@ -60,15 +60,32 @@ static int64_t gather_all(struct kernel *kernel, struct calls_buffers *buffers,
     return rc >= 0 && (uint64_t)rc < wanted ? -EFAULT : rc;
 }
 
-/* All of it, if it may wait; `done` is what went before it had to. */
+/* What of the buffers went before the call had to wait. */
+static uint64_t done_before(const struct kernel *kernel,
+                            const struct calls_buffers *buffers)
+{
+    uint64_t done = kernel->current->wait.done;
+
+    return done < buffers->bytes ? done : buffers->bytes;
+}
+
+/* It ends with what is done, unless it waits to go on from there. */
+static int64_t wait_for_rest(struct kernel *kernel, struct file *socket,
+                             int64_t rc, bool never, uint64_t done)
+{
+    rc = calls_wait_for(kernel, socket, rc, never);
+    if (rc == KERNEL_WAIT)
+        kernel->current->wait.done = done;
+    return rc == KERNEL_WAIT || done == 0 ? rc : (int64_t)done;
+}
+
+/* All of it, if it may wait. */
 static int64_t send_all(struct kernel *kernel, struct file *socket,
                         struct calls_buffers *buffers, uint64_t flags)
 {
-    uint64_t done = kernel->current->wait.done;
+    uint64_t done = done_before(kernel, buffers);
     int64_t rc;
 
-    if (done > buffers->bytes)
-        done = buffers->bytes;
     do {
         rc = gather_all(kernel, buffers, done);
         if (rc >= 0)
@@ -79,10 +96,7 @@ static int64_t send_all(struct kernel *kernel, struct file *socket,
     } while (rc > 0 && done < buffers->bytes);
     if (rc == -EPIPE && (flags & MSG_NOSIGNAL) == 0)
         calls_broken_pipe(kernel);
-    rc = calls_wait_for(kernel, socket, rc, (flags & MSG_DONTWAIT) != 0);
-    if (rc == KERNEL_WAIT)
-        kernel->current->wait.done = done;
-    return rc == KERNEL_WAIT || done == 0 ? rc : (int64_t)done;
+    return wait_for_rest(kernel, socket, rc, (flags & MSG_DONTWAIT) != 0, done);
 }
 
 int64_t call_sendto(struct kernel *kernel, const uint64_t a[6])
@@ -125,11 +139,9 @@ static int64_t receive_all(struct kernel *kernel, struct file *socket,
                            struct calls_buffers *buffers, uint64_t flags,
                            int *more)
 {
-    uint64_t done = kernel->current->wait.done, whole;
+    uint64_t done = done_before(kernel, buffers), whole;
     int64_t rc;
 
-    if (done > buffers->bytes)
-        done = buffers->bytes;
     do {
         rc = calls_gather(kernel, buffers, done, TABLES_WRITE);
         if (rc >= 0)
@@ -138,10 +150,7 @@ static int64_t receive_all(struct kernel *kernel, struct file *socket,
         if (rc > 0)
             done += (uint64_t)rc;
     } while (rc > 0 && done < buffers->bytes);
-    rc = calls_wait_for(kernel, socket, rc, false);
-    if (rc == KERNEL_WAIT)
-        kernel->current->wait.done = done;
-    return rc == KERNEL_WAIT || done == 0 ? rc : (int64_t)done;
+    return wait_for_rest(kernel, socket, rc, false, done);
 }
 
 static int64_t receive(struct kernel *kernel, struct file *socket,
