@@ -150,8 +150,7 @@ static bool is_stored(const struct node *node)
            node->kind == NODE_LINK;
 }
 
-/* Of the host, where the embedder is root: the host refuses nothing. */
-static bool is_roots(const struct node *node)
+bool attr_is_roots(const struct node *node)
 {
     return node->host != NULL && node->tree->host_uid == 0;
 }
@@ -166,14 +165,14 @@ int attr_may(struct node *node, unsigned access)
         return -EROFS;
     if (access == 0 || node->kind == NODE_LINK)
         return 0;
-    if (node->host != NULL && of_host != 0 && node->tree->host_uid != 0) {
+    if (node->host != NULL && of_host != 0 && !attr_is_roots(node)) {
         rc = host_access(node, of_host);
         if (!node->is_own)
             access &= W_OK;
     }
     if (rc < 0 || access == 0)
         return rc;
-    if (node->is_own || is_roots(node)) {
+    if (node->is_own || attr_is_roots(node)) {
         st.st_mode = node->mode;
         st.st_uid = node->uid;
         st.st_gid = node->gid;
@@ -190,7 +189,8 @@ int attr_may_search(struct node *dir)
     struct stat st = {
         .st_mode = dir->mode, .st_uid = dir->uid, .st_gid = dir->gid};
 
-    return dir->is_own || is_roots(dir) ? may_by_bits(dir->tree, &st, X_OK) : 0;
+    return dir->is_own || attr_is_roots(dir) ? may_by_bits(dir->tree, &st, X_OK)
+                                             : 0;
 }
 
 int node_access(struct node *node, unsigned access)

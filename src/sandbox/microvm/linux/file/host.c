@@ -102,11 +102,12 @@ int host_mount(struct tree *tree, struct mount **mount, int fd, bool is_foreign)
                           .fd = own,
                           .file = file,
                           .number = ++tree->mount_count,
-                          .is_foreign = is_foreign && tree->host_uid == 0,
                           .uid = tree->host_uid,
                           .gid = tree->host_gid};
-    if (tree->host_uid == 0)
-        new->uid = st.st_uid, new->gid = st.st_gid;
+    if (tree->host_uid == 0) {
+        new->uid = is_foreign ? UINT32_MAX : st.st_uid;
+        new->gid = is_foreign ? UINT32_MAX : st.st_gid;
+    }
     tree->mounts = *mount = new;
     return 0;
 }
@@ -141,10 +142,8 @@ static void translate(struct tree *tree, const struct mount *mount,
     uint32_t other = tree->uid == NOBODY ? 0 : NOBODY;
 
     st->st_dev = device_of(tree, mount, st->st_dev);
-    st->st_uid =
-        !mount->is_foreign && st->st_uid == mount->uid ? tree->uid : other;
-    st->st_gid =
-        !mount->is_foreign && st->st_gid == mount->gid ? tree->gid : other;
+    st->st_uid = st->st_uid == mount->uid ? tree->uid : other;
+    st->st_gid = st->st_gid == mount->gid ? tree->gid : other;
 }
 
 static int look(struct tree *tree, const struct mount *mount, int fd,

@@ -49,8 +49,7 @@ struct mount {
     int fd;   /* owned, O_PATH */
     int file; /* owned: a mount of one file has it open; or -1 */
     uint32_t number;
-    bool is_foreign;   /* nothing in it is the guest's */
-    uint32_t uid, gid; /* else: of the host, whose files are the guest's */
+    uint32_t uid, gid; /* of the host, whose files are the guest's; or -1 */
 };
 
 struct entry {
@@ -232,6 +231,8 @@ int walk_child(struct node *dir, const char *name, bool is_last,
 /* attr.c: whose and when */
 struct timespec attr_now(void);
 int attr_own(struct node *node); /* it gets mode, owner and times of its own */
+/* Of the host, where the embedder is root: the host refuses nothing. */
+bool attr_is_roots(const struct node *node);
 int attr_may(struct node *node, unsigned access);
 int attr_may_search(struct node *dir);
 int attr_stat_fd(struct node *node, int fd, struct stat *st);

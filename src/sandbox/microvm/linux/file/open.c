@@ -241,7 +241,7 @@ static int check(struct node *node, unsigned flags)
         return -EISDIR;
     if (node->kind == NODE_OTHER)
         return -ENXIO;
-    if (node->host != NULL && !node->is_own && node->tree->host_uid != 0)
+    if (node->host != NULL && !node->is_own && !attr_is_roots(node))
         access &= W_OK; /* the host says no when it is opened */
     return attr_may(node, access);
 }

@@ -74,9 +74,8 @@ void tree_close(struct tree *tree); /* NULL allowed; all files are put */
  * rights of whoever owns what is mounted, or with MOUNT_FOREIGN those of
  * anybody.
  *
- * tree_make_dir on a host's directory
- * hides it behind one in memory; files, links, texts and devices replace what
- * was there, but no directory.
+ * tree_make_dir on a host's directory hides it behind one in memory; files,
+ * links, texts and devices replace what was there, but no directory.
  *
  * tree_seal: the guest can change neither that directory nor what is in memory
  * below it, as of now: what is made there afterwards is open again.  So first
