@@ -437,4 +437,13 @@ static inline void check_kernel(void)
     (void)pages;
 }
 
+/* After a test: all is as it should be, and goes. */
+static inline int tear_down_kernel(void **state)
+{
+    (void)state;
+    check_kernel();
+    close_kernel();
+    return 0;
+}
+
 #endif

@@ -15,7 +15,8 @@
 #include "sandbox/microvm/linux/linux_test.h"
 #include "sandbox/microvm/linux/proc.h"
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name)                                                             \
+    cmocka_unit_test_setup_teardown(name, set_up, tear_down_kernel)
 
 static char text[65536];
 
@@ -25,14 +26,6 @@ static int set_up(void **state)
     open_kernel(NULL);
     strcpy(kernel.program, "/tmp/program");
     assert_int_equal(proc_build(&kernel), 0);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    check_kernel();
-    close_kernel();
     return 0;
 }
 

@@ -19,8 +19,9 @@
 
 #include "sandbox/microvm/linux/linux_test.h"
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-#define NUMBERS    512u
+#define TEST(name)                                                             \
+    cmocka_unit_test_setup_teardown(name, set_up, tear_down_kernel)
+#define NUMBERS 512u
 
 enum { HALF_0, HALF_1, READER, WRITER, FILE_FD, SOCKET_A, SOCKET_B, EPOLL };
 
@@ -37,14 +38,6 @@ static int set_up(void **state)
         call(SYS_socketpair, AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, SCRATCH),
         0);
     assert_int_equal(call(SYS_epoll_create1, 0), EPOLL);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    check_kernel();
-    close_kernel();
     return 0;
 }
 

@@ -11,10 +11,11 @@
 
 #include "sandbox/microvm/linux/linux_test.h"
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-#define BASE       0x40000000ull
-#define PAGES      96u
-#define RW         (TABLES_READ | TABLES_WRITE)
+#define TEST(name)                                                             \
+    cmocka_unit_test_setup_teardown(name, set_up, tear_down_kernel)
+#define BASE  0x40000000ull
+#define PAGES 96u
+#define RW    (TABLES_READ | TABLES_WRITE)
 
 static struct space *const space = &kernel.space;
 
@@ -23,14 +24,6 @@ static int set_up(void **state)
     (void)state;
     open_kernel(NULL);
     assert_int_equal(space_unmap(space, SCRATCH, SCRATCH_SIZE), 0);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    check_kernel();
-    close_kernel();
     return 0;
 }
 
