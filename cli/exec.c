@@ -154,9 +154,8 @@ struct watch {
     pthread_t thread;
 };
 
-#define WATCH_LOOK                                                             \
-    SIGCHLD /* from others it means nothing: no child is ours                  \
-             */
+/* From others it means nothing: no child is ours. */
+#define WATCH_LOOK SIGCHLD
 
 static void *watch(void *context)
 {

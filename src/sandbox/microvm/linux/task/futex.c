@@ -69,9 +69,9 @@ int futex_wake(struct kernel *kernel, uint64_t key, int count, uint32_t bits)
     return woken;
 }
 
-void futex_wake_word(struct kernel *kernel, uint64_t key)
+void futex_wake_word(struct kernel *kernel, uint64_t physical)
 {
-    futex_wake(kernel, key, INT32_MAX, UINT32_MAX);
+    futex_wake(kernel, physical, INT32_MAX, UINT32_MAX);
 }
 
 static uint32_t load(const void *host)
