@@ -149,8 +149,8 @@ static uint64_t cpu_ns(void)
 
 static bool can_call(void)
 {
-    return kernel.current != NULL && kernel.current->status == TASK_READY &&
-           !kernel.current->in_call;
+    return kernel->current != NULL && kernel->current->status == TASK_READY &&
+           !kernel->current->in_call;
 }
 
 static void make_call(void)
@@ -168,12 +168,12 @@ static void make_call(void)
     if (number == SYS_exit_group || (number == SYS_exit && next() % 8 != 0))
         return;
     began = cpu_ns();
-    kernel_call(&kernel);
+    kernel_call(kernel);
     must(cpu_ns() - began < SLOW_NS);
-    while (kernel.current != NULL && kernel.current->in_call &&
-           kernel.current->wait.goes_on)
-        kernel_resume(&kernel);
-    if (kernel.current != NULL && !kernel.current->in_call)
+    while (kernel->current != NULL && kernel->current->in_call &&
+           kernel->current->wait.goes_on)
+        kernel_resume(kernel);
+    if (kernel->current != NULL && !kernel->current->in_call)
         results[result_count++ % RESULTS] = regs->rax;
 }
 
@@ -183,7 +183,7 @@ static void write_words(void)
 
     for (unsigned count = next() % 8; count > 0; count--, to += sizeof(word)) {
         word = argument();
-        user_write(&kernel.space, to, &word, sizeof(word));
+        user_write(&kernel->space, to, &word, sizeof(word));
     }
 }
 
@@ -194,7 +194,7 @@ static void write_bytes(void)
     for (unsigned count = next() % 64; count > 0; count--) {
         uint8_t byte = next();
 
-        user_write(&kernel.space, to++, &byte, 1);
+        user_write(&kernel->space, to++, &byte, 1);
     }
 }
 
@@ -210,7 +210,7 @@ static void write_path(void)
     };
     const char *path = paths[next() % ARRAY_SIZE(paths)];
 
-    user_write(&kernel.space, SCRATCH + next() % 8 * 256u, path,
+    user_write(&kernel->space, SCRATCH + next() % 8 * 256u, path,
                strlen(path) + 1);
 }
 
@@ -220,7 +220,7 @@ static void fault(void)
     uint64_t address = argument();
 
     if (can_call())
-        kernel_fault(&kernel, vector, error, address);
+        kernel_fault(kernel, vector, error, address);
 }
 
 static void set_registers(void)
@@ -259,13 +259,14 @@ static void step(uint8_t kind)
         set_registers();
         break;
     case 14:
-        kernel.fresh_slice = true;
+        kernel->fresh_slice = true;
         break;
     case 15:
-        futex_wake_word(&kernel, HALVES_AT + next() * 4u);
+        futex_wake_word(kernel, HALVES_AT + next() * 4u);
         break;
     }
-    if (!kernel.ended && (!can_call() || kernel.stirred || kernel.fresh_slice))
+    if (!kernel->ended &&
+        (!can_call() || kernel->stirred || kernel->fresh_slice))
         turn(clock_ns);
     if ((kind & 0xe0) == 0xe0)
         check_kernel();
@@ -322,14 +323,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memset(results, 0, sizeof(results));
     result_count = 0;
     open_kernel(NULL);
-    strcpy(kernel.program, "/host/hello");
-    must(proc_build(&kernel) == 0);
-    must(tree_make_device(kernel.tree, "/dev/zero", "zero") == 0);
-    must(tree_make_device(kernel.tree, "/dev/urandom", "urandom") == 0);
-    must(tree_mount(kernel.tree, "/host", host, next() % 2 == 0) == 0);
+    strcpy(kernel->program, "/host/hello");
+    must(proc_build(kernel) == 0);
+    must(tree_make_device(kernel->tree, "/dev/zero", "zero") == 0);
+    must(tree_make_device(kernel->tree, "/dev/urandom", "urandom") == 0);
+    must(tree_mount(kernel->tree, "/host", host, next() % 2 == 0) == 0);
     give_halves();
-    kernel.trace = next() % 4 == 0 ? silent : NULL;
-    for (int i = 0; i < STEPS && at < end && !kernel.ended; i++)
+    kernel->trace = next() % 4 == 0 ? silent : NULL;
+    for (int i = 0; i < STEPS && at < end && !kernel->ended; i++)
         step(next());
     check_kernel();
     close_kernel();

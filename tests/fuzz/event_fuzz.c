@@ -87,7 +87,7 @@ static void note_wake(struct waker *waker, const void *thing)
     event_changed(sets, thing);
 }
 
-static struct waker waker = {note_wake};
+static struct waker waker = {.wake = note_wake};
 
 static struct slot *free_slot(void)
 {
@@ -458,7 +458,9 @@ static void check(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     clock_ns = 1000000000;
-    must(event_sets_open(&sets) == 0);
+    if (waker.heap == NULL)
+        waker.heap = heap_open();
+    must(event_sets_open(&sets, waker.heap) == 0);
     for (; size >= 4; data += 4, size -= 4) {
         step(data);
         if (data[0] & 0x80)

@@ -29,6 +29,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static char tmp[] = "/tmp/tree-fuzz-XXXXXX";
+static struct heap *heap;
 static struct frames frames;
 static struct tree *tree;
 static int host = -1;
@@ -97,7 +98,9 @@ static void set_up(void)
     memory = mmap(NULL, FRAMES * PAGE, PROT_READ | PROT_WRITE,
                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     must(memory != MAP_FAILED);
-    must(frames_open(&frames, memory, 0, FRAMES * PAGE) == 0);
+    heap = heap_open();
+    must(heap != NULL);
+    frames_init(&frames, heap, memory, 0, FRAMES * PAGE);
 }
 
 static int say(void *context, struct text *text)

@@ -31,7 +31,7 @@ static uint64_t sooner(uint64_t a, uint64_t b)
 
 static uint64_t end_of_run(struct microvm *vm, uint64_t deadline_ns)
 {
-    const struct kernel *kernel = &vm->kernel;
+    const struct kernel *kernel = vm->kernel;
     uint64_t end = deadline_ns;
 
     if (kernel->task_count > 1 || kernel->signals.alarm_ns != 0)
@@ -47,7 +47,7 @@ static uint64_t end_of_run(struct microvm *vm, uint64_t deadline_ns)
 /* Returns 0, GBX_EAGAIN (not yet), or GBX_EHOST. */
 static int settle(struct microvm *vm)
 {
-    struct task *task = vm->kernel.current;
+    struct task *task = vm->kernel->current;
     int rc = machine_save(&vm->machine, &task->state);
 
     if (rc == 0)
@@ -66,7 +66,7 @@ static int ended(struct microvm *vm, int code, const struct run_exit *exit)
 /* Why it stopped, if it has. */
 static int check_end(struct microvm *vm)
 {
-    struct kernel *kernel = &vm->kernel;
+    struct kernel *kernel = vm->kernel;
 
     if (atomic_load(&vm->killed))
         return GBX_ECANCELED;
@@ -96,7 +96,7 @@ static void hear_streams(struct microvm *vm)
 /* All tasks wait.  Sleep until one need not, or something else matters. */
 static int idle(struct microvm *vm, uint64_t deadline_ns)
 {
-    uint64_t until = sooner(deadline_ns, kernel_due_ns(&vm->kernel)), now;
+    uint64_t until = sooner(deadline_ns, kernel_due_ns(vm->kernel)), now;
     struct pollfd waits[4] = {{.fd = vm->wake_fd, .events = POLLIN}};
     size_t streams = streams_wanted(vm, waits + 1);
     struct timespec wait;
@@ -124,13 +124,13 @@ static void hear_host(struct microvm *vm)
     if (atomic_exchange(&vm->has_room, false))
         streams_have_room(vm);
     if (vm->shared != NULL && atomic_exchange(&vm->host_rang, false))
-        futex_wake_word(&vm->kernel, vm->windows[0].at +
-                                         offsetof(struct gbx_half_head, bell));
+        futex_wake_word(vm->kernel, vm->kernel->space.windows[0].at +
+                                        offsetof(struct gbx_half_head, bell));
 }
 
 static int serve(struct microvm *vm, const struct run_exit *exit)
 {
-    struct kernel *kernel = &vm->kernel;
+    struct kernel *kernel = vm->kernel;
 
     vm->unsettled = false; /* all but two of these leave it settled */
     switch (exit->kind) {
@@ -162,7 +162,7 @@ static int serve(struct microvm *vm, const struct run_exit *exit)
 static void count_time(struct microvm *vm, uint64_t now)
 {
     if (vm->until_ns != 0)
-        vm->kernel.ran_ns += now - vm->until_ns;
+        vm->kernel->ran_ns += now - vm->until_ns;
     vm->until_ns = now;
 }
 
@@ -186,7 +186,7 @@ static int run_once(struct microvm *vm, uint64_t until_ns)
  */
 static int prepare(struct microvm *vm, uint64_t deadline_ns, bool may_idle)
 {
-    struct kernel *kernel = &vm->kernel;
+    struct kernel *kernel = vm->kernel;
     int rc;
 
     if (kernel_goes_on(kernel))
@@ -216,8 +216,8 @@ static int turn(struct microvm *vm, uint64_t deadline_ns, bool may_idle)
 
     if (rc != MICROVM_ON)
         return rc;
-    if (vm->kernel.rang) {
-        vm->kernel.rang = false;
+    if (vm->kernel->rang) {
+        vm->kernel->rang = false;
         return MICROVM_RANG;
     }
     if (vm->unsettled) {

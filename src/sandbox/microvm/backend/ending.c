@@ -61,7 +61,7 @@ static void name_place(struct kernel *kernel, uint64_t address,
 
 static void explain_signal(struct microvm *vm)
 {
-    struct kernel *kernel = &vm->kernel;
+    struct kernel *kernel = vm->kernel;
     const struct kernel_end *end = &kernel->end;
     const char *name = sigdescr_np(end->signal);
     const char *deed = (end->error & 16) != 0  ? "fetch of code at"
@@ -98,10 +98,10 @@ static void add_unsupported(struct microvm *vm)
 {
     size_t bytes = strlen(vm->end_text);
 
-    if (vm->kernel.unsupported != NULL)
+    if (vm->kernel->unsupported != NULL)
         snprintf(vm->end_text + bytes, sizeof(vm->end_text) - bytes,
                  "; the last thing it asked for in vain: %s",
-                 vm->kernel.unsupported);
+                 vm->kernel->unsupported);
 }
 
 int ending_tell(struct microvm *vm, int code, const char *text)
@@ -117,8 +117,8 @@ void ending_explain(struct microvm *vm, int code, const struct run_exit *exit)
         snprintf(vm->end_text, sizeof(vm->end_text),
                  "the script ended its process without an answer: it exited "
                  "with status %d",
-                 vm->kernel.end.status);
-        if (vm->kernel.end.status != 0)
+                 vm->kernel->end.status);
+        if (vm->kernel->end.status != 0)
             add_unsupported(vm);
         break;
     case GBX_ESIGNAL:

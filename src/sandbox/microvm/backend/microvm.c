@@ -264,7 +264,7 @@ static int microvm_fd(void *context)
 static int microvm_status(void *context)
 {
     const struct microvm *vm = context;
-    const struct kernel_end *end = &vm->kernel.end;
+    const struct kernel_end *end = &vm->kernel->end;
 
     return end->signal != 0 ? 128 + end->signal : end->status;
 }
@@ -282,7 +282,7 @@ static const char *microvm_lacked(void *context)
 {
     const struct microvm *vm = context;
 
-    return vm->kernel.unsupported;
+    return vm->kernel->unsupported;
 }
 
 const struct backend backend_microvm = {

@@ -56,18 +56,16 @@ struct microvm {
     const char *libexec_dir;
 
     struct microvm_memory system, frames, halves[2];
-    struct space_window windows[2];
     struct machine machine;
-    struct kernel kernel;
+    struct kernel *kernel; /* owned, or NULL */
     struct vdso vdso;
     uint64_t vdso_at; /* in the guest, or 0 */
-    bool has_machine, has_kernel;
+    bool has_machine;
     bool unsettled;    /* the registers may not be changed yet */
     int wake_fd;       /* eventfd: ends a wait of whoever waits for the guest */
     uint64_t until_ns; /* its time is counted up to this moment; 0: it rests */
 
-    struct file *streams[3]; /* of the guest's stdio, while they are open */
-    bool wants[3];           /* its host's end was not ready when asked */
+    bool wants[3]; /* a stream's end in the host was not ready when asked */
 
     /* Until close, from the bundle. */
     struct bundle what;                          /* with strings of our own */

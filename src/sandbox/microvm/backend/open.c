@@ -182,28 +182,28 @@ static int step_kernel(struct microvm *vm, const struct bundle *what,
     };
     int rc;
 
-    vm->has_kernel = true;
     if ((rc = kernel_open(&vm->kernel, &config, err)) < 0)
         return rc;
+    vm->kernel->owner = vm;
     for (int i = 0; vm->shared != NULL && i < 2; i++) {
-        vm->windows[i] = (struct space_window){
+        vm->kernel->space.windows[i] = (struct space_window){
             .at = vm->halves[i].at,
             .bytes = vm->halves[i].bytes,
+            .host = vm->halves[i].host,
             .touchable = i == HALF_HOST ? touchable_host : touchable_guest,
             .context = vm->shared};
-        vm->kernel.space.windows[i] = vm->windows[i];
     }
-    return boot_open(&vm->machine, &vm->kernel.space.tables, 0, err);
+    return boot_open(&vm->machine, &vm->kernel->space.tables, 0, err);
 }
 
 /* A path in the guest's root: as the guest program is shown there. */
 static void choose_path(struct microvm *vm)
 {
     if (vm->shared != NULL)
-        snprintf(vm->kernel.program, sizeof(vm->kernel.program),
+        snprintf(vm->kernel->program, sizeof(vm->kernel->program),
                  "/.glovebox/%s", basename(vm->program));
     else
-        snprintf(vm->kernel.program, sizeof(vm->kernel.program), "%s",
+        snprintf(vm->kernel->program, sizeof(vm->kernel->program), "%s",
                  vm->program);
 }
 
@@ -215,12 +215,12 @@ static int step_clock(struct microvm *vm, struct gbx_error *err)
 
     vm->vdso = (struct vdso){.page = NULL};
     vm->vdso_at = 0;
-    machine_clock(&vm->machine, &vm->kernel.space.tables, VDSO_AT, &clock);
+    machine_clock(&vm->machine, &vm->kernel->space.tables, VDSO_AT, &clock);
     if (!clock.shared || clock.tsc_khz == 0)
         return 0;
     vdso_init(&vm->vdso, vm->system.host + VDSO_AT, VDSO_AT, clock.tsc_khz);
     vdso_tick(&vm->vdso, clock_now_ns());
-    at = vdso_map(&vm->kernel.space, &vm->vdso);
+    at = vdso_map(&vm->kernel->space, &vm->vdso);
     if (at < 0)
         return fail(err, GBX_EHOST, "map a guest's clock");
     vm->vdso_at = (uint64_t)at;
@@ -229,7 +229,7 @@ static int step_clock(struct microvm *vm, struct gbx_error *err)
 
 static int step_program(struct microvm *vm, struct gbx_error *err)
 {
-    char path[sizeof(vm->kernel.program)];
+    char path[sizeof(vm->kernel->program)];
     const struct kernel_program program = {
         .vdso_at = vm->vdso_at,
         .path = path,
@@ -240,16 +240,16 @@ static int step_program(struct microvm *vm, struct gbx_error *err)
     struct node *dir;
     int rc;
 
-    memcpy(path, vm->kernel.program, sizeof(path));
+    memcpy(path, vm->kernel->program, sizeof(path));
     if (vm->working_dir != NULL) {
-        rc = tree_look(vm->kernel.tree, NULL, vm->working_dir, 0, &dir);
+        rc = tree_look(vm->kernel->tree, NULL, vm->working_dir, 0, &dir);
         if (rc < 0)
             return fail(err, GBX_EFILE, "%s: %s", vm->working_dir,
                         strerrordesc_np(-rc));
-        node_put(vm->kernel.cwd);
-        vm->kernel.cwd = dir;
+        node_put(vm->kernel->cwd);
+        vm->kernel->cwd = dir;
     }
-    return kernel_exec(&vm->kernel, &program, err);
+    return kernel_exec(vm->kernel, &program, err);
 }
 
 int microvm_start(struct microvm *vm, const struct bundle *what,
@@ -283,9 +283,8 @@ static void drop(struct microvm_memory *memory)
 
 void microvm_stop(struct microvm *vm)
 {
-    if (vm->has_kernel)
-        kernel_close(&vm->kernel);
-    vm->has_kernel = false;
+    kernel_close(vm->kernel);
+    vm->kernel = NULL;
     if (vm->has_machine) {
         set_machine(vm, false);
         machine_close(&vm->machine);

@@ -42,7 +42,7 @@ static int show(struct microvm *vm, const char *path, const char *at,
 {
     auto_fd int fd = open(path, O_PATH | O_CLOEXEC);
 
-    return fd < 0 ? -errno : tree_mount(vm->kernel.tree, at, fd, how);
+    return fd < 0 ? -errno : tree_mount(vm->kernel->tree, at, fd, how);
 }
 
 static int show_if_there(struct microvm *vm, const char *path)
@@ -55,7 +55,7 @@ static int show_if_there(struct microvm *vm, const char *path)
 static int see(void *context, const struct view_entry *entry)
 {
     struct microvm *vm = context;
-    struct tree *tree = vm->kernel.tree;
+    struct tree *tree = vm->kernel->tree;
 
     switch (entry->kind) {
     case VIEW_DIR:
@@ -88,9 +88,9 @@ static int build_over(struct microvm *vm, struct gbx_error *err)
         return refuse(vm->root, -ENOTDIR, err);
     rc = show(vm, vm->root, "/", 0);
     for (size_t i = 0; rc == 0 && i < ARRAY_SIZE(kernels); i++)
-        rc = tree_make_dir(vm->kernel.tree, kernels[i], 0755);
+        rc = tree_make_dir(vm->kernel->tree, kernels[i], 0755);
     if (rc == 0)
-        rc = tree_make_dir(vm->kernel.tree, "/tmp", 01777);
+        rc = tree_make_dir(vm->kernel->tree, "/tmp", 01777);
     return rc < 0 ? refuse(vm->root, rc, err) : 0;
 }
 
@@ -110,9 +110,9 @@ static int show_program(struct microvm *vm, struct gbx_error *err)
 /* In the tree of a script nothing changes but in /tmp. */
 static int seal(struct microvm *vm)
 {
-    int rc = tree_seal(vm->kernel.tree, "/");
+    int rc = tree_seal(vm->kernel->tree, "/");
 
-    return rc < 0 ? rc : tree_make_dir(vm->kernel.tree, "/tmp", 01777);
+    return rc < 0 ? rc : tree_make_dir(vm->kernel->tree, "/tmp", 01777);
 }
 
 int root_build(struct microvm *vm, struct gbx_error *err)
@@ -121,13 +121,13 @@ int root_build(struct microvm *vm, struct gbx_error *err)
 
     if (vm->root != NULL)
         rc = build_over(vm, err);
-    else if ((rc = view_files(vm->kernel.uid, vm->kernel.gid, see, vm)) < 0)
+    else if ((rc = view_files(vm->kernel->uid, vm->kernel->gid, see, vm)) < 0)
         return refuse_files("a guest's files", rc, err);
     if (rc < 0)
         return rc;
     if ((rc = view_devices(see, vm)) < 0 ||
-        (rc = tree_make_device(vm->kernel.tree, "/dev/zero", "zero")) < 0 ||
-        (rc = proc_build(&vm->kernel)) < 0)
+        (rc = tree_make_device(vm->kernel->tree, "/dev/zero", "zero")) < 0 ||
+        (rc = proc_build(vm->kernel)) < 0)
         return refuse_files("a guest's devices", rc, err);
     if (vm->folder != NULL &&
         (rc = show(vm, vm->folder, "/script", MOUNT_SEALED)) < 0)

@@ -15,7 +15,6 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -28,7 +27,7 @@
 
 struct stream {
     struct file file;
-    struct microvm *vm;
+    struct kernel *kernel;
     int number; /* 1 stdout, 2 stderr; 0 stdin */
     int fd;     /* the host's, borrowed, or -1 */
     int own_fd; /* the same, opened anew: never waits; or -1 */
@@ -43,6 +42,23 @@ static struct stream *stream_of(struct file *file)
 {
     return (struct stream *)file;
 }
+
+static struct microvm *vm_of(const struct stream *self)
+{
+    return self->kernel->owner;
+}
+
+static void move_stream(void *object, size_t bytes,
+                        const struct heap_move *move)
+{
+    struct stream *self = object;
+
+    (void)bytes;
+    file_move(&self->file, move);
+    move_pointer(move, &self->kernel);
+}
+
+static const struct heap_type stream_type = {"stream", move_stream};
 
 static size_t total(const struct iovec *pieces, int count)
 {
@@ -74,7 +90,7 @@ static bool has_room(struct microvm *vm)
 /* Kept for the thread of the call, as much as there is room for. */
 static int64_t keep(struct stream *self, const struct iovec *pieces, int count)
 {
-    struct microvm *vm = self->vm;
+    struct microvm *vm = vm_of(self);
     size_t room, bytes = total(pieces, count), done = 0;
     struct record record;
     bool was_empty;
@@ -128,8 +144,8 @@ int streams_deliver(const struct microvm *vm, const char *records, size_t bytes)
 void streams_have_room(struct microvm *vm)
 {
     for (int i = 1; i < 3; i++)
-        if (vm->streams[i] != NULL)
-            wake(&vm->kernel.waker, vm->streams[i]);
+        if (vm->kernel->streams[i] != NULL)
+            wake(&vm->kernel->waker, vm->kernel->streams[i]);
 }
 
 /* What the host's descriptor is ready for; is looked for when it lacks some. */
@@ -140,7 +156,7 @@ static unsigned look(struct stream *self, unsigned wanted)
         poll(&look, 1, 0) > 0 ? (unsigned)(uint16_t)look.revents : 0;
 
     if (ready == 0 || (ready & wanted) != wanted)
-        self->vm->wants[self->number] = true;
+        vm_of(self)->wants[self->number] = true;
     return ready;
 }
 
@@ -186,7 +202,7 @@ static int64_t write_host(struct stream *self, const struct iovec *pieces,
         if (put < 0 && errno == EINTR)
             continue;
         if (put < 0 && (errno == EAGAIN || done > 0))
-            self->vm->wants[self->number] = true;
+            vm_of(self)->wants[self->number] = true;
         if (put < 0) /* what is done, if any: the rest finds out */
             return done > 0 ? (int64_t)done : -errno;
         done += (size_t)put;
@@ -246,7 +262,7 @@ static int64_t stream_write(struct file *file, const struct iovec *pieces,
                             int count, uint64_t *position)
 {
     struct stream *self = stream_of(file);
-    struct microvm *vm = self->vm;
+    struct microvm *vm = vm_of(self);
     int rc = 0;
 
     (void)position;
@@ -258,8 +274,8 @@ static int64_t stream_write(struct file *file, const struct iovec *pieces,
         rc = tell(vm, self->number, pieces[i].iov_base, pieces[i].iov_len);
     vm->until_ns = 0; /* the embedder's time is not the guest's */
     if (rc < 0) {
-        vm->kernel.stopped = rc;
-        vm->kernel.stirred = true;
+        vm->kernel->stopped = rc;
+        vm->kernel->stirred = true;
         return -EIO;
     }
     return (int64_t)total(pieces, count);
@@ -272,8 +288,9 @@ static unsigned stream_poll(struct file *file)
     if (self->fd < 0 && self->number == 0)
         return POLLIN | POLLHUP;
     if (self->fd < 0)
-        return self->vm->who != MICROVM_RUNNER || has_room(self->vm) ? POLLOUT
-                                                                     : 0;
+        return vm_of(self)->who != MICROVM_RUNNER || has_room(vm_of(self))
+                   ? POLLOUT
+                   : 0;
     return look(self, self->number == 0 ? POLLIN : POLLOUT);
 }
 
@@ -290,7 +307,7 @@ static int64_t stream_read(struct file *file, const struct iovec *pieces,
         return -EAGAIN;
     got = transfer(self, pieces, count, false);
     if (got < 0 && errno == EAGAIN)
-        self->vm->wants[self->number] = true;
+        vm_of(self)->wants[self->number] = true;
     return got < 0 ? -errno : got;
 }
 
@@ -303,8 +320,8 @@ static int stream_stat(struct file *file, struct stat *st)
         return -errno;
     *st = host;
     st->st_nlink = 1;
-    st->st_uid = self->vm->kernel.uid;
-    st->st_gid = self->vm->kernel.gid;
+    st->st_uid = self->kernel->uid;
+    st->st_gid = self->kernel->gid;
     st->st_blksize = 4096;
     if (self->fd < 0)
         st->st_ino = (ino_t)self->number + 1;
@@ -316,9 +333,9 @@ static void stream_close(struct file *file)
     struct stream *self = stream_of(file);
 
     if (self->number < 3)
-        self->vm->streams[self->number] = NULL;
+        self->kernel->streams[self->number] = NULL;
     close_fd(&self->own_fd);
-    free(self);
+    heap_free(self);
 }
 
 static const struct file_class stream_class = {
@@ -346,7 +363,7 @@ static int64_t bell_write(struct file *file, const struct iovec *pieces,
                           int count, uint64_t *position)
 {
     (void)position;
-    stream_of(file)->vm->kernel.rang = true;
+    stream_of(file)->kernel->rang = true;
     return (int64_t)total(pieces, count);
 }
 
@@ -360,12 +377,13 @@ static const struct file_class bell_class = {
 static struct stream *make(struct microvm *vm, const struct file_class *class,
                            int number, unsigned flags)
 {
-    struct stream *self = calloc(1, sizeof(*self));
+    struct heap *heap = vm->kernel->heap;
+    struct stream *self = heap_make(heap, &stream_type, sizeof(*self));
 
     if (self != NULL)
         *self = (struct stream){
             .file = {.class = class, .references = 1, .flags = flags},
-            .vm = vm,
+            .kernel = vm->kernel,
             .number = number,
             .fd = -1,
             .own_fd = -1};
@@ -383,7 +401,7 @@ static struct file *make_stream(struct microvm *vm, int number, int fd,
 
     if (self == NULL)
         return NULL;
-    vm->streams[number] = &self->file;
+    vm->kernel->streams[number] = &self->file;
     self->fd = fd;
     if (fd < 0 || fstat(fd, &st) < 0)
         return &self->file;
@@ -410,7 +428,7 @@ static int give(struct microvm *vm, uint32_t number, struct file *file,
 {
     if (file == NULL)
         return fail(err, GBX_EHOST, "no memory for a guest's streams");
-    return kernel_install(&vm->kernel, file, number, false) < 0
+    return kernel_install(vm->kernel, file, number, false) < 0
                ? fail(err, GBX_EFILES, "the limit of open files is too small")
                : 0;
 }
@@ -420,9 +438,9 @@ size_t streams_wanted(struct microvm *vm, struct pollfd waits[3])
     size_t count = 0;
 
     for (int i = 0; i < 3; i++)
-        if (vm->wants[i] && vm->streams[i] != NULL)
+        if (vm->wants[i] && vm->kernel->streams[i] != NULL)
             waits[count++] =
-                (struct pollfd){.fd = stream_of(vm->streams[i])->fd,
+                (struct pollfd){.fd = stream_of(vm->kernel->streams[i])->fd,
                                 .events = i == 0 ? POLLIN : POLLOUT};
     return count;
 }
@@ -430,12 +448,12 @@ size_t streams_wanted(struct microvm *vm, struct pollfd waits[3])
 void streams_came(struct microvm *vm, const struct pollfd *waits, size_t count)
 {
     for (int i = 0; i < 3; i++)
-        for (size_t j = 0; vm->streams[i] != NULL && j < count; j++)
+        for (size_t j = 0; vm->kernel->streams[i] != NULL && j < count; j++)
             if (waits[j].revents != 0 && vm->wants[i] &&
-                waits[j].fd == stream_of(vm->streams[i])->fd &&
+                waits[j].fd == stream_of(vm->kernel->streams[i])->fd &&
                 waits[j].events == (i == 0 ? POLLIN : POLLOUT)) {
                 vm->wants[i] = false;
-                wake(&vm->kernel.waker, vm->streams[i]);
+                wake(&vm->kernel->waker, vm->kernel->streams[i]);
             }
 }
 
@@ -451,7 +469,8 @@ int streams_open(struct microvm *vm, const int stdio[3], struct gbx_error *err)
                   err);
     for (int i = 0; rc == 0 && i < 2 && vm->shared != NULL; i++)
         rc = give(vm, i == 0 ? GBX_FD_HOST_HALF : GBX_FD_GUEST_HALF,
-                  region_file_make(&vm->windows[i], vm->halves[i].host, i == 1),
+                  region_file_make(vm->kernel->heap,
+                                   &vm->kernel->space.windows[i], i == 1),
                   err);
     if (rc == 0 && vm->shared != NULL)
         rc = give(vm, GBX_FD_BELL, make_bell(vm), err);

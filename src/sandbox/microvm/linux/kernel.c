@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kernel.c - opening and closing, and what becomes of an exception. */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -43,9 +42,9 @@ static void waken(struct waker *waker, const void *thing)
 static int step_space(struct kernel *kernel, const struct kernel_config *config,
                       struct gbx_error *err)
 {
-    int rc = space_open(&kernel->space, config->memory, config->tables_at,
-                        config->tables_bytes, config->frames_at,
-                        config->frames_bytes);
+    int rc = space_open(&kernel->space, kernel->heap, config->memory,
+                        config->tables_at, config->tables_bytes,
+                        config->frames_at, config->frames_bytes);
 
     if (rc < 0)
         return fail(err, rc, "the guest's address space");
@@ -68,19 +67,63 @@ static int step_files(struct kernel *kernel, const struct kernel_config *config,
     };
 
     if (tree_open(&kernel->tree, &tree) < 0 ||
-        event_sets_open(&kernel->sets) < 0 ||
+        event_sets_open(&kernel->sets, kernel->heap) < 0 ||
         tree_look(kernel->tree, NULL, "/", 0, &kernel->cwd) < 0)
         return fail(err, GBX_EHOST, "no memory for a guest's files");
     return 0;
 }
 
-int kernel_open(struct kernel *kernel, const struct kernel_config *config,
-                struct gbx_error *err)
+static void move_descriptors(void *object, size_t bytes,
+                             const struct heap_move *move)
 {
-    int rc;
+    struct descriptor *descriptors = object;
 
+    for (size_t i = 0; i < bytes / sizeof(*descriptors); i++)
+        move_pointer(move, &descriptors[i].file);
+}
+
+static void move_kernel(void *object, size_t bytes,
+                        const struct heap_move *move)
+{
+    struct kernel *kernel = object;
+
+    (void)bytes;
+    move_pointer(move, &kernel->heap);
+    space_move(&kernel->space, move);
+    move_pointer(move, &kernel->tree);
+    move_pointer(move, &kernel->sets);
+    move_pointer(move, &kernel->waker.wake);
+    move_pointer(move, &kernel->waker.heap);
+    move_pointer(move, &kernel->descriptors);
+    move_pointer(move, &kernel->cwd);
+    move_pointer(move, &kernel->tasks);
+    move_pointer(move, &kernel->current);
+    move_pointer(move, &kernel->arguments);
+    move_pointer(move, &kernel->environment);
+    move_pointer(move, &kernel->unsupported);
+    move_pointer(move, &kernel->lacks);
+    for (int i = 0; i < 3; i++)
+        move_pointer(move, &kernel->streams[i]);
+}
+
+static const struct heap_type descriptors_type = {"descriptors",
+                                                  move_descriptors},
+                              kernel_type = {"kernel", move_kernel};
+
+static struct kernel *make(const struct kernel_config *config)
+{
+    struct heap *heap = heap_open();
+    struct kernel *kernel =
+        heap == NULL ? NULL : heap_make(heap, &kernel_type, sizeof(*kernel));
+
+    if (kernel == NULL) {
+        heap_close(heap);
+        return NULL;
+    }
+    heap->root = kernel;
     *kernel = (struct kernel){
-        .waker = {.wake = waken},
+        .heap = heap,
+        .waker = {.wake = waken, .heap = heap},
         .cpu = config->cpu,
         .files_max = config->files_max,
         .file_bytes_max = config->disk_bytes,
@@ -94,20 +137,45 @@ int kernel_open(struct kernel *kernel, const struct kernel_config *config,
         .trace = config->trace,
         .trace_context = config->trace_context,
     };
-    if ((rc = step_space(kernel, config, err)) < 0)
-        return rc;
+    return kernel;
+}
+
+static int step_tables(struct kernel *kernel,
+                       const struct kernel_config *config,
+                       struct gbx_error *err)
+{
     kernel->descriptors =
-        calloc(config->files_max, sizeof(*kernel->descriptors));
-    kernel->tasks = calloc(config->tasks_max, sizeof(*kernel->tasks));
+        heap_make(kernel->heap, &descriptors_type,
+                  config->files_max * sizeof(*kernel->descriptors));
+    kernel->tasks = heap_make(kernel->heap, &heap_pointers,
+                              config->tasks_max * sizeof(*kernel->tasks));
     if (kernel->descriptors == NULL || kernel->tasks == NULL)
         return fail(err, GBX_EHOST, "no memory for a guest's tables");
-    return step_files(kernel, config, err);
+    return 0;
+}
+
+int kernel_open(struct kernel **made, const struct kernel_config *config,
+                struct gbx_error *err)
+{
+    struct kernel *kernel = make(config);
+    int rc;
+
+    *made = kernel;
+    if (kernel == NULL)
+        return fail(err, GBX_EHOST, "no addresses for a guest's kernel");
+    if ((rc = step_space(kernel, config, err)) < 0 ||
+        (rc = step_tables(kernel, config, err)) < 0 ||
+        (rc = step_files(kernel, config, err)) < 0)
+        return rc;
+    return 0;
 }
 
 void kernel_close(struct kernel *kernel)
 {
+    if (kernel == NULL)
+        return;
     for (uint32_t i = 0; kernel->tasks != NULL && i < kernel->tasks_max; i++) {
-        free(kernel->tasks[i]);
+        heap_free(kernel->tasks[i]);
         kernel->tasks[i] = NULL; /* files that close wake whoever waits */
     }
     for (uint32_t i = 0; kernel->descriptors != NULL && i < kernel->files_max;
@@ -118,11 +186,7 @@ void kernel_close(struct kernel *kernel)
     tree_close(kernel->tree);
     event_sets_close(kernel->sets);
     space_close(&kernel->space);
-    free(kernel->descriptors);
-    free(kernel->tasks);
-    free(kernel->arguments);
-    free(kernel->environment);
-    *kernel = (struct kernel){0};
+    heap_close(kernel->heap);
 }
 
 /* A page that is not there yet, or a fault of the guest's own. */

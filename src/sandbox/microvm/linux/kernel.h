@@ -17,7 +17,7 @@
  *  kernel_close(&kernel);
  *
  * Threads: one at a time.
- * Memory:  the host's: tables at open, a task at clone, files as they open.
+ * Memory:  all in a heap of its own (heap/heap.h).
  */
 #ifndef SANDBOX_MICROVM_LINUX_KERNEL_H
 #define SANDBOX_MICROVM_LINUX_KERNEL_H
@@ -88,6 +88,7 @@ struct kernel_config {
 };
 
 struct kernel {
+    struct heap *heap; /* owned: all of this is in it */
     struct space space;
     struct tree *tree;       /* owned */
     struct event_sets *sets; /* owned */
@@ -130,12 +131,14 @@ struct kernel {
 
     kernel_trace_fn *trace;
     void *trace_context;
+    void *owner;             /* of the backend, for the files that it makes */
+    struct file *streams[3]; /* the same: its 0 to 2, while they are open */
 };
 
 /* Returns 0 or a GBX_E code; close is called even then. */
-int kernel_open(struct kernel *kernel, const struct kernel_config *config,
+int kernel_open(struct kernel **kernel, const struct kernel_config *config,
                 struct gbx_error *err);
-void kernel_close(struct kernel *kernel); /* idempotent */
+void kernel_close(struct kernel *kernel); /* NULL is allowed */
 
 /* Make the first task run a program of the tree (load.c). */
 struct kernel_program {

@@ -12,48 +12,6 @@
 
 #include "sandbox/microvm/linux/linux_test.h"
 
-/* The allocator, which fails once when fail_in has counted down to 0. */
-#ifdef __clang__
-#define BARE __attribute__((disable_sanitizer_instrumentation))
-#else
-#define BARE __attribute__((no_sanitize("thread", "address")))
-#endif
-#define REPLACES BARE __attribute__((visibility("default")))
-
-void *__libc_malloc(size_t bytes);
-void *__libc_calloc(size_t count, size_t bytes);
-void *__libc_realloc(void *old, size_t bytes);
-void *__interceptor_malloc(size_t bytes) __attribute__((weak));
-void *__interceptor_calloc(size_t count, size_t bytes) __attribute__((weak));
-void *__interceptor_realloc(void *old, size_t bytes) __attribute__((weak));
-
-static _Thread_local uint64_t fail_in; /* 0: never */
-
-REPLACES void *malloc(size_t bytes)
-{
-    if (fail_in > 0 && --fail_in == 0)
-        return NULL;
-    return __interceptor_malloc != NULL ? __interceptor_malloc(bytes)
-                                        : __libc_malloc(bytes);
-}
-
-REPLACES void *calloc(size_t count, size_t bytes)
-{
-    if (fail_in > 0 && --fail_in == 0)
-        return NULL;
-    return __interceptor_calloc != NULL ? __interceptor_calloc(count, bytes)
-                                        : __libc_calloc(count, bytes);
-}
-
-REPLACES void *reallocarray(void *old, size_t count, size_t bytes)
-{
-    if (fail_in > 0 && --fail_in == 0)
-        return NULL;
-    return __interceptor_realloc != NULL
-               ? __interceptor_realloc(old, count * bytes)
-               : __libc_realloc(old, count * bytes);
-}
-
 static int set_up(void **state)
 {
     (void)state;
@@ -72,20 +30,20 @@ static void open_fails_at_any_allocation_and_leaves_nothing(void **state)
 {
     struct kernel_config config = make_config();
     struct gbx_error err;
-    uint64_t n;
+    uint32_t n;
     int rc = -1;
 
     (void)state;
     for (n = 1; rc < 0; n++) {
-        fail_in = n;
+        heap_fail_in = n;
         err = (struct gbx_error){0};
         rc = kernel_open(&kernel, &config, &err);
-        assert_true(rc == 0 || (fail_in == 0 && err.what[0] != '\0'));
-        fail_in = 0;
-        kernel_close(&kernel);
+        assert_true(rc == 0 || (heap_fail_in == 0 && err.what[0] != '\0'));
+        heap_fail_in = 0;
+        kernel_close(kernel);
+        kernel = NULL;
     }
     assert_in_range(n, 6, 100);
-    kernel_close(&kernel);
     drop_memory();
 }
 
@@ -102,7 +60,8 @@ static void a_kernel_closes_with_pipes_for_which_tasks_wait(void **state)
     run_task(thread);
     assert_int_equal(call(SYS_epoll_create1, 0), 2);
     assert_int_equal(call(SYS_epoll_wait, 2, SCRATCH, 4, -1), KERNEL_WAIT);
-    kernel_close(&kernel);
+    kernel_close(kernel);
+    kernel = NULL;
 }
 
 static char traced[4096];
@@ -118,16 +77,16 @@ static void the_end_of_a_task_is_traced_after_it(void **state)
     struct task *thread = make_thread();
 
     (void)state;
-    kernel.trace = trace;
+    kernel->trace = trace;
     run_task(thread);
     assert_int_equal(call(SYS_exit, 7), KERNEL_KEEP);
     assert_string_equal(traced, "exit(7) = ?");
-    assert_int_equal(kernel.task_count, 1);
-    assert_false(kernel.ended);
-    kernel_schedule(&kernel, 1);
+    assert_int_equal(kernel->task_count, 1);
+    assert_false(kernel->ended);
+    kernel_schedule(kernel, 1);
     assert_int_equal(call(SYS_exit, 3), KERNEL_KEEP);
-    assert_true(kernel.ended);
-    assert_int_equal(kernel.end.status, 3);
+    assert_true(kernel->ended);
+    assert_int_equal(kernel->end.status, 3);
 }
 
 static void exceptions_are_signals_that_nobody_puts_off(void **state)
@@ -154,14 +113,13 @@ static void exceptions_are_signals_that_nobody_puts_off(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        kernel.ended = false;
-        kernel.current->mask = UINT64_MAX;
-        kernel_fault(&kernel, cases[i].vector, cases[i].error,
-                     cases[i].address);
+        kernel->ended = false;
+        kernel->current->mask = UINT64_MAX;
+        kernel_fault(kernel, cases[i].vector, cases[i].error, cases[i].address);
         assert_false(turn(1));
-        assert_true(kernel.ended);
-        assert_int_equal(kernel.end.signal, cases[i].signal);
-        assert_int_equal(kernel.end.vector, cases[i].vector);
+        assert_true(kernel->ended);
+        assert_int_equal(kernel->end.signal, cases[i].signal);
+        assert_int_equal(kernel->end.vector, cases[i].vector);
     }
 }
 
@@ -171,11 +129,12 @@ static void a_page_that_may_be_is_made_when_it_is_touched(void **state)
     uint64_t physical;
 
     (void)state;
-    assert_true(tables_translate(&kernel.space.tables, at, 0, &physical) < 0);
-    kernel_fault(&kernel, 14, 6, at + 5);
-    assert_false(kernel.stirred);
+    assert_true(tables_translate(&kernel->space.tables, at, 0, &physical) < 0);
+    kernel_fault(kernel, 14, 6, at + 5);
+    assert_false(kernel->stirred);
     assert_int_equal(
-        tables_translate(&kernel.space.tables, at, TABLES_WRITE, &physical), 0);
+        tables_translate(&kernel->space.tables, at, TABLES_WRITE, &physical),
+        0);
     check_kernel();
 }
 
@@ -184,14 +143,15 @@ static void no_memory_for_a_touched_page_ends_the_guest(void **state)
     uint64_t at = (uint64_t)map_some(4 << 20), physical, count;
 
     (void)state;
-    while (frames_take(&kernel.space.frames, 1u << 20, &physical, &count) == 0)
+    while (frames_take(&kernel->space.frames, 1u << 20, &physical, &count) == 0)
         ;
-    kernel_fault(&kernel, 14, 6, at);
+    kernel_fault(kernel, 14, 6, at);
     assert_false(turn(1));
-    assert_true(kernel.ended);
-    assert_int_equal(kernel.end.signal, SIGKILL);
-    assert_true(kernel.space.met_limit);
-    kernel_close(&kernel);
+    assert_true(kernel->ended);
+    assert_int_equal(kernel->end.signal, SIGKILL);
+    assert_true(kernel->space.met_limit);
+    kernel_close(kernel);
+    kernel = NULL;
 }
 
 int main(void)

@@ -47,7 +47,7 @@
 #define CALL_CLONE 56
 #define CALL_FUTEX 202
 
-static struct kernel kernel;
+static struct kernel *kernel;
 
 static struct {
     struct memory memory;
@@ -164,8 +164,10 @@ static inline struct kernel_config make_config(void)
 
         rig.halves[i] = map_half();
         add_slot(at, HALF_BYTES, rig.halves[i], i == 1);
-        rig.windows[i] = (struct space_window){
-            .at = at, .bytes = HALF_BYTES, .touchable = touchable_half};
+        rig.windows[i] = (struct space_window){.at = at,
+                                               .bytes = HALF_BYTES,
+                                               .touchable = touchable_half,
+                                               .host = rig.halves[i]};
     }
     must(mprotect(rig.halves[0], HALF_BYTES, PROT_READ) == 0);
     return (struct kernel_config){
@@ -204,24 +206,26 @@ static inline void drop_memory(void)
 static inline void give_halves(void)
 {
     for (unsigned i = 0; i < 2; i++) {
-        struct file *file =
-            region_file_make(&rig.windows[i], rig.halves[i], i == 1);
+        struct file *file;
 
-        kernel.space.windows[i] = rig.windows[i];
-        must(file != NULL && kernel_install(&kernel, file, 0, false) == (int)i);
+        kernel->space.windows[i] = rig.windows[i];
+        file =
+            region_file_make(kernel->heap, &kernel->space.windows[i], i == 1);
+
+        must(file != NULL && kernel_install(kernel, file, 0, false) == (int)i);
     }
 }
 
 static inline void start_task(void)
 {
-    struct task *task = task_make(&kernel);
+    struct task *task = task_make(kernel);
 
     must(task != NULL);
     machine_state_init(&task->state, 0x401000, SCRATCH + SCRATCH_SIZE);
     memset(&rig.xsave, 0, sizeof(rig.xsave));
     must(load_task(NULL, &task->state) == 0);
-    kernel.current = task;
-    kernel.stirred = false;
+    kernel->current = task;
+    kernel->stirred = false;
 }
 
 /* A kernel with one task, scratch memory, and directories to write to. */
@@ -238,37 +242,37 @@ static inline void open_kernel(const struct kernel_config *config)
                                           .may_write = true};
 
     must(kernel_open(&kernel, config == NULL ? &usual : config, &err) == 0);
-    must(tree_make_dir(kernel.tree, "/tmp", 01777) == 0);
+    must(tree_make_dir(kernel->tree, "/tmp", 01777) == 0);
     start_task();
-    must(space_map(&kernel.space, &scratch) == SCRATCH);
-    kernel.space.brk_start = kernel.space.brk = 0x20000000;
-    kernel.space.brk_max = 0x30000000;
+    must(space_map(&kernel->space, &scratch) == SCRATCH);
+    kernel->space.brk_start = kernel->space.brk = 0x20000000;
+    kernel->space.brk_max = 0x30000000;
 }
 
 static inline void empty_space(void)
 {
-    must(space_unmap(&kernel.space, TABLES_LOW, TABLES_USER_END - TABLES_LOW) ==
-         0);
-    must(kernel.space.charged == 0 && kernel.space.file_pages == 0);
+    must(space_unmap(&kernel->space, TABLES_LOW,
+                     TABLES_USER_END - TABLES_LOW) == 0);
+    must(kernel->space.charged == 0 && kernel->space.file_pages == 0);
 }
 
 /* Everything is given back. */
 static inline void close_kernel(void)
 {
-    struct frames *frames = &kernel.space.frames;
+    if (kernel != NULL && kernel->tree != NULL) {
+        const struct frames *frames = &kernel->space.frames;
 
-    if (kernel.tree != NULL) {
         empty_space();
-        for (uint32_t i = 0; i < kernel.files_max; i++)
-            kernel_close_file(&kernel, i);
-        node_put(kernel.cwd);
-        kernel.cwd = NULL;
-        tree_close(kernel.tree);
-        kernel.tree = NULL;
+        for (uint32_t i = 0; i < kernel->files_max; i++)
+            kernel_close_file(kernel, i);
+        node_put(kernel->cwd);
+        kernel->cwd = NULL;
+        tree_close(kernel->tree);
+        kernel->tree = NULL;
         must(frames->free == frames->count);
     }
-    kernel_close(&kernel);
-    kernel_close(&kernel);
+    kernel_close(kernel);
+    kernel = NULL;
     drop_memory();
 }
 
@@ -278,15 +282,15 @@ static inline void close_kernel(void)
  */
 static inline int64_t call_six(uint64_t number, const uint64_t a[6])
 {
-    struct task *task = kernel.current;
+    struct task *task = kernel->current;
 
     rig.regs.rax = number;
     rig.regs.rdi = a[0], rig.regs.rsi = a[1], rig.regs.rdx = a[2];
     rig.regs.r10 = a[3], rig.regs.r8 = a[4], rig.regs.r9 = a[5];
-    kernel_call(&kernel);
-    while (kernel.current == task && task->in_call && task->wait.goes_on)
-        kernel_resume(&kernel);
-    if (kernel.current != task || kernel.ended)
+    kernel_call(kernel);
+    while (kernel->current == task && task->in_call && task->wait.goes_on)
+        kernel_resume(kernel);
+    if (kernel->current != task || kernel->ended)
         return KERNEL_KEEP;
     return task->in_call ? KERNEL_WAIT : (int64_t)rig.regs.rax;
 }
@@ -315,12 +319,12 @@ static inline int64_t call_six(uint64_t number, const uint64_t a[6])
 /* Bytes of the guest's memory, as the guest sees them. */
 static inline void poke(uint64_t address, const void *bytes, size_t count)
 {
-    must(user_write(&kernel.space, address, bytes, count) == 0);
+    must(user_write(&kernel->space, address, bytes, count) == 0);
 }
 
 static inline void peek(uint64_t address, void *bytes, size_t count)
 {
-    must(user_read(&kernel.space, bytes, address, count) == 0);
+    must(user_read(&kernel->space, bytes, address, count) == 0);
 }
 
 static inline void poke_word(uint64_t address, uint32_t word)
@@ -357,31 +361,31 @@ static inline struct task *make_thread(void)
                            CLONE_THREAD | CLONE_SYSVSEM,
                        SCRATCH + SCRATCH_SIZE / 2, 0, 0, 0);
 
-    for (uint32_t i = 0; i < kernel.tasks_max; i++)
-        if (kernel.tasks[i] != NULL && kernel.tasks[i]->tid == tid)
-            return kernel.tasks[i];
+    for (uint32_t i = 0; i < kernel->tasks_max; i++)
+        if (kernel->tasks[i] != NULL && kernel->tasks[i]->tid == tid)
+            return kernel->tasks[i];
     return NULL;
 }
 
 /* Give a task the processor. */
 static inline void run_task(struct task *task)
 {
-    kernel.fresh_slice = false;
-    if (kernel.current == task)
+    kernel->fresh_slice = false;
+    if (kernel->current == task)
         return;
-    if (kernel.current != NULL)
-        save_task(NULL, &kernel.current->state);
+    if (kernel->current != NULL)
+        save_task(NULL, &kernel->current->state);
     load_task(NULL, &task->state);
-    kernel.current = task;
+    kernel->current = task;
 }
 
 /* As the drive does it, as long as somebody can run without ring 3. */
 static inline bool turn(uint64_t now_ns)
 {
-    for (int i = 0; i < 64 && !kernel.ended; i++) {
-        if (kernel_schedule(&kernel, now_ns) <= 0)
+    for (int i = 0; i < 64 && !kernel->ended; i++) {
+        if (kernel_schedule(kernel, now_ns) <= 0)
             return false;
-        if (kernel_resume(&kernel))
+        if (kernel_resume(kernel))
             return true;
     }
     return false;
@@ -390,7 +394,7 @@ static inline bool turn(uint64_t now_ns)
 /* What must hold at any time. */
 static inline uint64_t check_area(const struct area *area, uint64_t *file_pages)
 {
-    const struct tables *tables = &kernel.space.tables;
+    const struct tables *tables = &kernel->space.tables;
     uint64_t physical, count = 0;
 
     for (uint64_t at = area->start;
@@ -406,7 +410,7 @@ static inline uint64_t check_area(const struct area *area, uint64_t *file_pages)
         if (area->kind == AREA_PHYSICAL)
             must(physical == area->off + (at - area->start));
         else
-            frames_host(&kernel.space.frames, physical); /* it is taken */
+            frames_host(&kernel->space.frames, physical); /* it is taken */
         if (area->kind == AREA_FILE && !area->charged)
             ++*file_pages;
     }
@@ -415,7 +419,7 @@ static inline uint64_t check_area(const struct area *area, uint64_t *file_pages)
 
 static inline void check_kernel(void)
 {
-    const struct space *space = &kernel.space;
+    const struct space *space = &kernel->space;
     uint64_t charged = 0, file_pages = 0, end = TABLES_LOW, pages = 0;
 
     for (uint32_t i = 0; i < space->area_count; i++) {

@@ -182,14 +182,14 @@ static int map_stack(struct kernel *kernel, const char *path,
 }
 
 /* Strings one after the other, for /proc. */
-static char *join(const char *const *strings, size_t *bytes)
+static char *join(struct heap *heap, const char *const *strings, size_t *bytes)
 {
     char *all;
 
     *bytes = 0;
     for (size_t i = 0; strings[i] != NULL; i++)
         *bytes += strlen(strings[i]) + 1;
-    all = malloc(*bytes + 1);
+    all = heap_make(heap, &heap_plain, *bytes + 1);
     for (size_t i = 0, at = 0; all != NULL && strings[i] != NULL; i++) {
         memcpy(all + at, strings[i], strlen(strings[i]) + 1);
         at += strlen(strings[i]) + 1;
@@ -275,8 +275,10 @@ int kernel_exec(struct kernel *kernel, const struct kernel_program *program,
     kernel->image_base = image.base;
     kernel->space.brk = kernel->space.brk_start = image.highest;
     kernel->space.brk_max = image.highest + BRK_BYTES;
-    kernel->arguments = join(program->argv, &kernel->argument_bytes);
-    kernel->environment = join(program->envp, &kernel->environment_bytes);
+    kernel->arguments =
+        join(kernel->heap, program->argv, &kernel->argument_bytes);
+    kernel->environment =
+        join(kernel->heap, program->envp, &kernel->environment_bytes);
     if (kernel->arguments == NULL || kernel->environment == NULL)
         return fail(err, GBX_EHOST, "no memory for a guest's arguments");
     rc = write_stack(kernel, program, &image, interp.base, &sp, err);

@@ -76,7 +76,7 @@ static int load(const char *path, struct gbx_error *err)
         .path = path, .argv = argv, .envp = envp};
 
     *err = (struct gbx_error){0};
-    return kernel_exec(&kernel, &program, err);
+    return kernel_exec(kernel, &program, err);
 }
 
 static int set_up(void **state)
@@ -90,7 +90,7 @@ static int set_up(void **state)
         host = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     }
     assert_int_equal(kernel_open(&kernel, &config, &err), 0);
-    assert_int_equal(tree_mount(kernel.tree, "/h", host, true), 0);
+    assert_int_equal(tree_mount(kernel->tree, "/h", host, true), 0);
     make_good(ET_EXEC, 0x400000);
     return 0;
 }
@@ -110,7 +110,7 @@ static void check_started(uint64_t entry)
     uint64_t argc, first;
     char text[8];
 
-    assert_non_null(kernel.current);
+    assert_non_null(kernel->current);
     assert_int_equal(rig.regs.rip, entry);
     assert_int_equal(rig.regs.rsp % 16, 0);
     peek(rig.regs.rsp, &argc, 8);
@@ -118,7 +118,7 @@ static void check_started(uint64_t entry)
     peek(first, text, 5);
     assert_int_equal(argc, 2);
     assert_memory_equal(text, "/h/p", 5);
-    assert_true(kernel.space.brk_start > kernel.image_base);
+    assert_true(kernel->space.brk_start > kernel->image_base);
     check_kernel();
 }
 
@@ -131,14 +131,14 @@ static void a_static_program_lies_where_it_says(void **state)
     put("p", &good, sizeof(good), 0755);
     assert_int_equal(load("/h/p", &err), 0);
     check_started(0x400100);
-    assert_string_equal(kernel.current->name, "p");
+    assert_string_equal(kernel->current->name, "p");
     peek(0x402000 + 99, &byte, 1);
     assert_int_equal(byte, 'd');
     peek(0x402000 + 100, &byte, 1); /* zeros, though the file goes on */
     assert_int_equal(byte, 0);
-    assert_int_equal(user_write(&kernel.space, 0x400000, "x", 1), -EFAULT);
+    assert_int_equal(user_write(&kernel->space, 0x400000, "x", 1), -EFAULT);
     poke(0x402000 + 9999, "x", 1);
-    assert_int_equal(kernel.space.brk_start, 0x405000);
+    assert_int_equal(kernel->space.brk_start, 0x405000);
 }
 
 static void one_that_may_lie_anywhere_lies_elsewhere_each_time(void **state)
@@ -150,7 +150,7 @@ static void one_that_may_lie_anywhere_lies_elsewhere_each_time(void **state)
     make_good(ET_DYN, 0);
     put("p", &good, sizeof(good), 0755);
     assert_int_equal(load("/h/p", &err), 0);
-    base = kernel.image_base;
+    base = kernel->image_base;
     assert_true(base >= 0x550000000000ull);
     check_started(base + 0x100);
 }
@@ -220,7 +220,7 @@ static void spoilt_heads_are_refused_or_run(void **state)
             if (load("/h/p", &err) < 0)
                 assert_true(err.what[0] != '\0');
             else
-                assert_non_null(kernel.current);
+                assert_non_null(kernel->current);
             check_kernel();
             close_kernel();
             assert_int_equal(set_up(NULL), 0);

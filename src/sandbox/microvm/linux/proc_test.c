@@ -24,8 +24,8 @@ static int set_up(void **state)
 {
     (void)state;
     open_kernel(NULL);
-    strcpy(kernel.program, "/tmp/program");
-    assert_int_equal(proc_build(&kernel), 0);
+    strcpy(kernel->program, "/tmp/program");
+    assert_int_equal(proc_build(kernel), 0);
     return 0;
 }
 
@@ -36,7 +36,7 @@ static const char *read_all(const char *path)
     int64_t bytes;
 
     assert_int_equal(
-        tree_open_file(kernel.tree, NULL, path, O_RDONLY, 0, &file), 0);
+        tree_open_file(kernel->tree, NULL, path, O_RDONLY, 0, &file), 0);
     bytes = file_read(file, &piece, 1, NULL);
     assert_true(bytes >= 0);
     text[bytes] = '\0';
@@ -50,8 +50,8 @@ static void maps_tell_of_each_area(void **state)
         call(SYS_open, text_at(0, "/tmp/program"), O_RDWR | O_CREAT, 0600);
 
     (void)state;
-    assert_int_equal(call(SYS_brk, kernel.space.brk_start + 1),
-                     kernel.space.brk_start + 1);
+    assert_int_equal(call(SYS_brk, kernel->space.brk_start + 1),
+                     kernel->space.brk_start + 1);
     assert_int_equal(
         call(SYS_mmap, 0x30000000, 2 * PAGE, PROT_READ, MAP_SHARED, file, PAGE),
         0x30000000);
@@ -95,7 +95,7 @@ static void maps_come_to_an_end(void **state)
          at += 2 * PAGE)
         call(SYS_mmap, at, PAGE, PROT_NONE,
              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
-    assert_int_equal(kernel.space.area_count, 20001);
+    assert_int_equal(kernel->space.area_count, 20001);
     while ((got = call(SYS_read, file, SCRATCH, SCRATCH_SIZE)) > 0)
         ;
     assert_int_equal(got, 0);
@@ -113,7 +113,7 @@ static void note(void *context, const char *what)
 
 static void lines_are_as_strace_prints_them(void **state)
 {
-    kernel.trace = note;
+    kernel->trace = note;
     (void)state;
     call(SYS_openat, AT_FDCWD, text_at(1, "/tmp/no\n\"\x1b"), 0x80000, 0);
     assert_string_equal(line, "openat(AT_FDCWD, \"/tmp/no\\n\\\"\\x1b\", "
@@ -146,7 +146,7 @@ static void a_long_string_is_cut(void **state)
     char many[300];
 
     (void)state;
-    kernel.trace = note;
+    kernel->trace = note;
     memset(many, '\x01', sizeof(many));
     poke(SCRATCH, many, sizeof(many));
     call(SYS_write, 7, SCRATCH, sizeof(many));
@@ -160,7 +160,7 @@ static void a_signal_is_a_line_of_its_own(void **state)
 {
     (void)state;
     call(SYS_kill, 2, SIGTERM);
-    kernel.trace = note;
+    kernel->trace = note;
     assert_false(turn(1));
     assert_string_equal(line, "--- SIGTERM ---");
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "sandbox/microvm/linux/region_file.h"
@@ -9,7 +8,6 @@
 struct region_file {
     struct file file;
     const struct space_window *window; /* borrowed */
-    const uint8_t *host;
 };
 
 static int64_t region_size(struct file *file)
@@ -31,7 +29,7 @@ static int64_t region_read(struct file *file, const struct iovec *pieces,
         if (part > pieces[i].iov_len)
             part = pieces[i].iov_len;
         /* It may be read into a mapping of itself. */
-        memmove(pieces[i].iov_base, self->host + *position, part);
+        memmove(pieces[i].iov_base, self->window->host + *position, part);
         *position += part;
         done += part;
     }
@@ -49,7 +47,7 @@ static int region_stat(struct file *file, struct stat *st)
 
 static void region_close(struct file *file)
 {
-    free(file);
+    heap_free(file);
 }
 
 static const struct file_class class = {
@@ -60,10 +58,21 @@ static const struct file_class class = {
     .close = region_close,
 };
 
-struct file *region_file_make(const struct space_window *window,
-                              const uint8_t *host, bool writable)
+static void move(void *object, size_t bytes, const struct heap_move *how)
 {
-    struct region_file *self = calloc(1, sizeof(*self));
+    struct region_file *self = object;
+
+    (void)bytes;
+    file_move(&self->file, how);
+    move_pointer(how, &self->window);
+}
+
+static const struct heap_type type = {"region", move};
+
+struct file *region_file_make(struct heap *heap,
+                              const struct space_window *window, bool writable)
+{
+    struct region_file *self = heap_make(heap, &type, sizeof(*self));
 
     if (self == NULL)
         return NULL;
@@ -71,7 +80,6 @@ struct file *region_file_make(const struct space_window *window,
                                .references = 1,
                                .flags = writable ? O_RDWR : O_RDONLY};
     self->window = window;
-    self->host = host;
     return &self->file;
 }
 

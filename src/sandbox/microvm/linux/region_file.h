@@ -14,9 +14,9 @@
 #include "sandbox/microvm/linux/file/file.h"
 #include "sandbox/microvm/linux/space/space.h"
 
-/* host: where the window's memory lies; NULL is returned without memory. */
-struct file *region_file_make(const struct space_window *window,
-                              const uint8_t *host, bool writable);
+/* window: of the space, in the same heap.  Returns NULL without memory. */
+struct file *region_file_make(struct heap *heap,
+                              const struct space_window *window, bool writable);
 bool region_file_is(const struct file *file);
 
 /* Guest-physical address of a part; -EINVAL where there is none. */

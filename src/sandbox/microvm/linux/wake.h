@@ -13,8 +13,11 @@
 #ifndef SANDBOX_MICROVM_LINUX_WAKE_H
 #define SANDBOX_MICROVM_LINUX_WAKE_H
 
+struct heap;
+
 struct waker {
     void (*wake)(struct waker *waker, const void *thing);
+    struct heap *heap; /* where things that wake are made */
 };
 
 static inline void wake(struct waker *waker, const void *thing)

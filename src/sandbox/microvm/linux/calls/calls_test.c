@@ -103,15 +103,15 @@ static void a_wild_pointer_harms_nobody(void **state)
                     a[k] = usual(number, entry->format[k], k);
                 a[i] = wild[w];
                 rc = call_six(number, a);
-                assert_false(kernel.ended);
+                assert_false(kernel->ended);
                 if (rc == KERNEL_WAIT) { /* for what it did get */
-                    kernel.current->in_call = kernel.current->again = false;
-                    kernel.current->wait = (struct task_wait){0};
-                    kernel.current->status = TASK_READY;
-                    kernel.current->has_saved_mask = false;
-                    kernel.current->mask = 0;
+                    kernel->current->in_call = kernel->current->again = false;
+                    kernel->current->wait = (struct task_wait){0};
+                    kernel->current->status = TASK_READY;
+                    kernel->current->has_saved_mask = false;
+                    kernel->current->mask = 0;
                 }
-                kernel.current->clear_tid = kernel.current->robust_list = 0;
+                kernel->current->clear_tid = kernel->current->robust_list = 0;
                 check_kernel();
                 tried++;
             }
@@ -190,7 +190,7 @@ static void numbers_without_a_call_are_enosys(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
         assert_int_equal(call(numbers[i]), -ENOSYS);
-        assert_non_null(kernel.unsupported);
+        assert_non_null(kernel->unsupported);
     }
 }
 
@@ -202,12 +202,12 @@ static void what_is_refused_says_so_by_name(void **state)
 
         if (entry == NULL || entry->fn != NULL)
             continue;
-        kernel.unsupported = NULL;
+        kernel->unsupported = NULL;
         assert_int_equal(call(number), -entry->refusal);
         if (entry->is_missed)
-            assert_string_equal(kernel.unsupported, entry->why);
+            assert_string_equal(kernel->unsupported, entry->why);
         else
-            assert_null(kernel.unsupported);
+            assert_null(kernel->unsupported);
     }
 }
 
@@ -311,7 +311,7 @@ static void the_longest_list_of_scattered_buffers_has_room(void **state)
 static void what_a_socket_has_no_room_for_is_written_when_it_has(void **state)
 {
     uint64_t at = (uint64_t)map_some(300000), got = 0;
-    struct task *first = kernel.current, *other = make_thread();
+    struct task *first = kernel->current, *other = make_thread();
 
     (void)state;
     assert_int_equal(call(SYS_sendto, SOCKET_A, at, 300000, MSG_DONTWAIT, 0, 0),
@@ -327,7 +327,7 @@ static void what_a_socket_has_no_room_for_is_written_when_it_has(void **state)
         assert_true(rc > 0);
         got += (uint64_t)rc;
         run_task(first);
-        kernel_resume(&kernel);
+        kernel_resume(kernel);
     }
     assert_int_equal(rig.regs.rax, 300000);
     assert_true(got >= 300000);
@@ -335,7 +335,7 @@ static void what_a_socket_has_no_room_for_is_written_when_it_has(void **state)
 
 static void what_is_wanted_whole_comes_whole(void **state)
 {
-    struct task *first = kernel.current, *other = make_thread();
+    struct task *first = kernel->current, *other = make_thread();
     char text[6];
 
     (void)state;
@@ -348,7 +348,7 @@ static void what_is_wanted_whole_comes_whole(void **state)
     run_task(other);
     assert_int_equal(call(SYS_write, SOCKET_B, SCRATCH + 3, 3), 3);
     run_task(first);
-    kernel_resume(&kernel);
+    kernel_resume(kernel);
     assert_int_equal(rig.regs.rax, 6);
     peek(SCRATCH + PAGE, text, 6);
     assert_memory_equal(text, "abcdef", 6);
@@ -364,9 +364,9 @@ static void a_message_to_nobody_is_told(void **state)
     assert_int_equal(call(SYS_close, SOCKET_B), 0);
     assert_int_equal(call(SYS_sendto, SOCKET_A, SCRATCH, 8, MSG_NOSIGNAL, 0, 0),
                      -EPIPE);
-    assert_int_equal(kernel.current->pending, 0);
+    assert_int_equal(kernel->current->pending, 0);
     assert_int_equal(call(SYS_sendto, SOCKET_A, SCRATCH, 8, 0, 0, 0), -EPIPE);
-    assert_int_equal(kernel.current->pending, signal_bit(SIGPIPE));
+    assert_int_equal(kernel->current->pending, signal_bit(SIGPIPE));
     assert_int_equal(call(SYS_sendto, FILE_FD, SCRATCH, 8, 0, 0, 0), -ENOTSOCK);
 }
 
@@ -380,7 +380,7 @@ static void all_descriptors_are_closed_at_once(void **state)
     while ((last = call(SYS_dup, FILE_FD)) >= 0)
         ;
     assert_int_equal(last, -EMFILE);
-    assert_true(kernel.met_file_limit);
+    assert_true(kernel->met_file_limit);
     assert_int_equal(call(SYS_close_range, 5, 3, 0), -EINVAL);
     assert_int_equal(call(SYS_close_range, 8, UINT32_MAX, 4), 0);
     assert_int_equal(call(SYS_fcntl, 31, F_GETFD), FD_CLOEXEC);

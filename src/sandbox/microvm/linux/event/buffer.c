@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <stdlib.h>
 
 #include "base/check.h"
 #include "sandbox/microvm/linux/event/buffer.h"
@@ -25,7 +24,7 @@ int buffer_put(struct buffer *buffer, const struct iovec *pieces, int count,
 
     must(bytes <= buffer_room(buffer));
     if (buffer->bytes == NULL)
-        buffer->bytes = malloc(buffer->limit);
+        buffer->bytes = heap_make(buffer->heap, &heap_plain, buffer->limit);
     if (buffer->bytes == NULL)
         return -ENOMEM;
     at = place(buffer, buffer->used);
@@ -59,7 +58,13 @@ void buffer_drop(struct buffer *buffer, uint32_t bytes)
 
 void buffer_fini(struct buffer *buffer)
 {
-    free(buffer->bytes);
+    heap_free(buffer->bytes);
     buffer->bytes = NULL;
     buffer->head = buffer->used = 0;
+}
+
+void buffer_move(struct buffer *buffer, const struct heap_move *move)
+{
+    move_pointer(move, &buffer->bytes);
+    move_pointer(move, &buffer->heap);
 }

@@ -15,11 +15,14 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "sandbox/microvm/linux/heap/heap.h"
+
 struct buffer {
     uint8_t *bytes; /* owned; NULL until the first byte */
     uint32_t limit; /* set by the owner */
     uint32_t head;  /* where the oldest byte lies */
     uint32_t used;
+    struct heap *heap; /* borrowed: where its bytes are */
 };
 
 static inline uint32_t buffer_room(const struct buffer *buffer)
@@ -37,5 +40,7 @@ void buffer_look(const struct buffer *buffer, uint32_t off,
 void buffer_drop(struct buffer *buffer, uint32_t bytes);
 /* All leave, and so does the memory; may be filled again. */
 void buffer_fini(struct buffer *buffer);
+/* Of whoever contains it (heap.h). */
+void buffer_move(struct buffer *buffer, const struct heap_move *move);
 
 #endif

@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <sys/eventfd.h>
 
 #include "sandbox/microvm/linux/event/event.h"
@@ -77,7 +76,7 @@ static unsigned poll_counter(struct file *file)
 
 static void close_counter(struct file *file)
 {
-    free(file);
+    heap_free(file);
 }
 
 static const struct file_class counter_class = {
@@ -89,6 +88,18 @@ static const struct file_class counter_class = {
     .close = close_counter,
 };
 
+static void move_counter(void *object, size_t bytes,
+                         const struct heap_move *move)
+{
+    struct counter *counter = object;
+
+    (void)bytes;
+    file_move(&counter->file, move);
+    move_pointer(move, &counter->waker);
+}
+
+static const struct heap_type counter_type = {"counter", move_counter};
+
 int event_counter(struct waker *waker, uint32_t first, unsigned flags,
                   struct file **file)
 {
@@ -96,7 +107,7 @@ int event_counter(struct waker *waker, uint32_t first, unsigned flags,
 
     if (flags & ~(unsigned)(EFD_SEMAPHORE | EFD_NONBLOCK | EFD_CLOEXEC))
         return -EINVAL;
-    counter = malloc(sizeof(*counter));
+    counter = heap_make(waker->heap, &counter_type, sizeof(*counter));
     if (counter == NULL)
         return -ENOMEM;
     *counter = (struct counter){

@@ -179,7 +179,7 @@ static void only_its_own_flags_are_taken(void **state)
         assert_int_equal(event_readable_bytes(file), -ENOTTY);
         put(file);
     }
-    fail_in = 1;
+    heap_fail_in = 1;
     assert_int_equal(event_counter(&waker, 0, 0, &file), -ENOMEM);
 }
 

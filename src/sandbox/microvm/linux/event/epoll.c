@@ -21,7 +21,6 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <sys/queue.h>
 
 #include "base/check.h"
@@ -72,6 +71,44 @@ struct event_sets {
     unsigned announced; /* changes within changes */
 };
 
+static void move_member(void *object, size_t bytes,
+                        const struct heap_move *move)
+{
+    struct member *m = object;
+
+    (void)bytes;
+    move_pointer(move, &m->by_file.le_next);
+    move_pointer(move, &m->by_file.le_prev);
+    move_pointer(move, &m->turn.tqe_next);
+    move_pointer(move, &m->turn.tqe_prev);
+    move_pointer(move, &m->set);
+    move_pointer(move, &m->file);
+}
+
+static void move_set(void *object, size_t bytes, const struct heap_move *move)
+{
+    struct set *set = object;
+
+    (void)bytes;
+    file_move(&set->file, move);
+    move_pointer(move, &set->sets);
+    move_pointer(move, &set->waker);
+    move_pointer(move, &set->members.tqh_first);
+    move_pointer(move, &set->members.tqh_last);
+}
+
+static void move_sets(void *object, size_t bytes, const struct heap_move *move)
+{
+    struct event_sets *sets = object;
+
+    (void)bytes;
+    move_pointer(move, &sets->buckets);
+}
+
+static const struct heap_type member_type = {"epoll member", move_member},
+                              set_type = {"epoll", move_set},
+                              sets_type = {"epolls", move_sets};
+
 static const struct file_class epoll_class;
 
 static struct set *set_of(struct file *file)
@@ -81,7 +118,7 @@ static struct set *set_of(struct file *file)
 
 static struct bucket *bucket_of(struct event_sets *sets, const void *file)
 {
-    uint64_t mixed = (uint64_t)(uintptr_t)file * 0x9e3779b97f4a7c15u;
+    uint64_t mixed = heap_place(file) * 0x9e3779b97f4a7c15u;
 
     return &sets->buckets[mixed >> (64 - BUCKET_BITS)];
 }
@@ -231,7 +268,7 @@ static void remove_member(struct member *m)
     m->set->sets->member_count--;
     TAILQ_REMOVE(&m->set->members, m, turn);
     LIST_REMOVE(m, by_file);
-    free(m);
+    heap_free(m);
 }
 
 void event_forget(struct event_sets *sets, const struct file *file)
@@ -344,8 +381,11 @@ static int add(struct set *set, int number, struct file *file,
         sets->member_count == EVENT_EPOLL_ALL)
         return -ENOSPC;
     if (sets->buckets == NULL)
-        sets->buckets = calloc(1u << BUCKET_BITS, sizeof(*sets->buckets));
-    m = sets->buckets != NULL ? malloc(sizeof(*m)) : NULL;
+        sets->buckets = heap_make(set->waker->heap, &heap_pointers,
+                                  sizeof(*sets->buckets) << BUCKET_BITS);
+    m = sets->buckets != NULL
+            ? heap_make(set->waker->heap, &member_type, sizeof(*m))
+            : NULL;
     if (m == NULL)
         return -ENOMEM;
     *m = (struct member){.set = set, .file = file, .number = number};
@@ -398,7 +438,7 @@ static void close_set(struct file *file)
     while ((m = TAILQ_FIRST(&set->members)) != NULL)
         remove_member(m);
     set->sets->set_count--;
-    free(set);
+    heap_free(set);
 }
 
 static const struct file_class epoll_class = {
@@ -412,7 +452,7 @@ static const struct file_class epoll_class = {
 int event_epoll(struct event_sets *sets, struct waker *waker,
                 struct file **file)
 {
-    struct set *set = malloc(sizeof(*set));
+    struct set *set = heap_make(waker->heap, &set_type, sizeof(*set));
 
     if (set == NULL)
         return -ENOMEM;
@@ -427,9 +467,9 @@ int event_epoll(struct event_sets *sets, struct waker *waker,
     return 0;
 }
 
-int event_sets_open(struct event_sets **sets)
+int event_sets_open(struct event_sets **sets, struct heap *heap)
 {
-    *sets = calloc(1, sizeof(**sets));
+    *sets = heap_make(heap, &sets_type, sizeof(**sets));
     return *sets != NULL ? 0 : -ENOMEM;
 }
 
@@ -438,6 +478,6 @@ void event_sets_close(struct event_sets *sets)
     if (sets == NULL)
         return;
     must(sets->set_count == 0 && sets->member_count == 0);
-    free(sets->buckets);
-    free(sets);
+    heap_free(sets->buckets);
+    heap_free(sets);
 }

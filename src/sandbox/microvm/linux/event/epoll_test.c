@@ -309,26 +309,26 @@ static void without_memory_nothing_is_added(void **state)
     struct epoll_event event = {.events = EPOLLIN};
     struct event_sets *fresh;
     struct file *set, *counter = open_counter(1);
-    uint64_t nth;
+    uint32_t nth;
     int rc;
 
     (void)state;
-    fail_in = 1;
-    assert_int_equal(event_sets_open(&fresh), -ENOMEM);
-    assert_int_equal(event_sets_open(&fresh), 0);
-    fail_in = 1;
+    heap_fail_in = 1;
+    assert_int_equal(event_sets_open(&fresh, waker.heap), -ENOMEM);
+    assert_int_equal(event_sets_open(&fresh, waker.heap), 0);
+    heap_fail_in = 1;
     assert_int_equal(event_epoll(fresh, &waker, &set), -ENOMEM);
     assert_int_equal(event_epoll(fresh, &waker, &set), 0);
     for (nth = 1;; nth++) {
-        fail_in = nth;
+        heap_fail_in = nth;
         rc = event_epoll_control(set, EPOLL_CTL_ADD, 3, counter, &event);
-        if (fail_in > 0)
+        if (heap_fail_in > 0)
             break;
         assert_int_equal(rc, -ENOMEM);
         assert_quiet(set);
         control(set, EPOLL_CTL_DEL, 3, counter, 0, -ENOENT);
     }
-    fail_in = 0;
+    heap_fail_in = 0;
     assert_int_equal(rc, 0);
     assert_int_equal(nth, 3);
     assert_int_equal(event_epoll_look(set, &event, 1), 1);

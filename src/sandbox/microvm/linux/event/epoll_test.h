@@ -10,7 +10,7 @@ static struct event_sets *sets; /* wakes are told to them */
 static inline int open_sets(void **state)
 {
     (void)state;
-    if (event_sets_open(&sets) < 0)
+    if (event_sets_open(&sets, waker.heap) < 0)
         return -1;
     changed_sets = sets;
     return 0;

@@ -83,7 +83,7 @@ int event_timer_get(struct file *timer, struct itimerspec *value);
  * and EPOLLWAKEUP change nothing.
  */
 struct event_sets; /* all the sets of one kernel */
-int event_sets_open(struct event_sets **sets);
+int event_sets_open(struct event_sets **sets, struct heap *heap);
 void event_sets_close(struct event_sets *sets); /* NULL allowed; all are put */
 int event_epoll(struct event_sets *sets, struct waker *waker,
                 struct file **file);

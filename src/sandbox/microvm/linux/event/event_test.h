@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * event_test.h - what the tests of this folder share: a waker that counts, an
- * allocator that fails, a clock that stands still, short ways to read and
+ * event_test.h - what the tests of this folder share: a waker that counts, a
+ * clock that stands still, short ways to read and
  * write.  One test program includes it once.
  */
 #ifndef SANDBOX_MICROVM_LINUX_EVENT_EVENT_TEST_H
@@ -39,7 +39,12 @@ static void note_wake(struct waker *waker, const void *thing)
         event_changed(changed_sets, thing);
 }
 
-static struct waker waker = {note_wake};
+static struct waker waker = {.wake = note_wake};
+
+__attribute__((constructor)) static void make_heap(void)
+{
+    waker.heap = heap_open();
+}
 
 static inline void forget_wakes(void)
 {
@@ -54,39 +59,14 @@ static inline bool was_woken(const struct file *file)
     return false;
 }
 
-/*
- * The allocator, which fails once when fail_in has counted down to 0.  It is
- * called before a sanitizer has set itself up, so that must not look into it.
- */
+/* It is called before a sanitizer has set itself up, so that must not look into
+ * it. */
 #ifdef __clang__
 #define BARE __attribute__((disable_sanitizer_instrumentation))
 #else
 #define BARE __attribute__((no_sanitize("thread", "address")))
 #endif
 #define REPLACES BARE __attribute__((visibility("default")))
-
-void *__libc_malloc(size_t bytes);
-void *__libc_calloc(size_t count, size_t bytes);
-void *__interceptor_malloc(size_t bytes) __attribute__((weak));
-void *__interceptor_calloc(size_t count, size_t bytes) __attribute__((weak));
-
-static _Thread_local uint64_t fail_in; /* 0: never */
-
-REPLACES void *malloc(size_t bytes)
-{
-    if (fail_in > 0 && --fail_in == 0)
-        return NULL;
-    return __interceptor_malloc != NULL ? __interceptor_malloc(bytes)
-                                        : __libc_malloc(bytes);
-}
-
-REPLACES void *calloc(size_t count, size_t bytes)
-{
-    if (fail_in > 0 && --fail_in == 0)
-        return NULL;
-    return __interceptor_calloc != NULL ? __interceptor_calloc(count, bytes)
-                                        : __libc_calloc(count, bytes);
-}
 
 /* CLOCK_MONOTONIC, which the test moves on; the others lie far from it. */
 static uint64_t clock_ns = 1000000000;

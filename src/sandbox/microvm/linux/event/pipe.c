@@ -12,7 +12,6 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdbool.h>
-#include <stdlib.h>
 
 #include "sandbox/microvm/linux/event/buffer.h"
 #include "sandbox/microvm/linux/event/event.h"
@@ -122,7 +121,7 @@ static void close_end(struct pipe *pipe, int index)
     if (pipe->open[!index])
         return;
     buffer_fini(&pipe->buffer);
-    free(pipe);
+    heap_free(pipe);
 }
 
 static void close_reader(struct file *file)
@@ -151,6 +150,21 @@ static const struct file_class writer_class = {
     .close = close_writer,
 };
 
+static void move_pipe(void *object, size_t bytes, const struct heap_move *move)
+{
+    struct pipe *pipe = object;
+
+    (void)bytes;
+    for (int i = 0; i < 2; i++) {
+        file_move(&pipe->ends[i].file, move);
+        move_pointer(move, &pipe->ends[i].pipe);
+    }
+    buffer_move(&pipe->buffer, move);
+    move_pointer(move, &pipe->waker);
+}
+
+static const struct heap_type pipe_type = {"pipe", move_pipe};
+
 int event_pipe(struct waker *waker, unsigned flags, struct file *ends[2])
 {
     static const struct file_class *const classes[] = {&reader_class,
@@ -160,12 +174,13 @@ int event_pipe(struct waker *waker, unsigned flags, struct file *ends[2])
 
     if (flags & ~(unsigned)(O_NONBLOCK | O_CLOEXEC))
         return -EINVAL;
-    pipe = malloc(sizeof(*pipe));
+    pipe = heap_make(waker->heap, &pipe_type, sizeof(*pipe));
     if (pipe == NULL)
         return -ENOMEM;
-    *pipe = (struct pipe){.open = {true, true},
-                          .buffer = {.limit = EVENT_PIPE_BYTES},
-                          .waker = waker};
+    *pipe = (struct pipe){
+        .open = {true, true},
+        .buffer = {.limit = EVENT_PIPE_BYTES, .heap = waker->heap},
+        .waker = waker};
     for (int i = 0; i < 2; i++) {
         pipe->ends[i] = (struct end){
             .file = {.class = classes[i],

@@ -259,10 +259,10 @@ static void without_memory_nothing_is_written(void **state)
     struct file *ends[2];
 
     (void)state;
-    fail_in = 1;
+    heap_fail_in = 1;
     assert_int_equal(event_pipe(&waker, 0, ends), -ENOMEM);
     open_pipe(ends);
-    fail_in = 1;
+    heap_fail_in = 1;
     assert_int_equal(ends[1]->class->write(ends[1], &piece, 1, NULL), -ENOMEM);
     assert_int_equal(wake_count, 0);
     assert_int_equal(read_bytes(ends[0], bytes, 1), -EAGAIN);

@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdbool.h>
-#include <stdlib.h>
 
 #include "base/check.h"
 #include "sandbox/microvm/linux/event/buffer.h"
@@ -322,7 +321,7 @@ static void close_socket(struct file *file)
     socket->open = false;
     buffer_fini(&socket->inbox);
     if (!peer->open) {
-        free(socket->pair);
+        heap_free(socket->pair);
         return;
     }
     if (is_connected(socket)) {
@@ -342,6 +341,21 @@ static const struct file_class socket_class = {
     .close = close_socket,
 };
 
+static void move_pair(void *object, size_t bytes, const struct heap_move *move)
+{
+    struct pair *pair = object;
+
+    (void)bytes;
+    for (int i = 0; i < 2; i++) {
+        file_move(&pair->sockets[i].file, move);
+        move_pointer(move, &pair->sockets[i].pair);
+        buffer_move(&pair->sockets[i].inbox, move);
+    }
+    move_pointer(move, &pair->waker);
+}
+
+static const struct heap_type pair_type = {"sockets", move_pair};
+
 int event_socketpair(struct waker *waker, int type, struct file *ends[2])
 {
     int flags = type & (SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -356,7 +370,7 @@ int event_socketpair(struct waker *waker, int type, struct file *ends[2])
         return (unsigned)(type & ~flags) > SOCK_PACKET ? -EINVAL
                                                        : -ESOCKTNOSUPPORT;
     }
-    pair = malloc(sizeof(*pair));
+    pair = heap_make(waker->heap, &pair_type, sizeof(*pair));
     if (pair == NULL)
         return -ENOMEM;
     *pair = (struct pair){.type = type & ~flags, .waker = waker};
@@ -366,7 +380,7 @@ int event_socketpair(struct waker *waker, int type, struct file *ends[2])
                      .references = 1,
                      .flags = O_RDWR | (unsigned)(flags & SOCK_NONBLOCK)},
             .pair = pair,
-            .inbox = {.limit = EVENT_SOCKET_BYTES},
+            .inbox = {.limit = EVENT_SOCKET_BYTES, .heap = waker->heap},
             .open = true,
         };
         options_init(&pair->sockets[i].options);

@@ -225,10 +225,10 @@ static void without_memory_nothing_is_sent(void **state)
     for (size_t i = 0; i < KINDS; i++) {
         struct file *ends[2];
 
-        fail_in = 1;
+        heap_fail_in = 1;
         assert_int_equal(event_socketpair(&waker, kinds[i], ends), -ENOMEM);
         open_pair(kinds[i], ends);
-        fail_in = 1;
+        heap_fail_in = 1;
         assert_int_equal(event_send(ends[0], &piece, 1, 0), -ENOMEM);
         assert_int_equal(wake_count, 0);
         assert_int_equal(recv_from(ends[1], bytes, 10), -EAGAIN);

@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <sys/timerfd.h>
 
 #include "base/clock.h"
@@ -104,7 +103,7 @@ static uint64_t due_timer(struct file *file)
 
 static void close_timer(struct file *file)
 {
-    free(file);
+    heap_free(file);
 }
 
 static const struct file_class timer_class = {
@@ -115,6 +114,17 @@ static const struct file_class timer_class = {
     .due_ns = due_timer,
     .close = close_timer,
 };
+
+static void move_timer(void *object, size_t bytes, const struct heap_move *move)
+{
+    struct timer *timer = object;
+
+    (void)bytes;
+    file_move(&timer->file, move);
+    move_pointer(move, &timer->waker);
+}
+
+static const struct heap_type timer_type = {"timer", move_timer};
 
 int event_timer(struct waker *waker, int clock, unsigned flags,
                 struct file **file)
@@ -134,7 +144,7 @@ int event_timer(struct waker *waker, int clock, unsigned flags,
     default:
         return -EINVAL;
     }
-    timer = malloc(sizeof(*timer));
+    timer = heap_make(waker->heap, &timer_type, sizeof(*timer));
     if (timer == NULL)
         return -ENOMEM;
     *timer = (struct timer){

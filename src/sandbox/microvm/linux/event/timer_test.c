@@ -283,7 +283,7 @@ static void only_some_clocks_have_timers(void **state)
         assert_int_equal(timer->flags, O_RDWR | (cases[i].flags & O_NONBLOCK));
         put(timer);
     }
-    fail_in = 1;
+    heap_fail_in = 1;
     assert_int_equal(event_timer(&waker, CLOCK_REALTIME, 0, &timer), -ENOMEM);
 }
 

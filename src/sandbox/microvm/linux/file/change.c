@@ -51,7 +51,7 @@ int change_add(struct node *dir, const char *name, struct node *node)
 static int host_is_empty(struct node *dir)
 {
     auto_fd int fd = host_open(dir);
-    struct host_list list = {.fd = fd};
+    struct host_list list = {.fd = fd, .heap = dir->tree->frames->heap};
     struct host_entry host;
     int rc = fd;
 
@@ -128,7 +128,7 @@ struct node *change_new_link(struct tree *tree, const char *target,
     node = node_make(tree, NODE_LINK, S_IFLNK | 0777, parent);
     if (node == NULL)
         return NULL;
-    node->target = strdup(target);
+    node->target = heap_text(tree->frames->heap, target);
     if (node->target == NULL) {
         node_put(node);
         return NULL;

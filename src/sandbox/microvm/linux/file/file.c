@@ -178,3 +178,9 @@ uint64_t file_due_ns(struct file *file)
 {
     return file->class->due_ns == NULL ? 0 : file->class->due_ns(file);
 }
+
+void file_move(struct file *file, const struct heap_move *move)
+{
+    move_pointer(move, &file->class);
+    move_pointer(move, &file->node);
+}

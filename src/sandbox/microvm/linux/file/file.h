@@ -22,6 +22,8 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 
+#include "sandbox/microvm/linux/heap/heap.h"
+
 struct file;
 struct node;
 
@@ -102,5 +104,8 @@ int file_stat(struct file *file, struct stat *st);
 int file_list(struct file *file, file_entry_fn *fn, void *context);
 unsigned file_poll(struct file *file);
 uint64_t file_due_ns(struct file *file);
+
+/* Of whoever contains it: its pointers are moved (heap.h). */
+void file_move(struct file *file, const struct heap_move *move);
 
 #endif

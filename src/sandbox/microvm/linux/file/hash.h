@@ -30,14 +30,14 @@ static inline void hash_mix(uint64_t v[4], unsigned rounds)
     }
 }
 
-static inline uint64_t hash_name(const uint64_t key[2], const void *place,
+static inline uint64_t hash_name(const uint64_t key[2], uint64_t place,
                                  const char *name)
 {
     uint64_t v[4] = {key[0] ^ 0x736f6d6570736575u, key[1] ^ 0x646f72616e646f6du,
                      key[0] ^ 0x6c7967656e657261u,
                      key[1] ^ 0x7465646279746573u};
     size_t left = strlen(name);
-    uint64_t word = (uintptr_t)place;
+    uint64_t word = place;
 
     for (;;) {
         v[3] ^= word;

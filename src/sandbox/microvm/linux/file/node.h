@@ -150,7 +150,7 @@ struct tree {
     struct stat fresh_stat;
 };
 
-/* node.c: life of nodes and entries */
+/* node.c: life of nodes */
 struct node *node_make(struct tree *tree, enum node_kind kind, uint32_t mode,
                        const struct node *parent); /* NULL: no memory, limit */
 struct node *node_from_host(struct tree *tree, struct node *parent,
@@ -158,6 +158,7 @@ struct node *node_from_host(struct tree *tree, struct node *parent,
 void node_remember(struct node *node);
 void node_free_all(struct tree *tree);
 
+/* entry.c: names */
 struct entry *entry_find(const struct node *parent, const char *name);
 /* A whiteout.  NULL where there is no memory, or it is beyond the limit. */
 struct entry *entry_make(struct node *parent, const char *name, bool is_kept,
@@ -166,10 +167,11 @@ int entry_keep(struct entry *entry);
 /* Name another node, or none (a whiteout). */
 void entry_set(struct entry *entry, struct node *node);
 void entry_drop(struct entry *entry);
+void entry_unhash(struct entry *entry); /* not found any more */
 /* Of the kept entries whose cookie is `from` or more, the first; or NULL. */
 struct entry *entry_next(const struct node *dir, uint64_t from);
 
-/* host.c: all that touches the host's files */
+/* host/: all that touches the host's files */
 int host_mount(struct tree *tree, struct mount **mount, int fd,
                bool is_foreign);
 void host_unmount(struct mount *mount);
@@ -189,7 +191,8 @@ struct host_list {
     int fd;         /* owned or borrowed, as its user says */
     uint64_t index; /* of the next entry */
     uint32_t at, bytes;
-    char *buffer; /* owned */
+    char *buffer;      /* owned */
+    struct heap *heap; /* borrowed */
 };
 struct host_entry {
     const char *name;

@@ -8,7 +8,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -40,7 +39,7 @@ void open_close(struct file *file)
     close_fd(&of(file)->fd);
     host_list_close(&of(file)->list);
     text_free(of(file)->text);
-    free(file);
+    heap_free(file);
     node_put(node);
 }
 
@@ -160,7 +159,7 @@ int open_copy(struct node *node, bool is_empty)
     }
     content.mapped = node->content.mapped;
     node->content = content;
-    free(node->host);
+    heap_free(node->host);
     node->host = NULL;
     return 0;
 }
@@ -196,14 +195,30 @@ static const struct file_class *class_of(const struct node *node,
     }
 }
 
-/* Without its node, which comes when nothing can fail any more. */
-static struct tree_file *make_file(unsigned flags)
+static void move_tree_file(void *object, size_t bytes,
+                           const struct heap_move *move)
 {
-    struct tree_file *file = calloc(1, sizeof(*file));
+    struct tree_file *file = object;
+
+    (void)bytes;
+    file_move(&file->file, move);
+    move_pointer(move, &file->list.buffer);
+    move_pointer(move, &file->list.heap);
+    move_pointer(move, &file->text);
+}
+
+static const struct heap_type tree_file_type = {"tree file", move_tree_file};
+
+/* Without its node, which comes when nothing can fail any more. */
+static struct tree_file *make_file(const struct tree *tree, unsigned flags)
+{
+    struct heap *heap = tree->frames->heap;
+    struct tree_file *file = heap_make(heap, &tree_file_type, sizeof(*file));
 
     if (file == NULL)
         return NULL;
     file->fd = -1;
+    file->list.heap = heap;
     file->file.references = 1;
     file->file.flags = flags & ~(unsigned)NOT_KEPT;
     if ((flags & O_PATH) == 0)
@@ -278,13 +293,13 @@ int tree_open_node(struct node *node, unsigned flags, struct file **file)
     rc = check(node, flags);
     if (rc < 0)
         return rc;
-    new = make_file(flags);
+    new = make_file(node->tree, flags);
     if (new == NULL)
         return -ENOMEM;
     if ((flags & O_PATH) == 0)
         rc = open_stored(node, flags, new);
     if (rc < 0) {
-        free(new);
+        heap_free(new);
         return rc;
     }
     *file = finish(new, node);
@@ -295,7 +310,7 @@ int tree_open_node(struct node *node, unsigned flags, struct file **file)
 static int create(struct tree *tree, struct node *dir, const char *name,
                   unsigned flags, unsigned mode, struct file **file)
 {
-    struct tree_file *new = make_file(flags);
+    struct tree_file *new = make_file(tree, flags);
     struct node *node = NULL;
     int rc = new == NULL ? -ENOMEM : 0;
 
@@ -308,7 +323,7 @@ static int create(struct tree *tree, struct node *dir, const char *name,
     if (rc == 0)
         *file = finish(new, node);
     else
-        free(new);
+        heap_free(new);
     node_put(node);
     return rc;
 }

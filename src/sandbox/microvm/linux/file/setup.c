@@ -4,7 +4,6 @@
  * shall find.  That counts against none of the guest's limits.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/sysmacros.h>
@@ -15,9 +14,30 @@
 
 #define MEMORY_DEVICES 1u /* the major number of /dev/null and the like */
 
+static void move_tree(void *object, size_t bytes, const struct heap_move *move)
+{
+    struct tree *tree = object;
+
+    (void)bytes;
+    move_pointer(move, &tree->frames);
+    move_pointer(move, &tree->quota.frames);
+    move_pointer(move, &tree->root);
+    move_pointer(move, &tree->nodes);
+    move_pointer(move, &tree->buckets);
+    move_pointer(move, &tree->mounts);
+    for (uint32_t i = 0; i < NODE_DEVICES_MAX; i++)
+        move_pointer(move, &tree->devices[i].mount);
+    for (uint32_t i = 0; i < NODE_RECENT; i++)
+        move_pointer(move, &tree->recent[i]);
+    move_pointer(move, &tree->fresh);
+}
+
+static const struct heap_type tree_type = {"tree", move_tree};
+
 int tree_open(struct tree **tree, const struct tree_config *config)
 {
-    struct tree *new = calloc(1, sizeof(*new));
+    struct tree *new =
+        heap_make(config->frames->heap, &tree_type, sizeof(*new));
 
     if (new == NULL)
         return -ENOMEM;
@@ -37,7 +57,7 @@ int tree_open(struct tree **tree, const struct tree_config *config)
         new->nodes_max = config->nodes_max;
     }
     if (new->root == NULL) {
-        free(new);
+        heap_free(new);
         return -ENOMEM;
     }
     new->root->is_mount = true;
@@ -58,7 +78,7 @@ void tree_close(struct tree *tree)
         tree->mounts = mount->next;
         host_unmount(mount);
     }
-    free(tree);
+    heap_free(tree);
 }
 
 int tree_look(struct tree *tree, struct node *from, const char *path,
@@ -246,7 +266,7 @@ static int mount_at(struct tree *tree, const char *at, struct mount *mount,
 
 int tree_mount(struct tree *tree, const char *at, int fd, unsigned how)
 {
-    char *host = strdup("");
+    char *host = heap_text(tree->frames->heap, "");
     struct mount *mount;
     struct pause pause;
     int rc = host == NULL
@@ -259,7 +279,7 @@ int tree_mount(struct tree *tree, const char *at, int fd, unsigned how)
         end_pause(&pause);
     }
     if (rc < 0)
-        free(host);
+        heap_free(host);
     return rc;
 }
 

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -17,7 +16,8 @@
 struct text {
     char *bytes; /* owned */
     size_t count, room;
-    uint64_t *all; /* rooms of the tree, this one's too */
+    uint64_t *all;     /* rooms of the tree, this one's too */
+    struct heap *heap; /* borrowed */
 };
 
 static struct tree_file *of(struct file *file)
@@ -39,7 +39,7 @@ static int reserve(struct text *text, size_t more)
         return 0;
     if (*text->all + (room - text->room) > TEXTS_BYTES_MAX)
         return -ENOMEM;
-    bytes = realloc(text->bytes, room);
+    bytes = heap_resize(text->heap, &heap_plain, text->bytes, room);
     if (bytes == NULL)
         return -ENOMEM;
     *text->all += room - text->room;
@@ -86,21 +86,36 @@ void text_free(struct text *text)
     if (text == NULL)
         return;
     *text->all -= text->room;
-    free(text->bytes);
-    free(text);
+    heap_free(text->bytes);
+    heap_free(text);
 }
+
+static void move_text(void *object, size_t bytes, const struct heap_move *move)
+{
+    struct text *text = object;
+
+    (void)bytes;
+    move_pointer(move, &text->bytes);
+    move_pointer(move, &text->all);
+    move_pointer(move, &text->heap);
+}
+
+static const struct heap_type text_type = {"text", move_text};
 
 /* A text is made anew whenever it is read from its start. */
 static int make_text(struct tree_file *file)
 {
     const struct node_text *source = &file->file.node->text;
+    struct tree *tree = file->file.node->tree;
     int rc;
 
     if (file->text == NULL)
-        file->text = calloc(1, sizeof(*file->text));
+        file->text =
+            heap_make(tree->frames->heap, &text_type, sizeof(*file->text));
     if (file->text == NULL)
         return -ENOMEM;
-    file->text->all = &file->file.node->tree->text_bytes;
+    file->text->all = &tree->text_bytes;
+    file->text->heap = tree->frames->heap;
     file->text->count = 0;
     rc = source->fn(source->context, file->text);
     if (rc < 0)

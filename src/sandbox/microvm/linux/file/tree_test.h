@@ -40,6 +40,7 @@
 static struct fixture {
     char tmp[64];
     uint8_t *memory;
+    struct heap *heap;
     struct frames frames;
     struct tree *tree;
     unsigned fds;
@@ -141,8 +142,9 @@ static inline void make_frames(void)
     t.memory = mmap(NULL, FRAMES * PAGE, PROT_READ | PROT_WRITE,
                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     assert_ptr_not_equal(t.memory, MAP_FAILED);
-    assert_int_equal(frames_open(&t.frames, t.memory, 1 << 20, FRAMES * PAGE),
-                     0);
+    t.heap = heap_open();
+    assert_non_null(t.heap);
+    frames_init(&t.frames, t.heap, t.memory, 1 << 20, FRAMES * PAGE);
 }
 
 static inline int make_tree(void)
@@ -192,7 +194,9 @@ static inline int tear_down(void **state)
     (void)state;
     if (t.tree != NULL)
         end_tree();
-    frames_close(&t.frames);
+    frames_fini(&t.frames);
+    assert_int_equal(t.heap->count, 0);
+    heap_close(t.heap);
     munmap(t.memory, FRAMES * PAGE);
     assert_int_equal(nftw(t.tmp, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
     return 0;

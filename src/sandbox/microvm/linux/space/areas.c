@@ -1,12 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
 #include "sandbox/microvm/linux/space/areas.h"
 
 #define ROOM_FIRST 64u
+
+static void move_areas(void *object, size_t bytes, const struct heap_move *move)
+{
+    struct area *areas = object;
+
+    for (size_t i = 0; i < bytes / sizeof(*areas); i++) {
+        move_pointer(move, &areas[i].name);
+        move_pointer(move, &areas[i].file);
+    }
+}
+
+static const struct heap_type areas_type = {"areas", move_areas};
 
 uint32_t areas_index(const struct space *space, uint64_t address)
 {
@@ -31,7 +42,8 @@ int areas_reserve(struct space *space, uint32_t more)
     if (space->area_count + more <= room)
         return 0;
     room = room == 0 ? ROOM_FIRST : 2 * room;
-    areas = reallocarray(space->areas, room, sizeof(*areas));
+    areas = heap_resize(space->frames.heap, &areas_type, space->areas,
+                        room * sizeof(*areas));
     if (areas == NULL)
         return -ENOMEM;
     space->areas = areas;

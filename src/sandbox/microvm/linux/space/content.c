@@ -14,7 +14,6 @@
  * grows is cleared then.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -54,12 +53,15 @@ static bool has_room(const struct quota *quota, uint64_t bytes)
     return quota->used <= quota->limit && bytes <= quota->limit - quota->used;
 }
 
+/* Its pointers are moved by content_move, which knows its level. */
+static const struct heap_type table_type = {.name = "content table"};
+
 static struct content_table *make_table(struct quota *quota)
 {
     struct content_table *table = NULL;
 
     if (has_room(quota, sizeof(*table)))
-        table = calloc(1, sizeof(*table));
+        table = heap_make(quota->frames->heap, &table_type, sizeof(*table));
     if (table != NULL)
         quota->used += sizeof(*table);
     return table;
@@ -68,7 +70,7 @@ static struct content_table *make_table(struct quota *quota)
 static void free_table(struct quota *quota, struct content_table *table)
 {
     quota->used -= sizeof(*table);
-    free(table);
+    heap_free(table);
 }
 
 static uint64_t find(const struct content *content, uint64_t index)
@@ -358,4 +360,23 @@ void content_fini(struct content *content, struct quota *quota)
     cut_from(content, quota, 0);
     must(content->frames == 0);
     *content = (struct content){0};
+}
+
+static void move_table(const struct heap_move *move,
+                       struct content_table *table, uint32_t level)
+{
+    for (unsigned i = 0; level > 1 && i < WAYS; i++) {
+        if (table->slots[i].table == NULL)
+            continue;
+        move_table(move, move_reach(move, table->slots[i].table), level - 1);
+        move_pointer(move, &table->slots[i].table);
+    }
+}
+
+void content_move(struct content *content, const struct heap_move *move)
+{
+    if (content->top == NULL)
+        return;
+    move_table(move, move_reach(move, content->top), content->levels);
+    move_pointer(move, &content->top);
 }

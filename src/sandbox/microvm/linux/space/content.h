@@ -63,4 +63,7 @@ void content_mapped(struct content *content, struct quota *quota, int more);
 
 void content_fini(struct content *content, struct quota *quota);
 
+/* Of whoever contains it: its pointers are moved (heap.h). */
+void content_move(struct content *content, const struct heap_move *move);
+
 #endif

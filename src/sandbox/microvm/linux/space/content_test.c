@@ -21,6 +21,7 @@ static struct frames frames;
 static struct quota quota;
 static struct content file;
 static uint8_t *host;
+static struct heap *heap;
 
 static int set_up(void **state)
 {
@@ -28,7 +29,9 @@ static int set_up(void **state)
     host = mmap(NULL, FRAMES * PAGE, PROT_READ | PROT_WRITE,
                 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     assert_ptr_not_equal(host, MAP_FAILED);
-    assert_int_equal(frames_open(&frames, host, 0, FRAMES * PAGE), 0);
+    heap = heap_open();
+    assert_non_null(heap);
+    frames_init(&frames, heap, host, 0, FRAMES * PAGE);
     quota = (struct quota){.frames = &frames, .limit = LIMIT};
     file = (struct content){0};
     return 0;
@@ -40,7 +43,8 @@ static int tear_down(void **state)
     content_fini(&file, &quota);
     assert_int_equal(quota.used, 0);
     assert_int_equal(frames.free, FRAMES);
-    frames_close(&frames);
+    frames_fini(&frames);
+    heap_close(heap);
     munmap(host, FRAMES * PAGE);
     return 0;
 }

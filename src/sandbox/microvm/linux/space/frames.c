@@ -9,17 +9,15 @@
  */
 #include <errno.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "base/check.h"
-#include "glovebox/error.h"
-
 #include "sandbox/microvm/linux/space/frames.h"
 
 #define WORD_BITS    64u
-#define FORGET_COUNT 32u /* so many together are worth a system call */
+#define FORGET_COUNT 32u   /* so many together are worth a system call */
+#define KNOWN_FIRST  4096u /* frames that get bits at first */
 
 static bool bit(const uint64_t *bits, uint64_t index)
 {
@@ -36,34 +34,49 @@ static void clear_bit(uint64_t *bits, uint64_t index)
     bits[index / WORD_BITS] &= ~(1ull << index % WORD_BITS);
 }
 
-int frames_open(struct frames *frames, uint8_t *host, uint64_t at,
-                uint64_t bytes)
+void frames_init(struct frames *frames, struct heap *heap, uint8_t *host,
+                 uint64_t at, uint64_t bytes)
 {
     uint64_t count = bytes / MEMORY_PAGE_BYTES;
-    size_t words = (size_t)((count + WORD_BITS - 1) / WORD_BITS);
 
     must(at % MEMORY_PAGE_BYTES == 0 && bytes % MEMORY_PAGE_BYTES == 0);
-    *frames =
-        (struct frames){.host = host, .at = at, .count = count, .free = count};
-    frames->taken = calloc(words + 1, sizeof(uint64_t));
-    frames->used = calloc(words + 1, sizeof(uint64_t));
-    if (frames->taken != NULL && frames->used != NULL)
-        return 0;
-    frames_close(frames);
-    return GBX_EHOST;
+    *frames = (struct frames){
+        .host = host, .at = at, .count = count, .free = count, .heap = heap};
 }
 
-void frames_close(struct frames *frames)
+void frames_fini(struct frames *frames)
 {
-    free(frames->taken);
-    free(frames->used);
+    heap_free(frames->taken);
+    heap_free(frames->used);
     *frames = (struct frames){0};
+}
+
+/* Bits for the frames below `end`. */
+static int know(struct frames *frames, uint64_t end)
+{
+    uint64_t known = frames->known == 0 ? KNOWN_FIRST : frames->known;
+    uint64_t *bits;
+
+    if (end <= frames->known)
+        return 0;
+    while (known < end)
+        known *= 2;
+    bits = heap_resize(frames->heap, &heap_plain, frames->taken, known / 8);
+    if (bits == NULL)
+        return -ENOMEM;
+    frames->taken = bits;
+    bits = heap_resize(frames->heap, &heap_plain, frames->used, known / 8);
+    if (bits == NULL)
+        return -ENOMEM;
+    frames->used = bits;
+    frames->known = known;
+    return 0;
 }
 
 /* The first free frame in [from, to), or to. */
 static uint64_t find(const struct frames *frames, uint64_t from, uint64_t to)
 {
-    while (from < to) {
+    while (from < to && from < frames->known) {
         uint64_t free = ~frames->taken[from / WORD_BITS] >> from % WORD_BITS;
 
         if (free != 0) {
@@ -73,6 +86,12 @@ static uint64_t find(const struct frames *frames, uint64_t from, uint64_t to)
         from += WORD_BITS - from % WORD_BITS;
     }
     return from < to ? from : to;
+}
+
+/* Does anybody have it? */
+static bool is_taken(const struct frames *frames, uint64_t index)
+{
+    return index < frames->known && bit(frames->taken, index);
 }
 
 static void make_zero(struct frames *frames, uint64_t from, uint64_t to)
@@ -96,10 +115,14 @@ int frames_take(struct frames *frames, uint64_t wanted, uint64_t *physical,
     first = find(frames, frames->next, frames->count);
     if (first == frames->count)
         first = find(frames, 0, frames->next);
-    must(first < frames->count && !bit(frames->taken, first));
-    for (end = first + 1; end < frames->count && end - first < wanted; end++)
-        if (bit(frames->taken, end))
-            break;
+    must(first < frames->count);
+    end = first + 1;
+    while (end < frames->count && end - first < wanted &&
+           !is_taken(frames, end))
+        end++;
+    if (know(frames, end) < 0)
+        return -ENOMEM;
+    must(!bit(frames->taken, first));
     make_zero(frames, first, end);
     frames->next = end;
     frames->free -= end - first;
@@ -114,7 +137,7 @@ static uint64_t index_of(const struct frames *frames, uint64_t physical)
     uint64_t index = (physical - frames->at) / MEMORY_PAGE_BYTES;
 
     must(physical >= frames->at && index < frames->count);
-    must(bit(frames->taken, index));
+    must(is_taken(frames, index));
     return index;
 }
 

@@ -9,29 +9,32 @@
  *  memcpy(frames_host(&frames, physical), ...);
  *  frames_give(&frames, physical, count);
  *
- * Threads: the machine's.  Memory: two bits a frame, at open.
+ * Threads: the machine's.
+ * Memory:  two bits a frame, as far as any was taken; in the heap.
  */
 #ifndef SANDBOX_MICROVM_LINUX_SPACE_FRAMES_H
 #define SANDBOX_MICROVM_LINUX_SPACE_FRAMES_H
 
 #include <stdint.h>
 
+#include "sandbox/microvm/linux/heap/heap.h"
 #include "sandbox/microvm/memory.h"
 
 struct frames {
-    uint8_t *host;   /* borrowed: private memory, zero at first */
-    uint64_t at;     /* guest-physical */
-    uint64_t count;  /* of frames in all */
-    uint64_t free;   /* of them */
-    uint64_t next;   /* where to look first */
-    uint64_t *taken; /* bits, owned */
-    uint64_t *used;  /* bits: not zero any more, owned */
+    uint8_t *host;     /* borrowed: private memory, zero at first */
+    uint64_t at;       /* guest-physical */
+    uint64_t count;    /* of frames in all */
+    uint64_t free;     /* of them */
+    uint64_t next;     /* where to look first */
+    uint64_t known;    /* of them have bits; the others were never taken */
+    uint64_t *taken;   /* bits, owned */
+    uint64_t *used;    /* bits: not zero any more, owned */
+    struct heap *heap; /* borrowed */
 };
 
-/* Returns 0 or GBX_EHOST. */
-int frames_open(struct frames *frames, uint8_t *host, uint64_t at,
-                uint64_t bytes);
-void frames_close(struct frames *frames); /* idempotent; all-zero allowed */
+void frames_init(struct frames *frames, struct heap *heap, uint8_t *host,
+                 uint64_t at, uint64_t bytes);
+void frames_fini(struct frames *frames); /* idempotent; all-zero allowed */
 
 /*
  * Take up to `wanted` frames that lie side by side; at least one.

@@ -20,6 +20,7 @@
 
 static struct frames frames;
 static uint8_t *host;
+static struct heap *heap;
 
 static int set_up(void **state)
 {
@@ -27,15 +28,18 @@ static int set_up(void **state)
     host = mmap(NULL, COUNT * PAGE, PROT_READ | PROT_WRITE,
                 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     assert_ptr_not_equal(host, MAP_FAILED);
-    assert_int_equal(frames_open(&frames, host, AT, COUNT * PAGE), 0);
+    heap = heap_open();
+    assert_non_null(heap);
+    frames_init(&frames, heap, host, AT, COUNT * PAGE);
     return 0;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    frames_close(&frames);
-    frames_close(&frames);
+    frames_fini(&frames);
+    frames_fini(&frames);
+    heap_close(heap);
     munmap(host, COUNT * PAGE);
     return 0;
 }

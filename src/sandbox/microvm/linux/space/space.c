@@ -6,7 +6,6 @@
  * so that running out of memory leaves all as it was.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -17,16 +16,17 @@
 #define POPULATE_BYTES (1u << 20)
 #define POPULATE_MAX   (16u << 20) /* where it is asked for: it takes time */
 
-int space_open(struct space *space, struct memory *memory, uint64_t tables_at,
-               uint64_t tables_bytes, uint64_t at, uint64_t bytes)
+int space_open(struct space *space, struct heap *heap, struct memory *memory,
+               uint64_t tables_at, uint64_t tables_bytes, uint64_t at,
+               uint64_t bytes)
 {
     int rc;
 
     *space = (struct space){.memory = memory, .top = TABLES_USER_END};
     rc = tables_init(&space->tables, memory, tables_at, tables_bytes);
     if (rc == 0)
-        rc = frames_open(&space->frames, memory_host(memory, at, bytes), at,
-                         bytes);
+        frames_init(&space->frames, heap, memory_host(memory, at, bytes), at,
+                    bytes);
     return rc;
 }
 
@@ -38,9 +38,17 @@ void space_clear(struct space *space)
 void space_close(struct space *space)
 {
     space_clear(space);
-    free(space->areas);
-    frames_close(&space->frames);
+    heap_free(space->areas);
+    frames_fini(&space->frames);
     *space = (struct space){0};
+}
+
+void space_move(struct space *space, const struct heap_move *move)
+{
+    move_pointer(move, &space->frames.taken);
+    move_pointer(move, &space->frames.used);
+    move_pointer(move, &space->frames.heap);
+    move_pointer(move, &space->areas);
 }
 
 struct area *space_find(struct space *space, uint64_t address)

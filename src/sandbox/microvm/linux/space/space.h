@@ -62,6 +62,7 @@ struct space_window {
     uint64_t at, bytes;
     uint64_t (*touchable)(const struct space_window *window); /* from at */
     const void *context;
+    const uint8_t *host; /* where it is */
 };
 
 struct space {
@@ -82,11 +83,15 @@ struct space {
  * Frames are [at, at + bytes) of one slot of memory, tables_at those of the
  * page tables.  Returns 0 or a GBX_E code.
  */
-int space_open(struct space *space, struct memory *memory, uint64_t tables_at,
-               uint64_t tables_bytes, uint64_t at, uint64_t bytes);
+int space_open(struct space *space, struct heap *heap, struct memory *memory,
+               uint64_t tables_at, uint64_t tables_bytes, uint64_t at,
+               uint64_t bytes);
 /* Forget all areas, so that their files are put. */
 void space_clear(struct space *space);
 void space_close(struct space *space); /* idempotent; all-zero allowed */
+
+/* Of whoever contains it: its pointers into the heap are moved (heap.h). */
+void space_move(struct space *space, const struct heap_move *move);
 
 /* What is to be mapped; bytes and off are whole pages. */
 struct space_request {

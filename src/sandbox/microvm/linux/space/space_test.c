@@ -17,12 +17,13 @@
 #define PAGES 96u
 #define RW    (TABLES_READ | TABLES_WRITE)
 
-static struct space *const space = &kernel.space;
+static struct space *space;
 
 static int set_up(void **state)
 {
     (void)state;
     open_kernel(NULL);
+    space = &kernel->space;
     assert_int_equal(space_unmap(space, SCRATCH, SCRATCH_SIZE), 0);
     return 0;
 }
@@ -357,10 +358,10 @@ static void a_shared_file_is_the_same_everywhere(void **state)
     peek(at[1] + 2 * PAGE, &byte, 1);
     assert_int_equal(byte, 'y');
     assert_int_equal(user_write(space, at[0] + 3 * PAGE, "z", 1), -EFAULT);
-    kernel_fault(&kernel, 14, 6, at[0] + 3 * PAGE); /* behind its end */
+    kernel_fault(kernel, 14, 6, at[0] + 3 * PAGE); /* behind its end */
     assert_false(turn(1));
-    assert_int_equal(kernel.end.signal, SIGBUS);
-    kernel.ended = false;
+    assert_int_equal(kernel->end.signal, SIGBUS);
+    kernel->ended = false;
     /* Cut in two, and one half moved: still the same file. */
     assert_int_equal(call(SYS_munmap, at[0] + PAGE, PAGE), 0);
     at[0] = (uint64_t)call(SYS_mremap, at[0] + 2 * PAGE, PAGE, 2 * PAGE,

@@ -23,7 +23,7 @@ static int set_up(void **state)
 {
     (void)state;
     open_kernel(NULL);
-    tasks[0] = kernel.current;
+    tasks[0] = kernel->current;
     for (size_t i = 1; i < ARRAY_SIZE(tasks); i++)
         tasks[i] = make_thread();
     poke_word(WORD, 7);
@@ -50,12 +50,12 @@ static void wait_all(void)
 /* What it has got, after its turn. */
 static int64_t answer_of(struct task *task)
 {
-    struct task *before = kernel.current;
+    struct task *before = kernel->current;
     int64_t rc;
 
     run_task(task);
     if (task->in_call && task->status == TASK_READY)
-        kernel_resume(&kernel);
+        kernel_resume(kernel);
     rc = task->in_call ? KERNEL_WAIT : (int64_t)rig.regs.rax;
     run_task(before);
     return rc;
@@ -105,14 +105,14 @@ static void bits_choose_who_is_woken(void **state)
 /* Woken, and before its turn a signal comes: the wake was for it. */
 static void a_signal_takes_no_wake_away(void **state)
 {
-    kernel.signals.actions[SIGUSR1] = (struct signal_action){
+    kernel->signals.actions[SIGUSR1] = (struct signal_action){
         .handler = HANDLER, .flags = 0x04000000, .restorer = HANDLER};
     (void)state;
     wait_all();
     assert_int_equal(call(CALL_FUTEX, WORD, FUTEX_WAKE, 1), 1);
     assert_int_equal(call(SYS_tkill, tasks[1]->tid, SIGUSR1), 0);
     run_task(tasks[1]);
-    assert_true(kernel_resume(&kernel));
+    assert_true(kernel_resume(kernel));
     assert_int_equal(rig.regs.rip, HANDLER);
     rig.regs.rsp += 8; /* as `ret` */
     assert_int_equal(call(SYS_rt_sigreturn), 0);
@@ -129,7 +129,7 @@ static void a_wake_is_taken_by_whoever_gets_it(void **state)
     assert_int_equal(call(CALL_FUTEX, WORD, FUTEX_WAIT, 7, SCRATCH),
                      KERNEL_WAIT);
     run_task(tasks[0]);
-    kernel_schedule(&kernel, clock_now_ns() + 1000);
+    kernel_schedule(kernel, clock_now_ns() + 1000);
     assert_int_equal(tasks[1]->status, TASK_READY);
     assert_int_equal(call(CALL_FUTEX, WORD, FUTEX_WAKE, 1), 1);
     assert_int_equal(answer_of(tasks[1]), 0);
@@ -137,7 +137,7 @@ static void a_wake_is_taken_by_whoever_gets_it(void **state)
     assert_int_equal(call(CALL_FUTEX, WORD, FUTEX_WAIT, 7, SCRATCH),
                      KERNEL_WAIT);
     run_task(tasks[1]);
-    kernel_schedule(&kernel, clock_now_ns() + 1000);
+    kernel_schedule(kernel, clock_now_ns() + 1000);
     assert_int_equal(answer_of(tasks[1]), -ETIMEDOUT);
 }
 
@@ -216,8 +216,8 @@ static void the_host_wakes_all_that_wait_for_a_word(void **state)
     (void)state;
     wait_all();
     assert_int_equal(
-        user_word(&kernel.space, WORD, TABLES_READ, &physical, &host), 0);
-    futex_wake_word(&kernel, physical);
+        user_word(&kernel->space, WORD, TABLES_READ, &physical, &host), 0);
+    futex_wake_word(kernel, physical);
     for (size_t i = 1; i < ARRAY_SIZE(tasks); i++)
         assert_int_equal(answer_of(tasks[i]), 0);
 }
@@ -235,7 +235,7 @@ static void the_end_of_a_task_wakes_who_joins_it(void **state)
     run_task(tasks[1]);
     assert_int_equal(call(SYS_exit, 0), KERNEL_KEEP);
     assert_int_equal(peek_word(WORD), 0);
-    assert_int_equal(kernel_schedule(&kernel, 1), 1);
+    assert_int_equal(kernel_schedule(kernel, 1), 1);
     assert_int_equal(answer_of(tasks[0]), 0);
 }
 
@@ -259,14 +259,14 @@ static void locks_of_a_dead_task_are_given_up(void **state)
     assert_int_equal(call(SYS_set_robust_list, SCRATCH + 600, 24), 0);
     assert_int_equal(call(SYS_exit, 0), KERNEL_KEEP);
     assert_int_equal(peek_word(WORD), FUTEX_WAITERS | FUTEX_OWNER_DIED);
-    assert_int_equal(kernel_schedule(&kernel, 1), 1);
+    assert_int_equal(kernel_schedule(kernel, 1), 1);
     assert_int_equal(answer_of(tasks[0]), 0);
 }
 
 /* The page behind it may become another one meanwhile. */
 static void a_word_of_private_memory_is_its_address(void **state)
 {
-    struct task *first = kernel.current, *other = make_thread();
+    struct task *first = kernel->current, *other = make_thread();
     const uint32_t zero = 0;
 
     (void)state;

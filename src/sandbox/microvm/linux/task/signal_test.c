@@ -32,7 +32,7 @@ static int set_up(void **state)
 {
     (void)state;
     open_kernel(NULL);
-    first = kernel.current;
+    first = kernel->current;
     other = make_thread();
     return 0;
 }
@@ -57,7 +57,7 @@ static int64_t set_action(int number, uint64_t handler, uint64_t flags,
 /* Returns the number of the signal whose handler runs now, or 0. */
 static int handled(void)
 {
-    kernel.fresh_slice = false; /* the one who has the processor keeps it */
+    kernel->fresh_slice = false; /* the one who has the processor keeps it */
     assert_true(turn(clock_now_ns()));
     return rig.regs.rip == HANDLER ? (int)rig.regs.rdi : 0;
 }
@@ -177,7 +177,7 @@ static void a_frame_of_nonsense_is_cut_to_what_the_processor_takes(void **state)
     rig.regs.rsp = 8; /* nothing there */
     call(SYS_rt_sigreturn);
     assert_false(turn(1));
-    assert_int_equal(kernel.end.signal, SIGSEGV);
+    assert_int_equal(kernel->end.signal, SIGSEGV);
 }
 
 static void masks_put_off_and_unblocking_lets_through(void **state)
@@ -214,7 +214,7 @@ static void whoever_does_not_block_it_gets_the_processes_signal(void **state)
     assert_int_equal(call(SYS_kill, KERNEL_PID, SIGUSR1), 0);
     assert_int_equal(call(SYS_pause), KERNEL_WAIT);
     assert_int_equal(handled(), SIGUSR1);
-    assert_ptr_equal(kernel.current, other);
+    assert_ptr_equal(kernel->current, other);
 }
 
 static void ignored_ones_disturb_nobody(void **state)
@@ -228,15 +228,15 @@ static void ignored_ones_disturb_nobody(void **state)
     run_task(other); /* or ignored by default, and let through by a wait */
     other->mask = signal_bit(SIGWINCH);
     call(SYS_kill, 0, SIGWINCH);
-    assert_int_equal(kernel.signals.pending, signal_bit(SIGWINCH));
+    assert_int_equal(kernel->signals.pending, signal_bit(SIGWINCH));
     run_task(first);
     assert_int_equal(call(SYS_pause), KERNEL_WAIT);
     run_task(other);
     assert_int_equal(call(SYS_pause), KERNEL_WAIT);
     assert_false(turn(1));
-    assert_false(kernel.ended);
+    assert_false(kernel->ended);
     assert_int_equal(first->status, TASK_WAITING);
-    assert_int_equal(kernel.signals.pending, 0);
+    assert_int_equal(kernel->signals.pending, 0);
 }
 
 static void interrupted_calls_answer_or_are_made_again(void **state)
@@ -351,12 +351,12 @@ static void the_alarm_rings_when_it_is_due(void **state)
     set_action(SIGALRM, HANDLER, 0, 0);
     assert_int_equal(call(SYS_alarm, 5), 0);
     assert_in_range(call(SYS_alarm, 0), 4, 5);
-    assert_int_equal(kernel_due_ns(&kernel), 0);
+    assert_int_equal(kernel_due_ns(kernel), 0);
     poke(SCRATCH + 600, &timer, sizeof(timer));
     assert_int_equal(call(SYS_setitimer, ITIMER_REAL, SCRATCH + 600, 0), 0);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(call(SYS_pause), KERNEL_WAIT);
-        while (clock_now_ns() < kernel_due_ns(&kernel))
+        while (clock_now_ns() < kernel_due_ns(kernel))
             ;
         run_task(first);
         assert_int_equal(handled(), SIGALRM);
@@ -409,8 +409,8 @@ static void a_frame_without_a_place_is_a_segv(void **state)
     return_from_handler();
     call(SYS_tkill, first->tid, SIGUSR1);
     assert_false(turn(1));
-    assert_true(kernel.ended);
-    assert_int_equal(kernel.end.signal, SIGSEGV);
+    assert_true(kernel->ended);
+    assert_int_equal(kernel->end.signal, SIGSEGV);
 }
 
 static void a_broken_pipe_is_told_both_ways(void **state)

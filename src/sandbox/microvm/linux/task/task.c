@@ -6,7 +6,6 @@
  * or its slice of time is over while others could run.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -34,6 +33,16 @@ static int next_tid(struct kernel *kernel)
     return kernel->last_tid;
 }
 
+static void move_task(void *object, size_t bytes, const struct heap_move *move)
+{
+    struct task *task = object;
+
+    (void)bytes;
+    move_pointer(move, &task->wait.thing);
+}
+
+static const struct heap_type task_type = {"task", move_task};
+
 struct task *task_make(struct kernel *kernel)
 {
     uint32_t index = 0;
@@ -45,7 +54,7 @@ struct task *task_make(struct kernel *kernel)
         kernel->met_task_limit = true;
         return NULL;
     }
-    task = calloc(1, sizeof(*task));
+    task = heap_make(kernel->heap, &task_type, sizeof(*task));
     if (task == NULL)
         return NULL;
     task->tid = next_tid(kernel);
@@ -62,7 +71,7 @@ void task_drop(struct kernel *kernel, struct task *task)
         if (kernel->tasks[i] == task)
             kernel->tasks[i] = NULL;
     kernel->task_count--;
-    free(task);
+    heap_free(task);
 }
 
 void task_end(struct kernel *kernel)

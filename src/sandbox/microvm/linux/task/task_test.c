@@ -21,7 +21,7 @@ static int set_up(void **state)
 {
     (void)state;
     open_kernel(NULL);
-    first = kernel.current;
+    first = kernel->current;
     other = make_thread();
     assert_non_null(other);
     assert_int_equal(call(SYS_pipe2, SCRATCH, 0), 0);
@@ -74,14 +74,14 @@ static void threads_have_a_limit_and_numbers_of_their_own(void **state)
     int64_t tid, last = other->tid;
 
     (void)state;
-    kernel.last_tid = 4194303; /* the largest was given */
+    kernel->last_tid = 4194303; /* the largest was given */
     while ((tid = call(CALL_CLONE, 0x50f00, SCRATCH, 0, 0, 0)) > 0) {
         assert_int_equal(tid, last + 1); /* 2 and 3 are taken */
         last = tid;
     }
     assert_int_equal(tid, -EAGAIN);
-    assert_int_equal(kernel.task_count, 8);
-    assert_true(kernel.met_task_limit);
+    assert_int_equal(kernel->task_count, 8);
+    assert_true(kernel->met_task_limit);
 }
 
 static void a_processor_that_fails_makes_no_thread(void **state)
@@ -89,9 +89,9 @@ static void a_processor_that_fails_makes_no_thread(void **state)
     (void)state;
     rig.refuses = true;
     assert_int_equal(call(CALL_CLONE, 0x50f00, SCRATCH, 0, 0, 0), -EAGAIN);
-    assert_int_equal(kernel.task_count, 2);
-    kernel.fresh_slice = true;
-    assert_int_equal(kernel_schedule(&kernel, 1), -EIO);
+    assert_int_equal(kernel->task_count, 2);
+    kernel->fresh_slice = true;
+    assert_int_equal(kernel_schedule(kernel, 1), -EIO);
     rig.refuses = false;
 }
 
@@ -99,13 +99,13 @@ static void a_task_keeps_the_processor_until_its_slice_is_over(void **state)
 {
     (void)state;
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(kernel_schedule(&kernel, 1), 1);
-        assert_ptr_equal(kernel.current, first);
+        assert_int_equal(kernel_schedule(kernel, 1), 1);
+        assert_ptr_equal(kernel->current, first);
     }
-    assert_true(kernel_is_shared(&kernel));
+    assert_true(kernel_is_shared(kernel));
     assert_int_equal(call(SYS_sched_yield), 0);
-    assert_int_equal(kernel_schedule(&kernel, 1), 1);
-    assert_ptr_equal(kernel.current, other);
+    assert_int_equal(kernel_schedule(kernel, 1), 1);
+    assert_ptr_equal(kernel->current, other);
     assert_int_equal(rig.regs.rsp, SCRATCH + SCRATCH_SIZE / 2);
 }
 
@@ -113,13 +113,13 @@ static void a_read_waits_until_another_writes(void **state)
 {
     (void)state;
     assert_int_equal(call(SYS_read, ends[0], SCRATCH, 8), KERNEL_WAIT);
-    assert_false(kernel_goes_on(&kernel));
+    assert_false(kernel_goes_on(kernel));
     assert_true(turn(1));
-    assert_ptr_equal(kernel.current, other);
+    assert_ptr_equal(kernel->current, other);
     assert_int_equal(call(SYS_write, ends[1], SCRATCH + 100, 3), 3);
     assert_int_equal(call(SYS_pause), KERNEL_WAIT);
     assert_true(turn(1));
-    assert_ptr_equal(kernel.current, first);
+    assert_ptr_equal(kernel->current, first);
     assert_int_equal(rig.regs.rax, 3);
 }
 
@@ -140,7 +140,7 @@ static void a_write_waits_until_all_of_it_is_written(void **state)
         assert_in_range(rc, 1, 50000);
         got += (uint64_t)rc;
         run_task(first);
-        kernel_resume(&kernel);
+        kernel_resume(kernel);
     }
     peek(to + 199999, &byte, 1);
     assert_int_equal(byte, 'x');
@@ -159,7 +159,7 @@ static void a_file_that_is_closed_ends_the_wait_for_it(void **state)
     assert_int_equal(call(SYS_close, ends[1]), 0);
     assert_int_equal(call(SYS_pause), KERNEL_WAIT);
     assert_true(turn(1));
-    assert_ptr_equal(kernel.current, first);
+    assert_ptr_equal(kernel->current, first);
     assert_int_equal(rig.regs.rax, -EBADF);
 }
 
@@ -172,7 +172,7 @@ static void a_number_that_means_another_file_now_is_not_read(void **state)
     run_task(other);
     assert_int_equal(call(SYS_dup2, counter, ends[0]), ends[0]);
     run_task(first);
-    assert_true(kernel_resume(&kernel));
+    assert_true(kernel_resume(kernel));
     assert_int_equal(rig.regs.rax, -EBADF);
     assert_int_equal(call(SYS_read, counter, SCRATCH, 8), 8);
 }
@@ -187,7 +187,7 @@ static void a_duplicate_keeps_what_is_waited_for(void **state)
     assert_int_equal(first->status, TASK_WAITING);
     assert_int_equal(call(SYS_write, ends[1], SCRATCH, 5), 5);
     run_task(first);
-    assert_true(kernel_resume(&kernel));
+    assert_true(kernel_resume(kernel));
     assert_int_equal(rig.regs.rax, 5);
 }
 
@@ -201,15 +201,15 @@ static void a_time_is_over_when_it_comes(void **state)
     assert_int_equal(call(SYS_nanosleep, SCRATCH, 0), KERNEL_WAIT);
     run_task(other);
     assert_int_equal(call(SYS_poll, 0, 0, 30), KERNEL_WAIT);
-    due = kernel_due_ns(&kernel);
+    due = kernel_due_ns(kernel);
     assert_int_equal(due, first->wait.until_ns);
     assert_false(turn(due - 1));
     while (clock_now_ns() < due)
         ;
     assert_true(turn(due));
-    assert_ptr_equal(kernel.current, first);
+    assert_ptr_equal(kernel->current, first);
     assert_int_equal(rig.regs.rax, 0);
-    assert_int_equal(kernel_due_ns(&kernel), other->wait.until_ns);
+    assert_int_equal(kernel_due_ns(kernel), other->wait.until_ns);
 }
 
 static void wrong_times_are_refused(void **state)
@@ -236,7 +236,7 @@ static void the_largest_times_never_come(void **state)
     (void)state;
     poke(SCRATCH, &time, sizeof(time));
     assert_int_equal(call(SYS_nanosleep, SCRATCH, 0), KERNEL_WAIT);
-    assert_int_equal(kernel_due_ns(&kernel), 0);
+    assert_int_equal(kernel_due_ns(kernel), 0);
 }
 
 static void poll_looks_again_whatever_changes(void **state)
@@ -250,7 +250,7 @@ static void poll_looks_again_whatever_changes(void **state)
     run_task(other);
     assert_int_equal(call(SYS_write, ends[1], SCRATCH, 5), 5);
     run_task(first);
-    assert_true(kernel_resume(&kernel));
+    assert_true(kernel_resume(kernel));
     assert_int_equal(rig.regs.rax, 1);
     assert_int_equal(call(SYS_poll, SCRATCH, 3, -1), 2);
     peek(SCRATCH, list, sizeof(list));
@@ -269,12 +269,12 @@ static void a_long_call_is_done_in_parts(void **state)
     assert_int_equal(call(SYS_ftruncate, file, 6 << 20), 0);
     rig.regs.rax = SYS_read, rig.regs.rdi = (uint64_t)file;
     rig.regs.rsi = at, rig.regs.rdx = 6 << 20;
-    kernel_call(&kernel);
+    kernel_call(kernel);
     for (; first->in_call; parts++) {
         assert_true(first->wait.goes_on);
-        assert_false(kernel_goes_on(&kernel));
-        assert_int_equal(kernel_schedule(&kernel, 1), 1);
-        kernel_resume(&kernel);
+        assert_false(kernel_goes_on(kernel));
+        assert_int_equal(kernel_schedule(kernel, 1), 1);
+        kernel_resume(kernel);
     }
     assert_int_equal(parts, 1);
     assert_int_equal(rig.regs.rax, 6 << 20);

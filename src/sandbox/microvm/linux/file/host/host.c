@@ -75,6 +75,16 @@ static int open_mounted_file(int fd)
     return file < 0 ? -errno : file;
 }
 
+static void move_mount(void *object, size_t bytes, const struct heap_move *move)
+{
+    struct mount *mount = object;
+
+    (void)bytes;
+    move_pointer(move, &mount->next);
+}
+
+static const struct heap_type mount_type = {"mount", move_mount};
+
 int host_mount(struct tree *tree, struct mount **mount, int fd, bool is_foreign)
 {
     struct mount *new;
@@ -88,13 +98,13 @@ int host_mount(struct tree *tree, struct mount **mount, int fd, bool is_foreign)
     own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     if (own < 0)
         return -errno;
-    new = malloc(sizeof(*new));
+    new = heap_make(tree->frames->heap, &mount_type, sizeof(*new));
     if (new == NULL)
         rc = -ENOMEM;
     else if (S_ISREG(st.st_mode))
         rc = file = open_mounted_file(own);
     if (rc < 0) {
-        free(new);
+        heap_free(new);
         close(own);
         return rc;
     }
@@ -116,7 +126,7 @@ void host_unmount(struct mount *mount)
 {
     close_fd(&mount->file);
     close_fd(&mount->fd);
-    free(mount);
+    heap_free(mount);
 }
 
 /* A mount may have several file systems of the host in it. */
@@ -327,7 +337,7 @@ static int fill(struct host_list *list)
     long n;
 
     if (list->buffer == NULL)
-        list->buffer = malloc(LIST_BYTES);
+        list->buffer = heap_make(list->heap, &heap_plain, LIST_BYTES);
     if (list->buffer == NULL)
         return -ENOMEM;
     n = syscall(SYS_getdents64, list->fd, list->buffer, LIST_BYTES);
@@ -382,6 +392,6 @@ int host_list_at(struct host_list *list, uint64_t index,
 
 void host_list_close(struct host_list *list)
 {
-    free(list->buffer);
+    heap_free(list->buffer);
     list->buffer = NULL;
 }
