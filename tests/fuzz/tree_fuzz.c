@@ -31,6 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static char tmp[] = "/tmp/tree-fuzz-XXXXXX";
 static struct heap *heap;
 static struct frames frames;
+static struct handles handles;
 static struct tree *tree;
 static int host = -1;
 static struct stat secret, before[4];
@@ -112,6 +113,7 @@ static int say(void *context, struct text *text)
 static void open_tree(void)
 {
     struct tree_config config = {.frames = &frames,
+                                 .handles = &handles,
                                  .disk_bytes = 64 * PAGE,
                                  .nodes_max = 40,
                                  .uid = 1,

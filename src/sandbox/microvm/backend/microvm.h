@@ -57,7 +57,8 @@ struct microvm {
 
     struct microvm_memory system, frames, halves[2];
     struct machine machine;
-    struct kernel *kernel; /* owned, or NULL */
+    struct kernel *kernel;  /* owned, or NULL */
+    struct handles handles; /* of its files of the host */
     struct vdso vdso;
     uint64_t vdso_at; /* in the guest, or 0 */
     bool has_machine;

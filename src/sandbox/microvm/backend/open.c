@@ -172,6 +172,7 @@ static int step_kernel(struct microvm *vm, const struct bundle *what,
         .uid = root ? NOBODY : geteuid(),
         .gid = root ? NOBODY : getegid(),
         .memory = &vm->machine.memory,
+        .handles = &vm->handles,
         .tables_at = TABLES_AT,
         .tables_bytes = vm->system.bytes - TABLES_AT,
         .frames_at = vm->frames.at,
@@ -285,6 +286,7 @@ void microvm_stop(struct microvm *vm)
 {
     kernel_close(vm->kernel);
     vm->kernel = NULL;
+    handles_fini(&vm->handles);
     if (vm->has_machine) {
         set_machine(vm, false);
         machine_close(&vm->machine);

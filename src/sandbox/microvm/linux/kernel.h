@@ -80,7 +80,8 @@ struct kernel_config {
     uint64_t disk_bytes;
     uint32_t tasks_max, files_max;
     uint32_t uid, gid;
-    struct memory *memory; /* borrowed; with slots for tables and frames */
+    struct memory *memory;   /* borrowed; with slots for tables and frames */
+    struct handles *handles; /* borrowed: of files of the host */
     uint64_t tables_at, tables_bytes, frames_at, frames_bytes;
     struct kernel_cpu cpu;
     kernel_trace_fn *trace; /* or NULL */

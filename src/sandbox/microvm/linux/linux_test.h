@@ -51,6 +51,7 @@ static struct kernel *kernel;
 
 static struct {
     struct memory memory;
+    struct handles handles;
     uint8_t *tables, *frames, *halves[2];
     uint64_t frames_bytes;
     struct kvm_regs regs;
@@ -179,6 +180,7 @@ static inline struct kernel_config make_config(void)
         .uid = 1000,
         .gid = 1000,
         .memory = &rig.memory,
+        .handles = &rig.handles,
         .tables_bytes = TABLES_BYTES,
         .frames_at = FRAMES_AT,
         .frames_bytes = rig.frames_bytes,
@@ -195,6 +197,7 @@ static inline struct kernel_config make_config(void)
 
 static inline void drop_memory(void)
 {
+    handles_fini(&rig.handles);
     unmap_host(rig.tables, TABLES_BYTES);
     unmap_host(rig.frames, rig.frames_bytes);
     for (unsigned i = 0; i < 2; i++)

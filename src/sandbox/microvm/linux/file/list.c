@@ -105,6 +105,13 @@ static int list_dir(struct file *file, file_entry_fn *fn, void *context)
 
     if (file->node->is_dead)
         return -ENOENT;
+    if (self->handle != HANDLE_NONE) {
+        int rc = host_list_begin(&self->list, file->node->tree->handles,
+                                 self->handle);
+
+        if (rc < 0)
+            return rc;
+    }
     for (;;) {
         int rc = entry_at(self, &file->position, &entry);
 

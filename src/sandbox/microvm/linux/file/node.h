@@ -46,8 +46,8 @@ enum node_kind {
 
 struct mount {
     struct mount *next;
-    int fd;   /* owned, O_PATH */
-    int file; /* owned: a mount of one file has it open; or -1 */
+    int path; /* owned handle, O_PATH */
+    int file; /* owned handle: a mount of one file has it open; or NONE */
     uint32_t number;
     uint32_t uid, gid; /* of the host, whose files are the guest's; or -1 */
 };
@@ -121,6 +121,7 @@ struct node_device {
 
 struct tree {
     struct frames *frames;
+    struct handles *handles; /* beside the heap */
     struct quota quota;
     uint32_t nodes_max, node_count, entry_count;
     uint32_t uid, gid;           /* the guest */
@@ -174,7 +175,7 @@ struct entry *entry_next(const struct node *dir, uint64_t from);
 /* host/: all that touches the host's files */
 int host_mount(struct tree *tree, struct mount **mount, int fd,
                bool is_foreign);
-void host_unmount(struct mount *mount);
+void host_unmount(struct tree *tree, struct mount *mount);
 int host_look(struct node *dir, const char *name, struct stat *st);
 int host_stat(struct node *node, struct stat *st);
 int host_stat_fd(struct node *node, int fd, struct stat *st);
@@ -188,7 +189,7 @@ int host_statfs(const struct node *node, struct statfs *st);
 
 /* Entries of a host directory, in its order; "." and ".." are left out. */
 struct host_list {
-    int fd;         /* owned or borrowed, as its user says */
+    int fd;         /* borrowed */
     uint64_t index; /* of the next entry */
     uint32_t at, bytes;
     char *buffer;      /* owned */
@@ -199,6 +200,9 @@ struct host_entry {
     uint64_t ino;
     uint8_t type;
 };
+/* Before it is looked at: its descriptor, which others may share. */
+int host_list_begin(struct host_list *list, struct handles *handles,
+                    int handle);
 /* Look at entry `index`: 1, 0 at the end, or -errno. */
 int host_list_at(struct host_list *list, uint64_t index,
                  struct host_entry *entry);
@@ -256,8 +260,8 @@ struct node *change_new_link(struct tree *tree, const char *target,
 /* open.c */
 struct tree_file {
     struct file file;
-    int fd;                /* owned: the host's file; or -1 */
-    struct host_list list; /* of a directory; its fd is borrowed */
+    int handle;            /* owned: the host's file; or NONE */
+    struct host_list list; /* of a directory; its fd is set at each use */
     struct text *text;     /* owned */
 };
 /* A host file's content comes into memory. */

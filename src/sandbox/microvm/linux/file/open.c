@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "base/check.h"
-#include "base/fd.h"
 #include "sandbox/microvm/linux/file/node.h"
 
 #define TMPFILE    (O_TMPFILE & ~O_DIRECTORY)
@@ -25,18 +24,24 @@ static struct tree_file *of(struct file *file)
     return (struct tree_file *)file;
 }
 
+/* The host's, or -1. */
+static int fd_of(struct file *file)
+{
+    return handles_fd(file->node->tree->handles, of(file)->handle);
+}
+
 int open_stat(struct file *file, struct stat *st)
 {
-    return attr_stat_fd(file->node, of(file)->fd, st);
+    return attr_stat_fd(file->node, fd_of(file), st);
 }
 
 void open_close(struct file *file)
 {
     struct node *node = file->node;
 
-    if (of(file)->fd >= 0)
+    if (of(file)->handle != HANDLE_NONE)
         node->tree->host_files--;
-    close_fd(&of(file)->fd);
+    handles_drop(node->tree->handles, of(file)->handle);
     host_list_close(&of(file)->list);
     text_free(of(file)->text);
     heap_free(file);
@@ -50,7 +55,7 @@ static int64_t read_file(struct file *file, const struct iovec *pieces,
     int64_t n;
 
     if (node->host != NULL)
-        n = host_read(of(file)->fd, pieces, count, *position);
+        n = host_read(fd_of(file), pieces, count, *position);
     else
         n = content_read(&node->content, &node->tree->quota, pieces, count,
                          *position);
@@ -85,7 +90,7 @@ static int64_t size_of_file(struct file *file)
 
     if (file->node->host == NULL)
         return (int64_t)file->node->content.bytes;
-    return fstat(of(file)->fd, &st) < 0 ? -errno : st.st_size;
+    return fstat(fd_of(file), &st) < 0 ? -errno : st.st_size;
 }
 
 static int resize(struct node *node, uint64_t bytes)
@@ -139,7 +144,8 @@ int file_host_fd(const struct file *file)
 {
     if (file->class != &stored_class || file->node->host == NULL)
         return -1;
-    return ((const struct tree_file *)file)->fd;
+    return handles_fd(file->node->tree->handles,
+                      ((const struct tree_file *)file)->handle);
 }
 
 int open_copy(struct node *node, bool is_empty)
@@ -217,7 +223,7 @@ static struct tree_file *make_file(const struct tree *tree, unsigned flags)
 
     if (file == NULL)
         return NULL;
-    file->fd = -1;
+    file->handle = HANDLE_NONE;
     file->list.heap = heap;
     file->file.references = 1;
     file->file.flags = flags & ~(unsigned)NOT_KEPT;
@@ -230,7 +236,6 @@ static struct file *finish(struct tree_file *file, struct node *node)
 {
     file->file.class = class_of(node, file->file.flags);
     file->file.node = node_get(node);
-    file->list.fd = file->fd;
     return &file->file;
 }
 
@@ -276,9 +281,12 @@ static int open_stored(struct node *node, unsigned flags,
         return rc;
     if (node->tree->host_files == node->tree->host_files_max)
         return -ENFILE;
-    file->fd = host_open(node);
-    if (file->fd < 0)
-        return file->fd;
+    rc = host_open(node);
+    if (rc >= 0)
+        rc = handles_add(node->tree->handles, rc);
+    if (rc < 0)
+        return rc;
+    file->handle = rc;
     node->tree->host_files++;
     return 0;
 }

@@ -42,6 +42,7 @@ int tree_open(struct tree **tree, const struct tree_config *config)
     if (new == NULL)
         return -ENOMEM;
     new->frames = config->frames;
+    new->handles = config->handles;
     new->quota =
         (struct quota){.frames = config->frames, .limit = config->disk_bytes};
     new->nodes_max = config->nodes_max;
@@ -76,7 +77,7 @@ void tree_close(struct tree *tree)
         struct mount *mount = tree->mounts;
 
         tree->mounts = mount->next;
-        host_unmount(mount);
+        host_unmount(tree, mount);
     }
     heap_free(tree);
 }

@@ -41,17 +41,19 @@
 #include <time.h>
 
 #include "sandbox/microvm/linux/file/file.h"
+#include "sandbox/microvm/linux/file/host/handles.h"
 #include "sandbox/microvm/linux/space/frames.h"
 
 struct tree;
 struct node;
 
 struct tree_config {
-    struct frames *frames; /* borrowed until close: content of files */
-    uint64_t disk_bytes;   /* of content, at most */
-    uint32_t nodes_max;    /* made by the guest */
-    uint32_t files_max;    /* of the host, open at once; 0: no limit */
-    uint32_t uid, gid;     /* of the guest, who owns what it makes */
+    struct frames *frames;   /* borrowed until close: content of files */
+    struct handles *handles; /* the same: files of the host */
+    uint64_t disk_bytes;     /* of content, at most */
+    uint32_t nodes_max;      /* made by the guest */
+    uint32_t files_max;      /* of the host, open at once; 0: no limit */
+    uint32_t uid, gid;       /* of the guest, who owns what it makes */
 };
 
 /* Texts of /proc: append to it; -ENOMEM when there is none. */

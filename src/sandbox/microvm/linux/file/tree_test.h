@@ -42,6 +42,7 @@ static struct fixture {
     uint8_t *memory;
     struct heap *heap;
     struct frames frames;
+    struct handles handles;
     struct tree *tree;
     unsigned fds;
 } t;
@@ -150,6 +151,7 @@ static inline void make_frames(void)
 static inline int make_tree(void)
 {
     struct tree_config config = {.frames = &t.frames,
+                                 .handles = &t.handles,
                                  .disk_bytes = DISK,
                                  .nodes_max = NODES,
                                  .files_max = FILES,
@@ -177,6 +179,8 @@ static inline void end_tree(void)
     tree_close(t.tree);
     t.tree = NULL;
     assert_int_equal(t.frames.free, FRAMES);
+    for (uint32_t i = 0; i < t.handles.room; i++)
+        assert_null(t.handles.all[i]);
     assert_int_equal(count_fds(), t.fds);
 }
 
@@ -195,6 +199,7 @@ static inline int tear_down(void **state)
     if (t.tree != NULL)
         end_tree();
     frames_fini(&t.frames);
+    handles_fini(&t.handles);
     assert_int_equal(t.heap->count, 0);
     heap_close(t.heap);
     munmap(t.memory, FRAMES * PAGE);

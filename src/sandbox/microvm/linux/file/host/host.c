@@ -30,8 +30,10 @@
 #define OPEN_TO_READ (O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | O_NOFOLLOW)
 
 /* Below a mount; "" is the mount itself.  Returns a descriptor or -errno. */
-static int open_below(const struct mount *mount, const char *path, int flags)
+static int open_below(const struct tree *tree, const struct mount *mount,
+                      const char *path, int flags)
 {
+    int from = handles_fd(tree->handles, mount->path);
     struct open_how how = {
         .flags = (unsigned)flags,
         .resolve =
@@ -41,7 +43,7 @@ static int open_below(const struct mount *mount, const char *path, int flags)
     int races = 0;
 
     do {
-        fd = syscall(SYS_openat2, mount->fd, path[0] == '\0' ? "." : path, &how,
+        fd = syscall(SYS_openat2, from, path[0] == '\0' ? "." : path, &how,
                      sizeof(how));
     } while (fd < 0 && (errno == EINTR || errno == EAGAIN) &&
              races++ < RACES_MAX);
@@ -55,12 +57,14 @@ static int open_below(const struct mount *mount, const char *path, int flags)
 
 static int open_node(const struct node *node, int flags)
 {
+    const struct mount *mount = node->mount;
     int fd;
 
-    if (node->mount->file < 0)
-        return open_below(node->mount, node->host, flags);
-    fd = fcntl((flags & O_PATH) != 0 ? node->mount->fd : node->mount->file,
-               F_DUPFD_CLOEXEC, 0);
+    if (mount->file == HANDLE_NONE)
+        return open_below(node->tree, mount, node->host, flags);
+    fd = handles_fd(node->tree->handles,
+                    (flags & O_PATH) != 0 ? mount->path : mount->file);
+    fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     return fd < 0 ? -errno : fd;
 }
 
@@ -85,35 +89,47 @@ static void move_mount(void *object, size_t bytes, const struct heap_move *move)
 
 static const struct heap_type mount_type = {"mount", move_mount};
 
+static int take_handles(struct tree *tree, struct mount *mount, int fd,
+                        bool is_file)
+{
+    int own = fcntl(fd, F_DUPFD_CLOEXEC, 0), file;
+
+    mount->file = HANDLE_NONE;
+    if (own < 0)
+        return -errno;
+    mount->path = handles_add(tree->handles, own);
+    if (mount->path < 0 || !is_file)
+        return mount->path < 0 ? mount->path : 0;
+    file = open_mounted_file(own);
+    mount->file = file < 0 ? file : handles_add(tree->handles, file);
+    if (mount->file >= 0)
+        return 0;
+    handles_drop(tree->handles, mount->path);
+    return mount->file;
+}
+
 int host_mount(struct tree *tree, struct mount **mount, int fd, bool is_foreign)
 {
     struct mount *new;
     struct stat st;
-    int own, file = -1, rc = 0;
+    int rc;
 
     if (fstat(fd, &st) < 0)
         return -errno;
     if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
         return -EINVAL;
-    own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    if (own < 0)
-        return -errno;
     new = heap_make(tree->frames->heap, &mount_type, sizeof(*new));
     if (new == NULL)
-        rc = -ENOMEM;
-    else if (S_ISREG(st.st_mode))
-        rc = file = open_mounted_file(own);
+        return -ENOMEM;
+    rc = take_handles(tree, new, fd, S_ISREG(st.st_mode));
     if (rc < 0) {
         heap_free(new);
-        close(own);
         return rc;
     }
-    *new = (struct mount){.next = tree->mounts,
-                          .fd = own,
-                          .file = file,
-                          .number = ++tree->mount_count,
-                          .uid = tree->host_uid,
-                          .gid = tree->host_gid};
+    new->next = tree->mounts;
+    new->number = ++tree->mount_count;
+    new->uid = tree->host_uid;
+    new->gid = tree->host_gid;
     if (tree->host_uid == 0) {
         new->uid = is_foreign ? UINT32_MAX : st.st_uid;
         new->gid = is_foreign ? UINT32_MAX : st.st_gid;
@@ -122,10 +138,10 @@ int host_mount(struct tree *tree, struct mount **mount, int fd, bool is_foreign)
     return 0;
 }
 
-void host_unmount(struct mount *mount)
+void host_unmount(struct tree *tree, struct mount *mount)
 {
-    close_fd(&mount->file);
-    close_fd(&mount->fd);
+    handles_drop(tree->handles, mount->file);
+    handles_drop(tree->handles, mount->path);
     heap_free(mount);
 }
 
@@ -173,13 +189,14 @@ int host_look(struct node *dir, const char *name, struct stat *st)
     auto_fd int fd = -1;
     int bytes;
 
-    if (dir->mount->file >= 0)
+    if (dir->mount->file != HANDLE_NONE)
         return -ENOTDIR;
     bytes = snprintf(path, sizeof(path), "%s%s%s", dir->host,
                      dir->host[0] == '\0' ? "" : "/", name);
     if (bytes < 0 || (size_t)bytes >= sizeof(path))
         return -ENAMETOOLONG;
-    fd = open_below(dir->mount, path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    fd = open_below(dir->tree, dir->mount, path,
+                    O_PATH | O_NOFOLLOW | O_CLOEXEC);
     return look(dir->tree, dir->mount, fd, st);
 }
 
@@ -317,7 +334,7 @@ int host_statfs(const struct node *node, struct statfs *st)
     int rc;
 
     do {
-        rc = fstatfs(node->mount->fd, st);
+        rc = fstatfs(handles_fd(node->tree->handles, node->mount->path), st);
     } while (rc < 0 && errno == EINTR);
     return rc < 0 ? -errno : 0;
 }
@@ -364,6 +381,18 @@ static int peek(struct host_list *list, const struct raw_entry **raw)
             return 1;
         list->at += (*raw)->bytes;
     }
+}
+
+int host_list_begin(struct host_list *list, struct handles *handles, int handle)
+{
+    int rc = handles_own(handles, handle);
+
+    if (rc < 0)
+        return rc;
+    if (rc > 0) /* a new one stands at the begin */
+        list->index = list->at = list->bytes = 0;
+    list->fd = handles_fd(handles, handle);
+    return 0;
 }
 
 int host_list_at(struct host_list *list, uint64_t index,
