@@ -172,7 +172,7 @@ static int run_once(struct microvm *vm, uint64_t until_ns)
     uint64_t now = clock_now_ns();
 
     count_time(vm, now);
-    vdso_tick(&vm->vdso, now);
+    vdso_tick(&vm->vdso, &vm->kernel->waker, now);
     run_deadline(&vm->machine, until_ns);
     run(&vm->machine, &exit);
     count_time(vm, clock_now_ns());

@@ -220,7 +220,7 @@ static int step_clock(struct microvm *vm, struct gbx_error *err)
     if (!clock.shared || clock.tsc_khz == 0)
         return 0;
     vdso_init(&vm->vdso, vm->system.host + VDSO_AT, VDSO_AT, clock.tsc_khz);
-    vdso_tick(&vm->vdso, clock_now_ns());
+    vdso_tick(&vm->vdso, &vm->kernel->waker, clock_now_ns());
     at = vdso_map(&vm->kernel->space, &vm->vdso);
     if (at < 0)
         return fail(err, GBX_EHOST, "map a guest's clock");

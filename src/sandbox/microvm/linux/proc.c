@@ -150,13 +150,15 @@ static int cpuinfo(void *context, struct text *text)
 
 static int cpu_stat(void *context, struct text *text)
 {
-    uint64_t ticks = ((const struct kernel *)context)->ran_ns / 10000000u;
+    const struct kernel *kernel = context;
+    uint64_t ticks = kernel->ran_ns / 10000000u;
 
     return text_add(text,
                     "cpu  %" PRIu64 " 0 0 0 0 0 0 0 0 0\ncpu0 %" PRIu64
                     " 0 0 0 0 0 0 0 0 0\nctxt 0\nbtime %" PRIu64
                     "\nprocesses 1\nprocs_running 1\nprocs_blocked 0\n",
-                    ticks, ticks, calls_now(CLOCK_REALTIME) / 1000000000u);
+                    ticks, ticks,
+                    waker_now_ns(&kernel->waker, CLOCK_REALTIME) / 1000000000u);
 }
 
 static int uptime(void *context, struct text *text)

@@ -43,7 +43,7 @@ int64_t vdso_map(struct space *space, const struct vdso *vdso)
     return space_map(space, &request);
 }
 
-void vdso_tick(struct vdso *vdso, uint64_t now_ns)
+void vdso_tick(struct vdso *vdso, const struct waker *waker, uint64_t now_ns)
 {
     struct vdso_page *page = vdso->page;
     uint64_t count, told;
@@ -51,7 +51,7 @@ void vdso_tick(struct vdso *vdso, uint64_t now_ns)
     if (page == NULL || now_ns - vdso->ticked_ns < EACH_NS)
         return;
     count = __rdtsc();
-    now_ns = calls_now(CLOCK_MONOTONIC);
+    now_ns = waker_now_ns(waker, CLOCK_MONOTONIC);
     told = page->monotonic_ns +
            (uint64_t)((unsigned __int128)(count - page->count_base) *
                           page->scale >>
@@ -61,6 +61,6 @@ void vdso_tick(struct vdso *vdso, uint64_t now_ns)
     page->turn++;
     page->count_base = count;
     page->monotonic_ns = now_ns;
-    page->real_ns = calls_now(CLOCK_REALTIME);
+    page->real_ns = waker_now_ns(waker, CLOCK_REALTIME);
     vdso->ticked_ns = now_ns;
 }

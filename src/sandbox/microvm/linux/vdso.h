@@ -6,7 +6,7 @@
  *   | struct vdso_page   | image: ELF, linux-vdso.so.1 |
  *
  *  at = vdso_map(&space, &vdso);     AT_SYSINFO_EHDR
- *  vdso_tick(&vdso);                 each time before the guest runs on
+ *  vdso_tick(&vdso, ...);               each time before the guest runs on
  *
  * What the guest reads never goes back: where the host's clock turns out to be
  * behind what was told, telling goes on from there, until it has caught up.
@@ -20,6 +20,7 @@
 
 #include "sandbox/microvm/linux/space/space.h"
 #include "sandbox/microvm/linux/vdso_page.h"
+#include "sandbox/microvm/linux/wake.h"
 
 #define VDSO_BYTES 8192u
 
@@ -39,7 +40,7 @@ void vdso_init(struct vdso *vdso, uint8_t *host, uint64_t physical,
 /* Returns the address of the image, or -errno. */
 int64_t vdso_map(struct space *space, const struct vdso *vdso);
 
-/* now_ns: the monotonic clock's. */
-void vdso_tick(struct vdso *vdso, uint64_t now_ns);
+/* waker: whose clock it tells; now_ns: the host's, monotonic. */
+void vdso_tick(struct vdso *vdso, const struct waker *waker, uint64_t now_ns);
 
 #endif

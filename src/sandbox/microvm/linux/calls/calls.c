@@ -104,14 +104,6 @@ void kernel_call(struct kernel *kernel)
         regs->rax = (uint64_t)answer;
 }
 
-uint64_t calls_now(clockid_t clock)
-{
-    struct timespec now;
-
-    must(clock_gettime(clock, &now) == 0);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 int calls_read_time(struct kernel *kernel, uint64_t address, uint64_t *ns)
 {
     struct timespec time;

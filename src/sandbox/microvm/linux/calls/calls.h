@@ -49,9 +49,6 @@ bool calls_may_restart(uint64_t number);
 void trace_call(struct kernel *kernel, const uint64_t call[7], int64_t answer);
 void trace_signal(struct kernel *kernel, int number);
 
-/* Nanoseconds of a clock of the host. */
-uint64_t calls_now(clockid_t clock);
-
 /* A struct timespec, checked, in nanoseconds (saturated). */
 int calls_read_time(struct kernel *kernel, uint64_t address, uint64_t *ns);
 

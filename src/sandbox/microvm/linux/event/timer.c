@@ -35,10 +35,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 static uint64_t now_ns(const struct timer *timer)
 {
-    struct timespec t;
-
-    clock_gettime(timer->clock, &t);
-    return (uint64_t)t.tv_sec * SECOND_NS + (uint64_t)t.tv_nsec;
+    return waker_now_ns(timer->waker, timer->clock);
 }
 
 /* Take what has expired over into ticks. */

@@ -228,7 +228,8 @@ static int read_until(struct kernel *kernel, uint64_t address, int operation,
         *until_ns = task_until(kernel, at);
         return 0;
     }
-    now = realtime ? calls_now(CLOCK_REALTIME) : clock_now_ns();
+    now = waker_now_ns(&kernel->waker,
+                       realtime ? CLOCK_REALTIME : CLOCK_MONOTONIC);
     *until_ns = task_until(kernel, at > now ? at - now : 0);
     return 0;
 }

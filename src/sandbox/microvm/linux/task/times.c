@@ -30,7 +30,7 @@ static int read_clock(const struct kernel *kernel, uint64_t clock, uint64_t *ns)
     case CLOCK_MONOTONIC_COARSE:
     case CLOCK_BOOTTIME:
     case CLOCK_TAI:
-        *ns = calls_now((clockid_t)(int)clock);
+        *ns = waker_now_ns(&kernel->waker, (clockid_t)(int)clock);
         return 0;
     case CLOCK_PROCESS_CPUTIME_ID:
     case CLOCK_THREAD_CPUTIME_ID:
@@ -71,7 +71,7 @@ int64_t call_clock_getres(struct kernel *kernel, const uint64_t a[6])
 
 int64_t call_gettimeofday(struct kernel *kernel, const uint64_t a[6])
 {
-    struct timespec now = from_ns(calls_now(CLOCK_REALTIME));
+    struct timespec now = from_ns(waker_now_ns(&kernel->waker, CLOCK_REALTIME));
     struct timeval time = {now.tv_sec, now.tv_nsec / 1000};
     int rc = 0;
 
@@ -84,7 +84,7 @@ int64_t call_gettimeofday(struct kernel *kernel, const uint64_t a[6])
 
 int64_t call_time(struct kernel *kernel, const uint64_t a[6])
 {
-    int64_t now = from_ns(calls_now(CLOCK_REALTIME)).tv_sec;
+    int64_t now = from_ns(waker_now_ns(&kernel->waker, CLOCK_REALTIME)).tv_sec;
     int rc =
         a[0] == 0 ? 0 : user_write(&kernel->space, a[0], &now, sizeof(now));
 
@@ -98,9 +98,9 @@ int64_t call_times(struct kernel *kernel, const uint64_t a[6])
     int rc =
         a[0] == 0 ? 0 : user_write(&kernel->space, a[0], &tms, sizeof(tms));
 
-    return rc < 0
-               ? rc
-               : (int64_t)(calls_now(CLOCK_MONOTONIC) / (1000000000u / TICKS));
+    return rc < 0 ? rc
+                  : (int64_t)(waker_now_ns(&kernel->waker, CLOCK_MONOTONIC) /
+                              (1000000000u / TICKS));
 }
 
 int64_t call_getrusage(struct kernel *kernel, const uint64_t a[6])
