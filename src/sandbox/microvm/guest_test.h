@@ -59,7 +59,7 @@ static inline void guest_open(struct guest *guest, const void *code,
 {
     struct machine_state state;
     struct gbx_error err = {0};
-    struct memory_slot slot = {.bytes = GUEST_BYTES, .writable = true};
+    struct memory_range slot = {.bytes = GUEST_BYTES, .writable = true};
     const unsigned user = TABLES_READ | TABLES_USER;
 
     slot.host = mmap(NULL, GUEST_BYTES, PROT_READ | PROT_WRITE,

@@ -198,7 +198,7 @@ static void code_where_no_memory_is_does_not_run(void **state)
 static void a_slot_that_is_read_only_stays_as_it_is(void **state)
 {
     const uint64_t at = 1ull << 30;
-    struct memory_slot slot = {.at = at, .bytes = 2 * PAGE};
+    struct memory_range slot = {.at = at, .bytes = 2 * PAGE};
     struct gbx_error err;
 
     (void)state;

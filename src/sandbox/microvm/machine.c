@@ -174,25 +174,37 @@ void machine_close(struct machine *machine)
     *machine = (struct machine)MACHINE_NONE;
 }
 
-int machine_memory(struct machine *machine, const struct memory_slot *slot,
+/* For memory.extend: one more slot. */
+static int add_slot(void *context, const struct memory_range *range,
+                    uint64_t from, uint64_t to)
+{
+    struct machine *machine = context;
+    struct kvm_userspace_memory_region region = {
+        .slot = machine->slot_count,
+        .flags = range->writable ? 0 : KVM_MEM_READONLY,
+        .guest_phys_addr = range->at + from,
+        .memory_size = to - from,
+        .userspace_addr = (uintptr_t)range->host + from,
+    };
+
+    if (ioctl(machine->vm_fd, KVM_SET_USER_MEMORY_REGION, &region) < 0)
+        return GBX_EHOST;
+    machine->slot_count++;
+    return 0;
+}
+
+int machine_memory(struct machine *machine, const struct memory_range *range,
                    struct gbx_error *err)
 {
-    struct kvm_userspace_memory_region region = {
-        .slot = machine->memory.count,
-        .flags = slot->writable ? 0 : KVM_MEM_READONLY,
-        .guest_phys_addr = slot->at,
-        .memory_size = slot->bytes,
-        .userspace_addr = (uintptr_t)slot->host,
-    };
-    int rc = memory_add(&machine->memory, slot);
+    int rc;
 
-    if (rc < 0)
-        return fail(err, rc, "memory of the guest at 0x%llx",
-                    (unsigned long long)slot->at);
-    if (ioctl(machine->vm_fd, KVM_SET_USER_MEMORY_REGION, &region) < 0) {
-        machine->memory.count--;
-        return fail(err, GBX_EHOST, "KVM refuses memory at 0x%llx",
-                    (unsigned long long)slot->at);
-    }
-    return 0;
+    machine->memory.extend = add_slot;
+    machine->memory.context = machine;
+    rc = memory_add(&machine->memory, range);
+    if (rc == GBX_EHOST)
+        return fail(err, rc, "KVM refuses memory at 0x%llx",
+                    (unsigned long long)range->at);
+    return rc < 0 ? fail(err, rc, "memory of the guest at 0x%llx",
+                         (unsigned long long)range->at)
+                  : 0;
 }

@@ -3,7 +3,7 @@
  * machine.h - a KVM virtual machine with one processor.
  *
  *  machine_open(&machine, &err);
- *  machine_memory(&machine, &slot, &err);
+ *  machine_memory(&machine, &range, &err);
  *  tables_init(...); tables_map(...);
  *  boot_open(&machine, &tables, physical, &err);
  *  machine_load(&machine, &state, &err);
@@ -51,7 +51,8 @@ struct machine {
     size_t cpu_bytes;
     uint64_t xcr0;
     struct memory memory;
-    void *frame; /* struct boot_frame, in guest memory */
+    uint32_t slot_count; /* of KVM, for memory */
+    void *frame;         /* struct boot_frame, in guest memory */
 
     /* run.c's */
     enum machine_place place;
@@ -99,7 +100,7 @@ void machine_close(struct machine *machine);
  * Give it memory; borrowed until close.  Returns 0, GBX_EARGUMENT, GBX_ELIMIT
  * or GBX_EHOST.
  */
-int machine_memory(struct machine *machine, const struct memory_slot *slot,
+int machine_memory(struct machine *machine, const struct memory_range *range,
                    struct gbx_error *err);
 
 /* The registers of ring 3; changes count at the next run, unless it returned

@@ -109,7 +109,7 @@ static struct left count_all(void)
 /* A whole life with one system call, until a step fails. */
 static int live(struct machine *machine, struct gbx_error *err)
 {
-    struct memory_slot slot = {
+    struct memory_range slot = {
         .bytes = GUEST_BYTES, .host = memory, .writable = true};
     struct machine_state state;
     struct tables tables;
@@ -272,7 +272,7 @@ static void refused_memory_is_not_kept(void **state)
 {
     struct machine machine;
     struct gbx_error err;
-    struct memory_slot slot = {
+    struct memory_range slot = {
         .bytes = GUEST_BYTES, .host = memory, .writable = true};
 
     (void)state;

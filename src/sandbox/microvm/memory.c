@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * memory.c - slots, and how KVM is made to forget.
+ * memory.c - ranges, and how KVM is made to forget.
  *
  * The host writes the guest's page tables behind KVM's back.  Adding to them is
  * noticed by itself: there was nothing, the guest faults, the tables are
@@ -30,56 +30,94 @@ static bool is_whole(uint64_t value)
     return value % MEMORY_PAGE_BYTES == 0;
 }
 
-int memory_add(struct memory *memory, const struct memory_slot *slot)
+static int extend(struct memory *memory, struct memory_range *range,
+                  uint64_t from, uint64_t to)
 {
-    if (!is_whole(slot->at) || !is_whole(slot->bytes) || slot->bytes == 0 ||
-        !is_whole((uintptr_t)slot->host) || slot->bytes > MEMORY_END ||
-        slot->at > MEMORY_END - slot->bytes)
-        return GBX_EARGUMENT;
-    for (uint32_t i = 0; i < memory->count; i++) {
-        const struct memory_slot *other = &memory->slots[i];
+    int rc = memory->extend == NULL
+                 ? 0
+                 : memory->extend(memory->context, range, from, to);
 
-        if (slot->at < other->at + other->bytes &&
-            other->at < slot->at + slot->bytes)
-            return GBX_EARGUMENT;
-    }
-    if (memory->count == MEMORY_SLOTS)
-        return GBX_ELIMIT;
-    memory->slots[memory->count++] = *slot;
-    return 0;
+    if (rc == 0)
+        range->there = to;
+    return rc;
 }
 
-static const struct memory_slot *find(const struct memory *memory, uint64_t at,
-                                      uint64_t bytes)
+int memory_add(struct memory *memory, const struct memory_range *range)
+{
+    struct memory_range *mine = &memory->ranges[memory->count];
+    int rc;
+
+    if (!is_whole(range->at) || !is_whole(range->bytes) || range->bytes == 0 ||
+        !is_whole((uintptr_t)range->host) || range->bytes > MEMORY_END ||
+        range->at > MEMORY_END - range->bytes || !is_whole(range->there) ||
+        range->there > range->bytes)
+        return GBX_EARGUMENT;
+    for (uint32_t i = 0; i < memory->count; i++) {
+        const struct memory_range *other = &memory->ranges[i];
+
+        if (range->at < other->at + other->bytes &&
+            other->at < range->at + range->bytes)
+            return GBX_EARGUMENT;
+    }
+    if (memory->count == MEMORY_RANGES)
+        return GBX_ELIMIT;
+    *mine = *range;
+    rc = extend(memory, mine, 0, mine->there == 0 ? mine->bytes : mine->there);
+    memory->count += rc == 0;
+    return rc;
+}
+
+static const struct memory_range *find(const struct memory *memory, uint64_t at,
+                                       uint64_t bytes)
 {
     for (uint32_t i = 0; i < memory->count; i++) {
-        const struct memory_slot *slot = &memory->slots[i];
+        const struct memory_range *range = &memory->ranges[i];
 
-        if (at >= slot->at && at - slot->at < slot->bytes &&
-            bytes <= slot->bytes - (at - slot->at)) /* cannot wrap */
-            return slot;
+        if (at >= range->at && at - range->at < range->bytes &&
+            bytes <= range->bytes - (at - range->at)) /* cannot wrap */
+            return range;
     }
     return NULL;
 }
 
+int memory_reach(struct memory *memory, uint64_t at, uint64_t bytes)
+{
+    const struct memory_range *found = find(memory, at, bytes);
+    struct memory_range *range;
+    uint64_t end;
+
+    if (found == NULL)
+        return GBX_EBOUNDS;
+    range = &memory->ranges[found - memory->ranges];
+    end = at - range->at + bytes;
+    if (end <= range->there)
+        return 0;
+    end = (end + MEMORY_HUGE_BYTES - 1) & ~(MEMORY_HUGE_BYTES - 1ull);
+    if (end < 2 * range->there)
+        end = 2 * range->there;
+    if (end > range->bytes)
+        end = range->bytes;
+    return extend(memory, range, range->there, end);
+}
+
 void *memory_host(const struct memory *memory, uint64_t at, uint64_t bytes)
 {
-    const struct memory_slot *slot = find(memory, at, bytes);
+    const struct memory_range *range = find(memory, at, bytes);
 
-    return slot == NULL ? NULL : slot->host + (at - slot->at);
+    return range == NULL ? NULL : range->host + (at - range->at);
 }
 
 int memory_forget(const struct memory *memory, uint64_t at, uint64_t bytes)
 {
-    const struct memory_slot *slot = find(memory, at, bytes);
+    const struct memory_range *range = find(memory, at, bytes);
     int usual, other;
     uint8_t *host;
 
-    if (slot == NULL || !is_whole(at) || !is_whole(bytes))
+    if (range == NULL || !is_whole(at) || !is_whole(bytes))
         return GBX_EBOUNDS;
-    usual = slot->writable ? PROT_READ | PROT_WRITE : PROT_READ;
-    other = slot->writable ? PROT_READ : PROT_NONE;
-    host = slot->host + (at - slot->at);
+    usual = range->writable ? PROT_READ | PROT_WRITE : PROT_READ;
+    other = range->writable ? PROT_READ : PROT_NONE;
+    host = range->host + (at - range->at);
     if (mprotect(host, bytes, other) < 0)
         return GBX_EHOST;
     return mprotect(host, bytes, usual) < 0 ? GBX_EHOST : 0;

@@ -57,6 +57,8 @@ static int take_table(struct tables *tables, uint64_t *physical)
 {
     if (tables->next == tables->end)
         return GBX_EMEMORY;
+    if (memory_reach(tables->memory, tables->next, MEMORY_PAGE_BYTES) < 0)
+        return GBX_EHOST;
     *physical = tables->next;
     tables->next += MEMORY_PAGE_BYTES;
     memset(table_at(tables, *physical), 0, MEMORY_PAGE_BYTES);
@@ -150,12 +152,16 @@ int tables_map(struct tables *tables, uint64_t va, uint64_t physical,
     int leaf = (access & TABLES_HUGE) != 0 ? 2 : 1;
     uint64_t page = bytes_at(leaf);
     uint64_t bits = leaf_bits(access) | (leaf == 2 ? SIZE | CUT_HUGE : 0);
+    int rc;
 
     if (!is_range(va, bytes, page) || physical % page != 0 ||
         bytes > MEMORY_END || physical > MEMORY_END - bytes ||
         (access & ~(all_access | TABLES_HUGE)) != 0 ||
         (access & TABLES_READ) == 0)
         return GBX_EARGUMENT;
+    if (memory_host(tables->memory, physical, bytes) != NULL &&
+        (rc = memory_reach(tables->memory, physical, bytes)) < 0)
+        return rc;
     /* Two rounds, so that a map that fails has mapped nothing. */
     for (uint64_t at = 0; at < bytes; at += page) {
         uint64_t *entry = make(tables, va + at, leaf);

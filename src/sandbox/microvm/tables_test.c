@@ -24,7 +24,7 @@ static struct tables tables;
 
 static int open_tables(void **state)
 {
-    struct memory_slot slot = {.bytes = SLOT, .writable = true};
+    struct memory_range slot = {.bytes = SLOT, .writable = true};
 
     (void)state;
     slot.host = mmap(NULL, SLOT, PROT_READ | PROT_WRITE,
@@ -38,7 +38,7 @@ static int open_tables(void **state)
 static int close_tables(void **state)
 {
     (void)state;
-    return munmap(memory.slots[0].host, SLOT);
+    return munmap(memory.ranges[0].host, SLOT);
 }
 
 static uint64_t physical_of(uint64_t va, unsigned access)
@@ -161,7 +161,7 @@ static void an_empty_pool_is_told_and_what_is_there_stays(void **state)
     assert_int_equal(tables_unmap(&tables, VA, 3 * HUGE), 0);
     assert_int_equal(tables_map(&tables, VA, HUGE, 2 * HUGE, R), 0);
     for (uint64_t at = pages * PAGE; at < HUGE; at++)
-        assert_int_equal(memory.slots[0].host[at], 0);
+        assert_int_equal(memory.ranges[0].host[at], 0);
 }
 
 static void all_that_is_asked_must_be_allowed(void **state)
@@ -214,7 +214,7 @@ static void what_is_not_mapped_is_not_reached(void **state)
 
 static void a_pointer_is_good_for_one_page(void **state)
 {
-    uint8_t *host = memory.slots[0].host;
+    uint8_t *host = memory.ranges[0].host;
     static const struct {
         uint64_t off, bytes, want;
     } cases[] = {

@@ -27,6 +27,8 @@
 #define FILE_BYTES   (256ull << 20) /* of programs' and libraries' pages */
 #define TABLES_LEAST (16ull << 20)  /* enough for 4,096 scattered stretches */
 #define SLACK_BYTES  (4ull << 20)
+#define SYSTEM_FIRST (1ull << 20) /* what KVM knows of at first */
+#define FRAMES_FIRST (16ull << 20)
 
 #define NOBODY 65534u
 
@@ -110,12 +112,13 @@ static int step_halves(struct microvm *vm, struct gbx_error *err)
 }
 
 static int add(struct microvm *vm, const struct microvm_memory *memory,
-               bool writable, struct gbx_error *err)
+               uint64_t there, bool writable, struct gbx_error *err)
 {
-    const struct memory_slot slot = {.at = memory->at,
-                                     .bytes = memory->bytes,
-                                     .host = memory->host,
-                                     .writable = writable};
+    const struct memory_range slot = {.at = memory->at,
+                                      .bytes = memory->bytes,
+                                      .host = memory->host,
+                                      .there = there,
+                                      .writable = writable};
 
     return memory->host == NULL ? 0 : machine_memory(&vm->machine, &slot, err);
 }
@@ -135,11 +138,12 @@ static int step_machine(struct microvm *vm, struct gbx_error *err)
     if (rc < 0)
         return rc;
     set_machine(vm, true);
-    if ((rc = add(vm, &vm->system, true, err)) < 0 ||
-        (rc = add(vm, &vm->frames, true, err)) < 0 ||
-        (rc = add(vm, &vm->halves[HALF_HOST], false, err)) < 0)
+    if ((rc = add(vm, &vm->system, SYSTEM_FIRST, true, err)) < 0 ||
+        (rc = add(vm, &vm->frames, FRAMES_FIRST, true, err)) < 0 ||
+        (rc = add(vm, &vm->halves[HALF_HOST], GBX_HALF_BYTES_MIN, false, err)) <
+            0)
         return rc;
-    return add(vm, &vm->halves[HALF_GUEST], true, err);
+    return add(vm, &vm->halves[HALF_GUEST], GBX_HALF_BYTES_MIN, true, err);
 }
 
 /* How far a half's memory exists; the channel's owner lengthens it. */

@@ -139,9 +139,10 @@ static inline uint8_t *map_half(void)
 static inline void add_slot(uint64_t at, uint64_t bytes, uint8_t *host,
                             bool writable)
 {
-    const struct memory_slot slot = {at, bytes, host, writable};
+    const struct memory_range range = {
+        .at = at, .bytes = bytes, .host = host, .writable = writable};
 
-    must(memory_add(&rig.memory, &slot) == 0);
+    must(memory_add(&rig.memory, &range) == 0);
 }
 
 static uint64_t touchable_half(const struct space_window *window)

@@ -103,25 +103,63 @@ static int fill_shared(struct space *space, const struct area *area,
     return rc < 0 ? rc : map(space, area, at, physical, SPACE_PAGE_BYTES);
 }
 
+/* How much of an area of the region there is by now. */
+static uint64_t there(const struct space *space, const struct area *area)
+{
+    uint64_t bytes = area->end - area->start;
+
+    for (size_t i = 0; i < 2; i++) {
+        const struct space_window *window = &space->windows[i];
+        uint64_t off = area->off - window->at, end;
+
+        if (off >= window->bytes)
+            continue;
+        end = window->touchable(window);
+        end = (end + MEMORY_HUGE_BYTES - 1) & ~(MEMORY_HUGE_BYTES - 1ull);
+        if (off >= end)
+            return 0;
+        return bytes < end - off ? bytes : end - off;
+    }
+    return bytes;
+}
+
+/* Pages of one size for what has none in [from, to) of an area. */
+static int fill_sized(struct space *space, const struct area *area,
+                      uint64_t from, uint64_t to, uint64_t page,
+                      unsigned access)
+{
+    uint64_t physical, end;
+
+    for (; from < to; from = end) {
+        for (end = from; end < to; end += page)
+            if (tables_translate(&space->tables, end, 0, &physical) == 0)
+                break;
+        if (end > from &&
+            tables_map(&space->tables, from, area->off + (from - area->start),
+                       end - from, access) < 0)
+            return -ENOMEM;
+        while (end < to &&
+               tables_translate(&space->tables, end, 0, &physical) == 0)
+            end += page;
+    }
+    return 0;
+}
+
 /* The region, in huge pages where it lies well for them. */
 static int fill_physical(struct space *space, const struct area *area)
 {
-    uint64_t bytes = area->end - area->start, huge = 0;
+    uint64_t end = area->start + there(space, area), huge = area->start;
     unsigned access = space_leaf(area->access);
+    int rc = 0;
 
     if (area->start % MEMORY_HUGE_BYTES == 0 &&
         area->off % MEMORY_HUGE_BYTES == 0)
-        huge = bytes & ~(MEMORY_HUGE_BYTES - 1ull);
-    if (huge > 0 && tables_map(&space->tables, area->start, area->off, huge,
-                               access | TABLES_HUGE) < 0)
-        return -ENOMEM;
-    if (huge < bytes && map(space, area, area->start + huge, area->off + huge,
-                            bytes - huge) < 0) {
-        if (huge > 0)
-            tables_unmap(&space->tables, area->start, huge);
-        return -ENOMEM;
-    }
-    return 0;
+        huge = end & ~(MEMORY_HUGE_BYTES - 1ull);
+    rc = fill_sized(space, area, area->start, huge, MEMORY_HUGE_BYTES,
+                    access | TABLES_HUGE);
+    if (rc == 0)
+        rc = fill_sized(space, area, huge, end, SPACE_PAGE_BYTES, access);
+    return rc;
 }
 
 int space_fill(struct space *space, struct area *area, uint64_t from,
@@ -158,8 +196,13 @@ int space_fault(struct space *space, uint64_t address, unsigned access)
         return -EACCES;
     if (tables_translate(&space->tables, address, 0, &physical) == 0)
         return 0; /* KVM looks anew */
-    if (area->kind == AREA_PHYSICAL)
-        return -EFAULT;
+    if (area->kind == AREA_PHYSICAL) {
+        rc = space_fill(space, area, area->start, area->end);
+        if (rc == 0 &&
+            tables_translate(&space->tables, address, 0, &physical) < 0)
+            rc = -ENXIO; /* behind the end of the region */
+        return rc;
+    }
     around = area->kind == AREA_ANONYMOUS ? SPACE_FILL_BYTES : SPACE_READ_BYTES;
     if (area->kind == AREA_SHARED)
         around = SPACE_PAGE_BYTES;
