@@ -21,7 +21,6 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "base/fd.h"
 #include "sandbox/microvm/backend/microvm.h"
 #include "sandbox/microvm/linux/region_file.h"
 
@@ -30,7 +29,7 @@ struct stream {
     struct kernel *kernel;
     int number; /* 1 stdout, 2 stderr; 0 stdin */
     int fd;     /* the host's, borrowed, or -1 */
-    int own_fd; /* the same, opened anew: never waits; or -1 */
+    int own;    /* handle of the same, opened anew: never waits; or NONE */
     bool is_socket;
 };
 
@@ -175,7 +174,9 @@ static ssize_t transfer(const struct stream *self, const struct iovec *pieces,
 {
     struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)pieces,
                              .msg_iovlen = (size_t)count};
-    int fd = self->own_fd >= 0 ? self->own_fd : self->fd;
+    const struct handles *handles = &vm_of(self)->handles;
+    int fd =
+        self->own != HANDLE_NONE ? handles_fd(handles, self->own) : self->fd;
 
     if (self->is_socket && writes)
         return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -334,7 +335,7 @@ static void stream_close(struct file *file)
 
     if (self->number < 3)
         self->kernel->streams[self->number] = NULL;
-    close_fd(&self->own_fd);
+    handles_drop(&vm_of(self)->handles, self->own);
     heap_free(self);
 }
 
@@ -386,7 +387,7 @@ static struct stream *make(struct microvm *vm, const struct file_class *class,
             .kernel = vm->kernel,
             .number = number,
             .fd = -1,
-            .own_fd = -1};
+            .own = HANDLE_NONE};
     return self;
 }
 
@@ -398,6 +399,7 @@ static struct file *make_stream(struct microvm *vm, int number, int fd,
     struct stream *self = make(vm, &stream_class, number, flags);
     char path[32];
     struct stat st;
+    int own;
 
     if (self == NULL)
         return NULL;
@@ -410,8 +412,11 @@ static struct file *make_stream(struct microvm *vm, int number, int fd,
         self->file.class = &file_stream_class;
     } else if (S_ISFIFO(st.st_mode) || isatty(fd)) {
         snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-        self->own_fd =
-            open(path, (int)flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        own = open(path, (int)flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        if (own >= 0)
+            own = handles_add(&vm->handles, own);
+        if (own >= 0)
+            self->own = own;
     }
     return &self->file;
 }

@@ -139,7 +139,8 @@ struct kernel {
 /* Returns 0 or a GBX_E code; close is called even then. */
 int kernel_open(struct kernel **kernel, const struct kernel_config *config,
                 struct gbx_error *err);
-void kernel_close(struct kernel *kernel); /* NULL is allowed */
+/* NULL is allowed.  What it has of config.handles is the owner's to end. */
+void kernel_close(struct kernel *kernel);
 
 /* Make the first task run a program of the tree (load.c). */
 struct kernel_program {

@@ -473,6 +473,15 @@ int event_sets_open(struct event_sets **sets, struct heap *heap)
     return *sets != NULL ? 0 : -ENOMEM;
 }
 
+void event_sets_stir(struct event_sets *sets)
+{
+    struct member *m;
+
+    for (unsigned i = 0; sets->buckets != NULL && i < 1u << BUCKET_BITS; i++)
+        LIST_FOREACH(m, &sets->buckets[i], by_file)
+    m->set->quiet = false;
+}
+
 void event_sets_close(struct event_sets *sets)
 {
     if (sets == NULL)

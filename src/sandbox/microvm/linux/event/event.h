@@ -85,6 +85,8 @@ int event_timer_get(struct file *timer, struct itimerspec *value);
 struct event_sets; /* all the sets of one kernel */
 int event_sets_open(struct event_sets **sets, struct heap *heap);
 void event_sets_close(struct event_sets *sets); /* NULL allowed; all are put */
+/* Time has passed otherwise than clocks say: all look anew. */
+void event_sets_stir(struct event_sets *sets);
 int event_epoll(struct event_sets *sets, struct waker *waker,
                 struct file **file);
 int event_epoll_control(struct file *epoll, int operation, int number,

@@ -82,6 +82,21 @@ void tree_close(struct tree *tree)
     heap_free(tree);
 }
 
+struct handles *tree_handles(const struct tree *tree)
+{
+    return tree->handles;
+}
+
+void tree_unbind(struct tree *tree)
+{
+    tree->handles = NULL;
+}
+
+void tree_bind(struct tree *tree, struct handles *handles)
+{
+    tree->handles = handles;
+}
+
 int tree_look(struct tree *tree, struct node *from, const char *path,
               unsigned flags, struct node **node)
 {

@@ -66,6 +66,11 @@ typedef int tree_text_fn(void *context, struct text *text);
 int tree_open(struct tree **tree, const struct tree_config *config);
 void tree_close(struct tree *tree); /* NULL allowed; all files are put */
 
+/* Of a copy of the heap: its files of the host. */
+struct handles *tree_handles(const struct tree *tree); /* borrowed */
+void tree_unbind(struct tree *tree);
+void tree_bind(struct tree *tree, struct handles *handles);
+
 /*
  * Before the guest runs.  Directories on the way are made.  `at` is absolute.
  * None of it counts against the guest's limits.

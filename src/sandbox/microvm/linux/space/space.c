@@ -51,6 +51,20 @@ void space_move(struct space *space, const struct heap_move *move)
     move_pointer(move, &space->areas);
 }
 
+void space_unbind(struct space *space)
+{
+    space->memory = space->tables.memory = NULL;
+    space->frames.host = NULL;
+    memset(space->windows, 0, sizeof(space->windows));
+}
+
+void space_bind(struct space *space, struct memory *memory, uint64_t at,
+                uint64_t bytes)
+{
+    space->memory = space->tables.memory = memory;
+    space->frames.host = memory_host(memory, at, bytes);
+}
+
 struct area *space_find(struct space *space, uint64_t address)
 {
     uint32_t index = areas_index(space, address);

@@ -92,6 +92,10 @@ void space_close(struct space *space); /* idempotent; all-zero allowed */
 
 /* Of whoever contains it: its pointers into the heap are moved (heap.h). */
 void space_move(struct space *space, const struct heap_move *move);
+/* Those to elsewhere are forgotten, and set anew. */
+void space_unbind(struct space *space);
+void space_bind(struct space *space, struct memory *memory, uint64_t at,
+                uint64_t bytes);
 
 /* What is to be mapped; bytes and off are whole pages. */
 struct space_request {

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * snapshot.h - a personality as it stood at a moment, to make others from.
+ *
+ *  kernel_freeze(&snapshot, kernel, &err);
+ *  kernel_thaw(&other, &snapshot, &config, &err);   a new one
+ *  kernel_thaw(&other, &snapshot, &config, &err);   and back to it
+ *  kernel_snapshot_fini(&snapshot);
+ *
+ * All of it is in its heap, so that is what a snapshot is, with the files of
+ * the host that are open.  The guest's memory is somebody else's to keep.
+ *
+ * Its clocks stand still meanwhile, but for the wall's: who waits, waits as
+ * long as was left; who looks, finds that no time has passed.
+ *
+ * Threads: the machine's; a snapshot may be thawed by several at once.
+ */
+#ifndef SANDBOX_MICROVM_LINUX_SNAPSHOT_H
+#define SANDBOX_MICROVM_LINUX_SNAPSHOT_H
+
+#include "sandbox/microvm/linux/kernel.h"
+
+struct kernel_snapshot {
+    void *heap; /* owned: an image of it (heap.h) */
+    uint64_t heap_bytes;
+    struct handles handles; /* shared with the kernel's */
+    uint64_t now_ns;        /* the guest's monotonic clock */
+};
+
+/*
+ * The guest stands still, and what the processor has of it can be saved.
+ * Returns 0, GBX_EHOST or GBX_EMEMORY.
+ */
+int kernel_freeze(struct kernel_snapshot *snapshot, struct kernel *kernel,
+                  struct gbx_error *err);
+
+/*
+ * *kernel: NULL, or one that becomes what was frozen, and forgets all else; its
+ * processor must take registers (machine_reset).  Of config: cpu, memory,
+ * handles, trace; all else is as it was.
+ * Returns 0, GBX_EHOST or GBX_EMEMORY; *kernel is to be closed even then.
+ */
+int kernel_thaw(struct kernel **kernel, const struct kernel_snapshot *snapshot,
+                const struct kernel_config *config, struct gbx_error *err);
+
+void kernel_snapshot_fini(struct kernel_snapshot *snapshot); /* idempotent */
+
+#endif
