@@ -45,7 +45,8 @@ extern "C" {
     X(EOUTPUT, -21, "the output limit was reached")                            \
     X(EDISK, -22, "the private file system is full")                           \
     X(EEXIT, -23, "the script ended its process without an answer")            \
-    X(ESIGNAL, -24, "a signal killed the script's process")
+    X(ESIGNAL, -24, "a signal killed the script's process")                    \
+    X(ESTALE, -25, "a template was made by or for something else")
 
 enum gbx_errno {
 #define X(name, value, text) GBX_##name = value,

@@ -110,6 +110,12 @@ struct channel {
  */
 void channel_init(struct channel *channel, const struct channel_config *config);
 
+/*
+ * Where another one stood, over the same bytes in another region: what it sent,
+ * read, lent and gave.  Both are the host's side.
+ */
+void channel_follow(struct channel *channel, const struct channel *was);
+
 /* The host made an arena longer: mine, the peer's.  Never less than it was. */
 void channel_grew(struct channel *channel, uint64_t arena_bytes);
 void channel_peer_grew(struct channel *channel, uint64_t arena_bytes);

@@ -261,7 +261,6 @@ int region_grow(struct region *region, enum half half, uint64_t bytes)
 {
     const uint64_t max = region->half_bytes - GBX_ARENA_OFF;
     uint64_t now = region->arena_bytes[half], next = 2 * now;
-    int rc;
 
     if (bytes <= now)
         return 0;
@@ -271,9 +270,22 @@ int region_grow(struct region *region, enum half half, uint64_t bytes)
         next = round_up(bytes);
     if (next > max)
         next = max;
-    if ((rc = lengthen(region->fd[half], next, NULL)) < 0)
+    return region_set(region, half, next);
+}
+
+int region_set(struct region *region, enum half half, uint64_t bytes)
+{
+    struct stat st;
+    int rc;
+
+    if (bytes > region->half_bytes - GBX_ARENA_OFF)
+        return GBX_ELIMIT;
+    if (fstat(region->fd[half], &st) < 0)
+        return GBX_EHOST;
+    if ((uint64_t)st.st_size < GBX_ARENA_OFF + bytes &&
+        (rc = lengthen(region->fd[half], bytes, NULL)) < 0)
         return rc;
-    exists(region, half, next);
+    exists(region, half, bytes);
     return 0;
 }
 

@@ -53,6 +53,12 @@ void region_close(struct region *region); /* idempotent */
 int region_grow(struct region *region, enum half half, uint64_t bytes);
 
 /*
+ * An arena is `bytes` long, also if it was longer: then the rest of the file is
+ * nobody's until it grows again.  With nobody else looking.  Returns as grow.
+ */
+int region_set(struct region *region, enum half half, uint64_t bytes);
+
+/*
  * All memory back to the state after open, with nobody else using it.  The
  * descriptors keep their numbers, but a half that had grown is a new file: a
  * guest must map both anew.

@@ -64,6 +64,8 @@ struct probe_item {
     char remedy[200]; /* or "" */
 };
 
+struct snapshot; /* of one backend */
+
 struct backend {
     const char *name;
     size_t self_bytes;
@@ -111,8 +113,27 @@ struct backend {
      * NULL; borrowed until close.  NULL: nobody can tell. */
     const char *(*lacked)(void *self);
 
+    /*
+     * The guest as it stands, to make others from; between two calls.  It goes
+     * on as before.  What the region holds is the caller's to keep.
+     * Returns 0 and a snapshot, counted; GBX_EUNSUPPORTED, GBX_EHOST, or a code
+     * with which run would end.  NULL: this isolation cannot.
+     */
+    int (*snapshot)(void *self, struct snapshot **snapshot,
+                    struct gbx_error *err);
+    /*
+     * As open, but the guest is where it was then.  what: the same program and
+     * limits.  The region holds what it held.  Any number at once.
+     * Returns as open; GBX_ESTALE where it can be none of this host's.
+     */
+    int (*clone)(void *self, const struct bundle *what,
+                 struct snapshot *snapshot, struct region *shared,
+                 struct gbx_error *err);
+    void (*put)(struct snapshot *snapshot); /* counted; clones hold theirs */
+
     /* Back to how it was when open returned: nothing of the past is left.  The
-     * region is reset by it. */
+     * region is reset by it.  Of a clone: to the snapshot, also after an end or
+     * a kill; the region is the caller's to bring back, before the next run. */
     int (*wipe)(void *self, struct gbx_error *err);
 
     void (*kill)(void *self);  /* from any thread; does not wait */

@@ -110,6 +110,8 @@ static int step_guest(struct sandbox *sandbox,
                       const struct sandbox_config *config,
                       struct gbx_error *err)
 {
+    const struct backend *backend = config->backend;
+    struct template *template = sandbox->template;
     struct bundle bundle = config->bundle;
 
     bundle.output = raw_output;
@@ -117,11 +119,14 @@ static int step_guest(struct sandbox *sandbox,
     bundle.spin_ns = config->spin_ns;
     if (scratch_open(&sandbox->scratch, SANDBOX_SCRATCH_BYTES) < 0)
         return fail(err, GBX_EHOST, "no memory for a sandbox");
-    sandbox->self = calloc(1, config->backend->self_bytes);
+    sandbox->self = calloc(1, backend->self_bytes);
     if (sandbox->self == NULL)
         return fail(err, GBX_EHOST, "no memory for a sandbox");
-    sandbox->backend = config->backend;
-    return config->backend->open(sandbox->self, &bundle, &sandbox->region, err);
+    sandbox->backend = backend;
+    return template == NULL
+               ? backend->open(sandbox->self, &bundle, &sandbox->region, err)
+               : backend->clone(sandbox->self, &bundle, template->snapshot,
+                                &sandbox->region, err);
 }
 
 static int step_ready(struct sandbox *sandbox, uint64_t deadline_ns,
@@ -137,11 +142,8 @@ static int step_ready(struct sandbox *sandbox, uint64_t deadline_ns,
     return rc;
 }
 
-int sandbox_open(struct sandbox *sandbox, const struct sandbox_config *config,
-                 uint64_t deadline_ns, struct gbx_error *err)
+static void init(struct sandbox *sandbox, const struct sandbox_config *config)
 {
-    int rc;
-
     *sandbox = (struct sandbox){
         .state = SANDBOX_EMPTY,
         .region = REGION_NONE,
@@ -151,9 +153,54 @@ int sandbox_open(struct sandbox *sandbox, const struct sandbox_config *config,
         .printed_max = config->bundle.limits.output_bytes,
     };
     become(sandbox, SANDBOX_STARTING);
+}
+
+int sandbox_open(struct sandbox *sandbox, const struct sandbox_config *config,
+                 uint64_t deadline_ns, struct gbx_error *err)
+{
+    int rc;
+
+    init(sandbox, config);
     if ((rc = step_region(sandbox, config, err)) < 0 ||
         (rc = step_guest(sandbox, config, err)) < 0 ||
         (rc = step_ready(sandbox, deadline_ns, err)) < 0)
+        sandbox_close(sandbox);
+    else
+        become(sandbox, SANDBOX_IDLE);
+    return rc;
+}
+
+/* What both sides share is the template's, and this side stands where its
+ * did. */
+static int follow(struct sandbox *sandbox, struct gbx_error *err)
+{
+    const struct template *template = sandbox->template;
+    int rc = template_fill(template, &sandbox->region);
+
+    if (rc < 0)
+        return fail(err, rc, "bring back what a region held");
+    channel_follow(&sandbox->channel, &template->channel);
+    atomic_store_explicit(&sandbox->channel.mine->spin_ns,
+                          sandbox->channel.config.spin_ns,
+                          memory_order_relaxed);
+    sandbox->last_call = template->last_call;
+    sandbox->call = 0;
+    sandbox->ended = sandbox->stopped = 0;
+    atomic_store(&sandbox->canceled, false);
+    return 0;
+}
+
+int sandbox_clone(struct sandbox *sandbox, const struct sandbox_config *config,
+                  struct template *template, struct gbx_error *err)
+{
+    int rc;
+
+    init(sandbox, config);
+    must(config->backend == template->backend);
+    sandbox->template = template_get(template);
+    if ((rc = step_region(sandbox, config, err)) < 0 ||
+        (rc = follow(sandbox, err)) < 0 ||
+        (rc = step_guest(sandbox, config, err)) < 0)
         sandbox_close(sandbox);
     else
         become(sandbox, SANDBOX_IDLE);
@@ -171,6 +218,8 @@ void sandbox_close(struct sandbox *sandbox)
     sandbox->backend = NULL;
     scratch_close(&sandbox->scratch);
     region_close(&sandbox->region);
+    template_put(sandbox->template);
+    sandbox->template = NULL;
     if (sandbox->state != SANDBOX_EMPTY)
         become(sandbox, SANDBOX_EMPTY);
 }
@@ -180,9 +229,12 @@ int sandbox_wipe(struct sandbox *sandbox, uint64_t deadline_ns,
 {
     int rc;
 
+    must(sandbox->state == SANDBOX_IDLE || sandbox->template != NULL);
     become(sandbox, SANDBOX_WIPING);
     rc = sandbox->backend->wipe(sandbox->self, err);
-    if (rc == 0) {
+    if (rc == 0 && sandbox->template != NULL) {
+        rc = follow(sandbox, err);
+    } else if (rc == 0) {
         start_channel(sandbox, sandbox->channel.config.spin_ns);
         rc = step_ready(sandbox, deadline_ns, err);
     }

@@ -28,6 +28,7 @@
 #include "sandbox/backend.h"
 #include "sandbox/host_call.h"
 #include "sandbox/state.h"
+#include "sandbox/template.h"
 
 #define SANDBOX_SCRATCH_BYTES (64u << 10)
 
@@ -42,6 +43,7 @@ struct sandbox_config {
 
 struct sandbox {
     enum sandbox_state state;
+    struct template *template; /* counted: what it is a clone of, or NULL */
     const struct backend *backend;
     void *self; /* owned: the backend's private part */
     struct region region;
@@ -78,12 +80,21 @@ int sandbox_open(struct sandbox *sandbox, const struct sandbox_config *config,
                  uint64_t deadline_ns, struct gbx_error *err);
 void sandbox_close(struct sandbox *sandbox); /* idempotent */
 
+/*
+ * One that stands where the template's stood.  config: the same program and
+ * limits; all else is its own.
+ * Returns 0 and an IDLE sandbox, or a code and an EMPTY one.
+ */
+int sandbox_clone(struct sandbox *sandbox, const struct sandbox_config *config,
+                  struct template *template, struct gbx_error *err);
+
 /* The sandbox is of no more use; the guest, if it lives, ends. */
 void sandbox_break(struct sandbox *sandbox);
 
 /*
- * From IDLE back to how it was after open: nothing of the past is left.
- * Returns 0, or a code and a BROKEN sandbox.
+ * From IDLE back to how it was after open, or from IDLE or BROKEN to how the
+ * template was: nothing of the past is left.
+ * Returns 0 and an IDLE sandbox, or a code and a BROKEN one.
  */
 int sandbox_wipe(struct sandbox *sandbox, uint64_t deadline_ns,
                  struct gbx_error *err);

@@ -109,9 +109,18 @@ struct gbx_half_head {
     /* The guest's own account of the last call; informs, is never trusted. */
     GBX_SHARED(uint64_t) handler_ns;   /* inside the script's function */
     GBX_SHARED(uint64_t) copied_bytes; /* bodies copied, all calls */
+
+    /*
+     * The host's, of a guest that began as a copy of another one's memory: a
+     * number that no other copy has, and bytes that nobody else knows.  Both
+     * change only while the guest sleeps.  When the number is another than
+     * before, what the guest takes for chance is to be drawn anew.
+     */
+    GBX_ALIGNED(64) uint64_t copy;
+    uint8_t seed[32];
 };
 
-GBX_ABI_SAYS(sizeof(struct gbx_half_head) == 448, "seven cache lines");
+GBX_ABI_SAYS(sizeof(struct gbx_half_head) == 512, "eight cache lines");
 GBX_ABI_SAYS(sizeof(struct gbx_half_head) <= GBX_RING_OFF, "a page holds it");
 GBX_ABI_SAYS(GBX_GIVES_OFF + GBX_ARENA_BLOCKS * 8 <= GBX_ARENA_OFF,
              "rings end before the arena");

@@ -128,7 +128,6 @@ static int step_pages(struct machine *machine, struct tables *tables,
     write_vectors(pages + MEMORY_PAGE_BYTES);
     write_stubs(pages + 2 * MEMORY_PAGE_BYTES);
     write_gate(pages + 3 * MEMORY_PAGE_BYTES);
-    machine->frame = pages + BOOT_BYTES - sizeof(struct boot_frame);
     for (unsigned i = 0; i < BOOT_PAGES; i++) {
         uint64_t off = i * MEMORY_PAGE_BYTES;
 
@@ -181,6 +180,7 @@ static int step_sregs(struct machine *machine, const struct tables *tables,
     sregs.idt.limit = BOOT_VECTORS * 16 - 1;
     if (ioctl(machine->cpu_fd, KVM_SET_SREGS, &sregs) < 0)
         return fail(err, GBX_EHOST, "KVM refuses 64-bit mode");
+    machine->boot_sregs = sregs;
     return 0;
 }
 
@@ -220,15 +220,26 @@ static int step_xcr0(struct machine *machine, struct gbx_error *err)
     return 0;
 }
 
-int boot_open(struct machine *machine, struct tables *tables, uint64_t physical,
-              struct gbx_error *err)
+int boot_attach(struct machine *machine, const struct tables *tables,
+                uint64_t physical, struct gbx_error *err)
 {
+    uint8_t *pages = memory_host(&machine->memory, physical, BOOT_BYTES);
     int rc;
 
-    if ((rc = step_pages(machine, tables, physical, err)) < 0 ||
-        (rc = step_sregs(machine, tables, err)) < 0 ||
+    if (pages == NULL)
+        return fail(err, GBX_EBOUNDS, "the kernel's pages have no memory");
+    machine->frame = pages + BOOT_BYTES - sizeof(struct boot_frame);
+    if ((rc = step_sregs(machine, tables, err)) < 0 ||
         (rc = step_msrs(machine, err)) < 0 ||
         (rc = step_xcr0(machine, err)) < 0)
         return rc;
     return 0;
+}
+
+int boot_open(struct machine *machine, struct tables *tables, uint64_t physical,
+              struct gbx_error *err)
+{
+    int rc = step_pages(machine, tables, physical, err);
+
+    return rc < 0 ? rc : boot_attach(machine, tables, physical, err);
 }

@@ -62,4 +62,8 @@ struct boot_frame {
 int boot_open(struct machine *machine, struct tables *tables, uint64_t physical,
               struct gbx_error *err);
 
+/* The same for memory in which the pages are already, mapped by its tables. */
+int boot_attach(struct machine *machine, const struct tables *tables,
+                uint64_t physical, struct gbx_error *err);
+
 #endif

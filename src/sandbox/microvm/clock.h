@@ -24,8 +24,9 @@ struct machine_clock {
 /*
  * Set the machine's counter to the host's, and say whether it is.  The first
  * call of a process tries it, with a page that nobody else uses, where nothing
- * is mapped at TABLES_LOW; a few exits.  Where that fails, or anything is in
- * doubt, `shared` is false.  The registers are afterwards as before.
+ * is mapped at TABLES_LOW, below all of Linux; a few exits.  Where that fails,
+ * or anything is in doubt, `shared` is false.  The registers are afterwards as
+ * before.
  */
 void machine_clock(struct machine *machine, struct tables *tables,
                    uint64_t physical, struct machine_clock *clock);

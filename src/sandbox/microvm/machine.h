@@ -51,8 +51,9 @@ struct machine {
     size_t cpu_bytes;
     uint64_t xcr0;
     struct memory memory;
-    uint32_t slot_count; /* of KVM, for memory */
-    void *frame;         /* struct boot_frame, in guest memory */
+    uint32_t slot_count;         /* of KVM, for memory */
+    void *frame;                 /* struct boot_frame, in guest memory */
+    struct kvm_sregs boot_sregs; /* of ring 3, as boot.c set them */
 
     /* run.c's */
     enum machine_place place;
@@ -132,5 +133,12 @@ void machine_state_init(struct machine_state *state, uint64_t rip,
  */
 int machine_save(struct machine *machine, struct machine_state *state);
 int machine_load(struct machine *machine, const struct machine_state *state);
+
+/*
+ * Wherever it stands: it is in ring 3 then, as after boot, with nothing on its
+ * way to it, and takes registers.  Returns 0 or GBX_EHOST; the latter also
+ * where it will not run again.
+ */
+int machine_reset(struct machine *machine);
 
 #endif

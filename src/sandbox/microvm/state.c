@@ -141,3 +141,18 @@ int machine_load(struct machine *machine, const struct machine_state *state)
     machine->cpu->kvm_dirty_regs |= KVM_SYNC_X86_REGS;
     return 0;
 }
+
+int machine_reset(struct machine *machine)
+{
+    struct kvm_vcpu_events none = {0};
+
+    if (machine->place == MACHINE_BROKEN ||
+        (machine->pending && settle(machine) < 0) ||
+        ioctl(machine->cpu_fd, KVM_SET_VCPU_EVENTS, &none) < 0)
+        return GBX_EHOST;
+    machine->cpu->s.regs.sregs = machine->boot_sregs;
+    machine->cpu->kvm_dirty_regs |= KVM_SYNC_X86_SREGS;
+    machine->sregs_known = true;
+    machine->place = MACHINE_FRESH;
+    return 0;
+}

@@ -278,6 +278,70 @@ int tables_unmap(struct tables *tables, uint64_t va, uint64_t bytes)
     return change(tables, va, bytes, 0);
 }
 
+/* What a restore knows on its way down. */
+struct restore {
+    struct tables *tables;
+    const uint8_t *was;
+    uint64_t was_bytes;
+    struct forgotten gone;
+};
+
+/* The table as it was, or NULL: there was none. */
+static const uint64_t *table_was(const struct restore *restore, uint64_t entry)
+{
+    uint64_t at = entry & ADDRESS;
+
+    if ((entry & PRESENT) == 0 || at > restore->was_bytes - MEMORY_PAGE_BYTES)
+        return NULL;
+    return (const uint64_t *)(const void *)(restore->was + at);
+}
+
+static int restore_leaf(struct restore *restore, uint64_t *entry, uint64_t was,
+                        int level)
+{
+    uint64_t is = *entry, page = bytes_at(level);
+
+    if (is == was || ((is | was) & PRESENT) == 0)
+        return 0; /* what was huge, stays so */
+    *entry = was != 0 ? was : is & (SIZE | CUT_HUGE);
+    if ((is & PRESENT) == 0)
+        return 0;
+    return forget(restore->tables, &restore->gone, is & ADDRESS, page);
+}
+
+static int restore_table(struct restore *restore, uint64_t *table,
+                         const uint64_t *was, int level)
+{
+    int rc = 0;
+
+    if (level == 1 && was != NULL && memcmp(table, was, MEMORY_PAGE_BYTES) == 0)
+        return 0;
+    for (unsigned i = 0; i < ENTRIES && rc == 0; i++) {
+        uint64_t is = table[i], before = was == NULL ? 0 : was[i];
+        bool is_table = level > 1 && (is & PRESENT) != 0 && (is & SIZE) == 0;
+
+        if (is_table && (before & SIZE) != 0)
+            return GBX_EARGUMENT;
+        if (is_table)
+            rc = restore_table(restore, table_at(restore->tables, is & ADDRESS),
+                               table_was(restore, before), level - 1);
+        else if (is != before)
+            rc = restore_leaf(restore, &table[i], before, level);
+    }
+    return rc;
+}
+
+int tables_restore(struct tables *tables, const uint8_t *was,
+                   uint64_t was_bytes)
+{
+    struct restore restore = {tables, was, was_bytes, {0}};
+    int rc = restore_table(&restore, table_at(tables, tables->root),
+                           table_was(&restore, tables->root | PRESENT), LEVELS);
+    int last = forget(tables, &restore.gone, 0, 0);
+
+    return rc < 0 ? rc : last;
+}
+
 int tables_translate(const struct tables *tables, uint64_t va, unsigned access,
                      uint64_t *physical)
 {

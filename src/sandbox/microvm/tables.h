@@ -27,7 +27,7 @@
 
 #include "sandbox/microvm/memory.h"
 
-#define TABLES_LOW      0x10000ull
+#define TABLES_LOW      0x8000ull
 #define TABLES_USER_END 0x7ffffffff000ull /* Linux's, too: see tables.c */
 #define TABLES_KERNEL   0xffff800000000000ull
 
@@ -69,6 +69,16 @@ int tables_map(struct tables *tables, uint64_t va, uint64_t physical,
 int tables_protect(struct tables *tables, uint64_t va, uint64_t bytes,
                    unsigned access);
 int tables_unmap(struct tables *tables, uint64_t va, uint64_t bytes);
+
+/*
+ * All leaves become what they were in `was`: a copy of the guest-physical
+ * memory [0, was_bytes), in which the pool up to was_next was in use.  Tables
+ * that were made since stay, empty.
+ * Returns 0; GBX_EARGUMENT where that cannot be (pages have become huge);
+ * GBX_EHOST as memory_forget.  After either, the machine is of no more use.
+ */
+int tables_restore(struct tables *tables, const uint8_t *was,
+                   uint64_t was_bytes);
 
 /*
  * Where va is, if all that `access` asks may be done there.

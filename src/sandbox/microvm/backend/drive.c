@@ -220,6 +220,8 @@ static int turn(struct microvm *vm, uint64_t deadline_ns, bool may_idle)
         vm->kernel->rang = false;
         return MICROVM_RANG;
     }
+    if (atomic_load(&vm->yields))
+        return MICROVM_IDLE;
     if (vm->unsettled) {
         if (clock_is_past(deadline_ns))
             return GBX_ETIME;
@@ -235,6 +237,23 @@ static int turn(struct microvm *vm, uint64_t deadline_ns, bool may_idle)
     if (rc != MICROVM_ON)
         return rc;
     return run_once(vm, end_of_run(vm, deadline_ns));
+}
+
+int drive_settle(struct microvm *vm, uint64_t deadline_ns)
+{
+    int rc = run_enter(&vm->machine, deadline_ns, NULL);
+
+    if (rc < 0)
+        return rc;
+    do {
+        rc = vm->unsettled ? settle(vm) : 0;
+        if (rc == GBX_EAGAIN)
+            rc = run_once(vm, clock_now_ns() + SETTLE_NS);
+        if (rc == MICROVM_ON)
+            rc = check_end(vm);
+    } while (rc == MICROVM_ON && !clock_is_past(deadline_ns));
+    run_leave(&vm->machine);
+    return rc == MICROVM_ON ? GBX_ETIME : rc;
 }
 
 int drive(struct microvm *vm, uint64_t deadline_ns, bool may_idle)

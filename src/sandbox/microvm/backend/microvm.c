@@ -121,13 +121,17 @@ static void init_lock(struct microvm *vm)
     vm->lock_open = true;
 }
 
-static int microvm_open(void *context, const struct bundle *what,
-                        struct region *shared, struct gbx_error *err)
+static int microvm_clone(void *context, const struct bundle *what,
+                         struct snapshot *snapshot, struct region *shared,
+                         struct gbx_error *err)
 {
     struct microvm *vm = context;
     int rc;
 
     vm->is_open = true;
+    vm->snapshot = snapshot;
+    if (snapshot != NULL)
+        snapshot_get(snapshot);
     vm->machine = (struct machine)MACHINE_NONE;
     vm->shared = shared;
     vm->wake_fd = vm->event_fd = -1;
@@ -138,6 +142,12 @@ static int microvm_open(void *context, const struct bundle *what,
         (rc = step_events(vm, err)) < 0)
         return rc;
     return microvm_start(vm, what, err);
+}
+
+static int microvm_open(void *context, const struct bundle *what,
+                        struct region *shared, struct gbx_error *err)
+{
+    return microvm_clone(context, what, NULL, shared, err);
 }
 
 static void microvm_close(void *context)
@@ -169,6 +179,8 @@ static void microvm_close(void *context)
     free(vm->spare);
     vm->program = vm->folder = vm->root = vm->working_dir = NULL;
     vm->buffer = vm->spare = NULL;
+    snapshot_put(vm->snapshot);
+    vm->snapshot = NULL;
     vm->is_open = false;
 }
 
@@ -201,6 +213,15 @@ static int microvm_wipe(void *context, struct gbx_error *err)
 
     if (is_child(vm))
         return fail(err, GBX_EHOST, "%s", of_parent);
+    if (vm->snapshot != NULL) {
+        if ((rc = runner_release(vm)) == 0) {
+            drain(vm->wake_fd);
+            drain(vm->event_fd);
+            atomic_store(&vm->killed, false);
+            rc = snapshot_restore(vm, err);
+        }
+        return rc;
+    }
     runner_stop(vm);
     microvm_stop(vm);
     if (vm->shared != NULL && region_reset(vm->shared) < 0)
@@ -290,6 +311,9 @@ const struct backend backend_microvm = {
     .self_bytes = sizeof(struct microvm),
     .probe = microvm_probe,
     .open = microvm_open,
+    .snapshot = microvm_snapshot,
+    .clone = microvm_clone,
+    .put = snapshot_put,
     .run = microvm_run,
     .is_running = microvm_is_running,
     .rest = microvm_rest,

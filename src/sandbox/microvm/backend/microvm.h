@@ -25,13 +25,20 @@
 #include <stdbool.h>
 
 #include "sandbox/backend.h"
-#include "sandbox/microvm/linux/kernel.h"
+#include "sandbox/microvm/boot.h"
+#include "sandbox/microvm/dirty.h"
+#include "sandbox/microvm/linux/snapshot.h"
 #include "sandbox/microvm/linux/vdso.h"
 #include "sandbox/microvm/machine.h"
 #include "sandbox/microvm/run.h"
 
 #define MICROVM_OUTPUT_BYTES 65536u
 #define MICROVM_END_BYTES    400u
+
+/* Guest-physical; the frames have a range of their own. */
+#define MICROVM_VDSO_AT   BOOT_BYTES
+#define MICROVM_TABLES_AT (MICROVM_VDSO_AT + VDSO_BYTES)
+#define MICROVM_FRAMES_AT (1ull << 30)
 
 /* Memory of the host that the guest has: an owned mapping. */
 struct microvm_memory {
@@ -48,11 +55,23 @@ enum microvm_stop {
     MICROVM_ON = 2,   /* nothing yet */
 };
 
+/* A template's part of a micro-VM: nothing changes in it. */
+struct snapshot {
+    atomic_uint references;
+    int fd;                              /* owned: a sealed memfd */
+    uint8_t *image;                      /* owned mapping of it, to read */
+    uint64_t system_bytes, frames_bytes; /* one after the other in it */
+    struct kernel_snapshot kernel;
+    uint64_t vdso_at;
+    struct gbx_limits limits;
+};
+
 struct microvm {
     bool is_open;
     char *mark; /* owned: a byte that is 1, and 0 in a child of the process */
     struct gbx_limits limits;
-    struct region *shared; /* borrowed, or NULL */
+    struct region *shared;     /* borrowed, or NULL */
+    struct snapshot *snapshot; /* counted: what it is a clone of; or NULL */
     const char *libexec_dir;
 
     struct microvm_memory system, frames, halves[2];
@@ -94,14 +113,18 @@ struct microvm {
 
     /* Any thread sets them; who is the processor hears of the latter two. */
     atomic_bool killed, host_rang, has_room;
+    atomic_bool yields; /* the runner is to let go of the processor */
     uint64_t spin_ns;
-    int last; /* what run returned */
+    int last;                 /* what run returned */
+    struct dirty_count wiped; /* by the last wipe */
     char end_text[MICROVM_END_BYTES];
 };
 
-/* open.c */
+/* open.c; from vm->snapshot, where it has one */
 int microvm_start(struct microvm *vm, const struct bundle *what,
                   struct gbx_error *err);
+struct kernel_config microvm_kernel_config(struct microvm *vm);
+void microvm_bind(struct microvm *vm); /* its kernel is another one */
 void microvm_stop(struct microvm *vm);
 void microvm_leave(struct microvm *vm); /* the same in a child: its copies */
 
@@ -130,7 +153,21 @@ bool processor_can_switch(struct microvm *vm);
  */
 int drive(struct microvm *vm, uint64_t deadline_ns, bool may_idle);
 
+/* What was interrupted can be taken out of the processor.  0, or a code. */
+int drive_settle(struct microvm *vm, uint64_t deadline_ns);
+
+/* snapshot.c: of the door */
+int microvm_snapshot(void *context, struct snapshot **snapshot,
+                     struct gbx_error *err);
+void snapshot_get(struct snapshot *snapshot);
+void snapshot_put(struct snapshot *snapshot); /* NULL is allowed */
+int snapshot_restore(struct microvm *vm, struct gbx_error *err);
+
 /* runner.c */
+/* The caller gets the processor, and the guest comes to rest.  0, or a code. */
+int runner_settle(struct microvm *vm, uint64_t deadline_ns);
+/* Nobody has the processor then.  0, or GBX_ETIME. */
+int runner_release(struct microvm *vm);
 int runner_run(struct microvm *vm, uint64_t deadline_ns);
 void runner_rest(struct microvm *vm);
 void runner_stop(struct microvm *vm);

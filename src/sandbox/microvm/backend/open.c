@@ -21,12 +21,10 @@
 #include "sandbox/microvm/boot.h"
 #include "sandbox/microvm/clock.h"
 
-#define VDSO_AT      BOOT_BYTES
-#define TABLES_AT    (VDSO_AT + VDSO_BYTES)
-#define FRAMES_AT    (1ull << 30)
 #define FILE_BYTES   (256ull << 20) /* of programs' and libraries' pages */
 #define TABLES_LEAST (16ull << 20)  /* enough for 4,096 scattered stretches */
 #define SLACK_BYTES  (4ull << 20)
+#define SMALL_BYTES  (8ull << 20) /* of a clone, in pages of 4 KiB */
 #define SYSTEM_FIRST (1ull << 20) /* what KVM knows of at first */
 #define FRAMES_FIRST (16ull << 20)
 
@@ -63,12 +61,29 @@ static int take(struct microvm_memory *memory, uint64_t bytes, uint64_t at,
         return fail(err, GBX_EHOST,
                     "no %llu MiB of addresses for a guest; raise ulimit -v",
                     (unsigned long long)(bytes >> 20));
-    /* Neither in dumps of the embedder nor in its children: it is the guest's,
-     * and much. */
-    madvise(host, bytes, MADV_DONTDUMP);
-    madvise(host, bytes, MADV_DONTFORK);
     *memory = (struct microvm_memory){.host = host, .bytes = bytes, .at = at};
     return 0;
+}
+
+/* It begins as a copy of a part of a snapshot: a page is copied when it is
+ * written. */
+static int overlay(const struct microvm_memory *memory, int fd, uint64_t off,
+                   uint64_t bytes, struct gbx_error *err)
+{
+    if (mmap(memory->host, bytes, PROT_READ | PROT_WRITE,
+             MAP_PRIVATE | MAP_FIXED, fd, (off_t)off) == MAP_FAILED)
+        return fail(err, GBX_EHOST, "map a template's memory");
+    return 0;
+}
+
+/* Neither in dumps of the embedder nor in its children: it is the guest's, and
+ * much.  Behind `small`, one fault is for 512 pages. */
+static void advise(const struct microvm_memory *memory, uint64_t small)
+{
+    madvise(memory->host, memory->bytes, MADV_DONTDUMP);
+    madvise(memory->host, memory->bytes, MADV_DONTFORK);
+    if (small < memory->bytes)
+        madvise(memory->host + small, memory->bytes - small, MADV_HUGEPAGE);
 }
 
 static int step_memory(struct microvm *vm, struct gbx_error *err)
@@ -78,12 +93,23 @@ static int step_memory(struct microvm *vm, struct gbx_error *err)
                      vm->limits.disk_bytes + FILE_BYTES + SLACK_BYTES,
                  MEMORY_HUGE_BYTES);
     uint64_t system = TABLES_LEAST + round_up(frames / 256, MEMORY_HUGE_BYTES);
+    const struct snapshot *from = vm->snapshot;
+    uint64_t small = 0;
     int rc;
 
     if ((rc = take(&vm->system, system, 0, err)) < 0 ||
-        (rc = take(&vm->frames, frames, FRAMES_AT, err)) < 0)
+        (rc = take(&vm->frames, frames, MICROVM_FRAMES_AT, err)) < 0)
         return rc;
-    madvise(vm->frames.host, frames, MADV_HUGEPAGE); /* one fault for 512 */
+    if (from != NULL) {
+        if ((rc = overlay(&vm->system, from->fd, 0, from->system_bytes, err)) <
+                0 ||
+            (rc = overlay(&vm->frames, from->fd, from->system_bytes,
+                          from->frames_bytes, err)) < 0)
+            return rc;
+        small = round_up(from->frames_bytes + SMALL_BYTES, MEMORY_HUGE_BYTES);
+    }
+    advise(&vm->system, vm->system.bytes);
+    advise(&vm->frames, small);
     return 0;
 }
 
@@ -93,7 +119,7 @@ static int step_memory(struct microvm *vm, struct gbx_error *err)
  */
 static int step_halves(struct microvm *vm, struct gbx_error *err)
 {
-    uint64_t at = round_up(FRAMES_AT + vm->frames.bytes, 1ull << 30);
+    uint64_t at = round_up(MICROVM_FRAMES_AT + vm->frames.bytes, 1ull << 30);
 
     for (int i = 0; vm->shared != NULL && i < 2; i++) {
         uint64_t bytes = vm->shared->half_bytes;
@@ -163,11 +189,11 @@ static uint64_t touchable_guest(const struct space_window *window)
            __atomic_load_n(&shared->arena_bytes[HALF_GUEST], __ATOMIC_ACQUIRE);
 }
 
-static int step_kernel(struct microvm *vm, const struct bundle *what,
-                       struct gbx_error *err)
+struct kernel_config microvm_kernel_config(struct microvm *vm)
 {
     const bool root = geteuid() == 0;
-    const struct kernel_config config = {
+
+    return (struct kernel_config){
         .memory_bytes = vm->limits.memory_bytes,
         .file_bytes = FILE_BYTES,
         .disk_bytes = vm->limits.disk_bytes,
@@ -177,28 +203,45 @@ static int step_kernel(struct microvm *vm, const struct bundle *what,
         .gid = root ? NOBODY : getegid(),
         .memory = &vm->machine.memory,
         .handles = &vm->handles,
-        .tables_at = TABLES_AT,
-        .tables_bytes = vm->system.bytes - TABLES_AT,
+        .tables_at = MICROVM_TABLES_AT,
+        .tables_bytes = vm->system.bytes - MICROVM_TABLES_AT,
         .frames_at = vm->frames.at,
         .frames_bytes = vm->frames.bytes,
         .cpu = processor_of(vm),
-        .trace = what->trace,
-        .trace_context = what->trace_context,
+        .trace = vm->what.trace,
+        .trace_context = vm->what.trace_context,
     };
-    int rc;
+}
 
-    if ((rc = kernel_open(&vm->kernel, &config, err)) < 0)
-        return rc;
+void microvm_bind(struct microvm *vm)
+{
     vm->kernel->owner = vm;
-    for (int i = 0; vm->shared != NULL && i < 2; i++) {
+    for (int i = 0; vm->shared != NULL && i < 2; i++)
         vm->kernel->space.windows[i] = (struct space_window){
             .at = vm->halves[i].at,
             .bytes = vm->halves[i].bytes,
             .host = vm->halves[i].host,
             .touchable = i == HALF_HOST ? touchable_host : touchable_guest,
             .context = vm->shared};
-    }
-    return boot_open(&vm->machine, &vm->kernel->space.tables, 0, err);
+}
+
+static int step_kernel(struct microvm *vm, struct gbx_error *err)
+{
+    const struct kernel_config config = microvm_kernel_config(vm);
+    const struct tables *tables;
+    int rc;
+
+    if (vm->snapshot != NULL)
+        rc = kernel_thaw(&vm->kernel, &vm->snapshot->kernel, &config, err);
+    else
+        rc = kernel_open(&vm->kernel, &config, err);
+    if (rc < 0)
+        return rc;
+    microvm_bind(vm);
+    tables = &vm->kernel->space.tables;
+    return vm->snapshot != NULL
+               ? boot_attach(&vm->machine, tables, 0, err)
+               : boot_open(&vm->machine, &vm->kernel->space.tables, 0, err);
 }
 
 /* A path in the guest's root: as the guest program is shown there. */
@@ -215,16 +258,25 @@ static void choose_path(struct microvm *vm)
 /* Where guest and host count alike, the guest may read its clock by itself. */
 static int step_clock(struct microvm *vm, struct gbx_error *err)
 {
+    uint8_t *page = vm->system.host + MICROVM_VDSO_AT;
     struct machine_clock clock;
     int64_t at;
 
     vm->vdso = (struct vdso){.page = NULL};
-    vm->vdso_at = 0;
-    machine_clock(&vm->machine, &vm->kernel->space.tables, VDSO_AT, &clock);
-    if (!clock.shared || clock.tsc_khz == 0)
+    vm->vdso_at = vm->snapshot != NULL ? vm->snapshot->vdso_at : 0;
+    machine_clock(&vm->machine, &vm->kernel->space.tables, MICROVM_VDSO_AT,
+                  &clock);
+    clock.shared = clock.shared && clock.tsc_khz != 0;
+    if (!clock.shared)
+        return vm->vdso_at == 0
+                   ? 0
+                   : fail(err, GBX_ESTALE, "a template with another clock");
+    if (vm->snapshot != NULL && vm->vdso_at == 0)
         return 0;
-    vdso_init(&vm->vdso, vm->system.host + VDSO_AT, VDSO_AT, clock.tsc_khz);
+    vdso_init(&vm->vdso, page, MICROVM_VDSO_AT, clock.tsc_khz);
     vdso_tick(&vm->vdso, &vm->kernel->waker, clock_now_ns());
+    if (vm->snapshot != NULL)
+        return 0;
     at = vdso_map(&vm->kernel->space, &vm->vdso);
     if (at < 0)
         return fail(err, GBX_EHOST, "map a guest's clock");
@@ -268,9 +320,11 @@ int microvm_start(struct microvm *vm, const struct bundle *what,
     atomic_store(&vm->host_rang, false);
     atomic_store(&vm->has_room, false);
     if ((rc = step_memory(vm, err)) < 0 || (rc = step_halves(vm, err)) < 0 ||
-        (rc = step_machine(vm, err)) < 0 ||
-        (rc = step_kernel(vm, what, err)) < 0)
+        (rc = step_machine(vm, err)) < 0 || (rc = step_kernel(vm, err)) < 0)
         return rc;
+    if (vm->snapshot != NULL)
+        return (rc = step_clock(vm, err)) < 0 ? rc
+                                              : kernel_load(vm->kernel, err);
     choose_path(vm);
     if ((rc = root_build(vm, err)) < 0 ||
         (rc = streams_open(vm, what->stdio, err)) < 0 ||

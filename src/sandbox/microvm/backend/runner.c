@@ -28,7 +28,9 @@
 
 /* Calls that follow each other within this are worth a spinning thread: it
  * takes about as long to wake one. */
-#define QUICK_NS 100000u
+#define SETTLE_NS  100000000u
+#define RELEASE_NS 10000000000u
+#define QUICK_NS   100000u
 
 void runner_tell_locked(struct microvm *vm)
 {
@@ -81,9 +83,10 @@ static void have_locked(struct microvm *vm)
             runner_tell_locked(vm);
         }
     } while (!vm->quits && !atomic_load(&vm->killed) &&
+             !atomic_load(&vm->yields) &&
              (rc == MICROVM_RANG || (rc == MICROVM_IDLE && has_word(vm))));
     vm->who = MICROVM_NOBODY;
-    vm->parked = rc == MICROVM_IDLE;
+    vm->parked = rc == MICROVM_IDLE && !atomic_load(&vm->yields);
     if (rc < 0 && vm->outcome == 0)
         vm->outcome = rc;
     if (rc < 0 || vm->buffer_bytes > 0)
@@ -258,6 +261,56 @@ static int run_locked(struct microvm *vm, uint64_t deadline_ns)
         return GBX_ETIME;
     }
     return be_it_locked(vm, deadline_ns);
+}
+
+/* The runner parks it as soon as the guest has nothing to do. */
+static int take_locked(struct microvm *vm, uint64_t deadline_ns)
+{
+    struct timespec until = {.tv_sec = (time_t)(deadline_ns / 1000000000u),
+                             .tv_nsec = (long)(deadline_ns % 1000000000u)};
+
+    atomic_store(&vm->yields, true);
+    vm->wanted = false;
+    while (vm->who == MICROVM_RUNNER && !clock_is_past(deadline_ns)) {
+        runner_nudge(vm);
+        pthread_cond_timedwait(&vm->changed, &vm->lock, &until);
+    }
+    atomic_store(&vm->yields, false);
+    if (vm->who == MICROVM_RUNNER)
+        return GBX_ETIME;
+    vm->who = MICROVM_CALLER;
+    return vm->outcome;
+}
+
+int runner_release(struct microvm *vm)
+{
+    bool free;
+
+    pthread_mutex_lock(&vm->lock);
+    take_locked(vm, clock_now_ns() + RELEASE_NS);
+    free = vm->who == MICROVM_CALLER;
+    if (free)
+        vm->who = MICROVM_NOBODY;
+    pthread_mutex_unlock(&vm->lock);
+    return free ? 0 : GBX_ETIME;
+}
+
+int runner_settle(struct microvm *vm, uint64_t deadline_ns)
+{
+    int rc;
+
+    pthread_mutex_lock(&vm->lock);
+    rc = take_locked(vm, deadline_ns);
+    pthread_mutex_unlock(&vm->lock);
+    if (rc == 0)
+        rc = drive(vm, deadline_ns, true);
+    if (rc == GBX_ETIME && vm->who == MICROVM_CALLER)
+        rc = drive_settle(vm, clock_now_ns() + SETTLE_NS);
+    pthread_mutex_lock(&vm->lock);
+    if (vm->who == MICROVM_CALLER)
+        vm->who = MICROVM_NOBODY;
+    pthread_mutex_unlock(&vm->lock);
+    return rc == MICROVM_IDLE || rc == MICROVM_RANG ? 0 : rc;
 }
 
 void runner_rest(struct microvm *vm)

@@ -255,8 +255,8 @@ static inline void open_kernel(const struct kernel_config *config)
 
 static inline void empty_space(void)
 {
-    must(space_unmap(&kernel->space, TABLES_LOW,
-                     TABLES_USER_END - TABLES_LOW) == 0);
+    must(space_unmap(&kernel->space, SPACE_LOW, TABLES_USER_END - SPACE_LOW) ==
+         0);
     must(kernel->space.charged == 0 && kernel->space.file_pages == 0);
 }
 
@@ -424,7 +424,7 @@ static inline uint64_t check_area(const struct area *area, uint64_t *file_pages)
 static inline void check_kernel(void)
 {
     const struct space *space = &kernel->space;
-    uint64_t charged = 0, file_pages = 0, end = TABLES_LOW, pages = 0;
+    uint64_t charged = 0, file_pages = 0, end = SPACE_LOW, pages = 0;
 
     for (uint32_t i = 0; i < space->area_count; i++) {
         const struct area *area = &space->areas[i];

@@ -74,7 +74,6 @@ int kernel_thaw(struct kernel **kernel, const struct kernel_snapshot *snapshot,
 {
     struct heap *heap = *kernel != NULL ? (*kernel)->heap : heap_open();
     uint64_t behind;
-    struct task *task;
 
     if (heap == NULL)
         return fail(err, GBX_EHOST, "no addresses for a guest's kernel");
@@ -89,10 +88,17 @@ int kernel_thaw(struct kernel **kernel, const struct kernel_snapshot *snapshot,
     behind = clock_now_ns() - snapshot->now_ns;
     shift(*kernel, behind - (uint64_t)(*kernel)->waker.behind_ns);
     (*kernel)->waker.behind_ns = (int64_t)behind;
-    task = (*kernel)->current;
-    if (task != NULL && config->cpu.load(config->cpu.context, &task->state) < 0)
-        return fail(err, GBX_EHOST, "KVM refuses a guest's registers");
     return 0;
+}
+
+int kernel_load(struct kernel *kernel, struct gbx_error *err)
+{
+    const struct kernel_cpu *cpu = &kernel->cpu;
+
+    if (kernel->current == NULL ||
+        cpu->load(cpu->context, &kernel->current->state) == 0)
+        return 0;
+    return fail(err, GBX_EHOST, "KVM refuses a guest's registers");
 }
 
 void kernel_snapshot_fini(struct kernel_snapshot *snapshot)

@@ -4,6 +4,7 @@
  *
  *  kernel_freeze(&snapshot, kernel, &err);
  *  kernel_thaw(&other, &snapshot, &config, &err);   a new one
+ *  kernel_load(other, &err);
  *  kernel_thaw(&other, &snapshot, &config, &err);   and back to it
  *  kernel_snapshot_fini(&snapshot);
  *
@@ -35,13 +36,18 @@ int kernel_freeze(struct kernel_snapshot *snapshot, struct kernel *kernel,
                   struct gbx_error *err);
 
 /*
- * *kernel: NULL, or one that becomes what was frozen, and forgets all else; its
- * processor must take registers (machine_reset).  Of config: cpu, memory,
- * handles, trace; all else is as it was.
- * Returns 0, GBX_EHOST or GBX_EMEMORY; *kernel is to be closed even then.
+ * *kernel: NULL, or one that becomes what was frozen, and forgets all else.  Of
+ * config: cpu, memory, handles, trace; all else is as it was.
+ * Returns 0; or GBX_EHOST or GBX_EMEMORY, and *kernel is closed, and NULL.
  */
 int kernel_thaw(struct kernel **kernel, const struct kernel_snapshot *snapshot,
                 const struct kernel_config *config, struct gbx_error *err);
+
+/*
+ * And before it runs on: its task's registers go into the processor, which must
+ * take some (machine_reset).  Returns 0 or GBX_EHOST.
+ */
+int kernel_load(struct kernel *kernel, struct gbx_error *err);
 
 void kernel_snapshot_fini(struct kernel_snapshot *snapshot); /* idempotent */
 

@@ -317,6 +317,7 @@ static void thaw(void)
     memcpy(rig.tables, tables_copy, TABLES_BYTES);
     memcpy(rig.frames, frames_copy, rig.frames_bytes);
     assert_int_equal(kernel_thaw(&kernel, &snapshot, &config, NULL), 0);
+    assert_int_equal(kernel_load(kernel, NULL), 0);
 }
 
 static void who_was_frozen_goes_on(void **state)
@@ -460,7 +461,8 @@ static void no_memory_for_it_leaves_nothing(void **state)
     assert_null(none);
     snapshot.heap_bytes += 16;
     rig.refuses = true;
-    assert_int_equal(kernel_thaw(&none, &snapshot, &config, NULL), GBX_EHOST);
+    assert_int_equal(kernel_thaw(&none, &snapshot, &config, NULL), 0);
+    assert_int_equal(kernel_load(none, NULL), GBX_EHOST);
     rig.refuses = false;
     kernel_close(none);
     thaw();

@@ -45,7 +45,7 @@ static int set_up(void **state)
 static const uint64_t wild[] = {
     1,
     0xfff,
-    TABLES_LOW,
+    SPACE_LOW,
     SCRATCH - 1,
     SCRATCH + SCRATCH_SIZE - 1,
     TABLES_USER_END - 1,

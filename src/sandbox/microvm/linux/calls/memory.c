@@ -87,7 +87,7 @@ int64_t call_mmap(struct kernel *kernel, const uint64_t a[6])
         return -ENOMEM;
     if (request.fixed && (a[0] & MASK) != 0)
         return -EINVAL;
-    if (request.fixed && a[0] < TABLES_LOW)
+    if (request.fixed && a[0] < SPACE_LOW)
         return -EPERM;
     if ((rc = access_of(a[2], &request.access)) < 0)
         return rc;

@@ -140,7 +140,7 @@ uint64_t areas_hole(const struct space *space, uint64_t bytes, uint64_t below)
     if (index < space->area_count && space->areas[index].start < below)
         end = space->areas[index].start;
     for (;; index--) {
-        uint64_t start = index == 0 ? TABLES_LOW : space->areas[index - 1].end;
+        uint64_t start = index == 0 ? SPACE_LOW : space->areas[index - 1].end;
 
         if (start < end && end - start >= bytes)
             return end - bytes;

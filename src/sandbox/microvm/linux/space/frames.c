@@ -170,3 +170,16 @@ void *frames_host(const struct frames *frames, uint64_t physical)
     index_of(frames, physical);
     return frames->host + (physical - frames->at);
 }
+
+uint64_t frames_taken(const struct frames *frames, uint64_t from, uint64_t max,
+                      uint64_t *first)
+{
+    uint64_t count = 0;
+
+    while (from < frames->known && !bit(frames->taken, from))
+        from++;
+    *first = from;
+    while (count < max && is_taken(frames, from + count))
+        count++;
+    return count;
+}

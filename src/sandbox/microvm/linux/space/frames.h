@@ -49,6 +49,11 @@ int frames_take(struct frames *frames, uint64_t wanted, uint64_t *physical,
  */
 void frames_give(struct frames *frames, uint64_t physical, uint64_t count);
 
+/* The first of at most `max` that lie side by side and are taken, from an
+ * index on; how many: 0 where there are no more. */
+uint64_t frames_taken(const struct frames *frames, uint64_t from, uint64_t max,
+                      uint64_t *first);
+
 /* Where they are. */
 void *frames_host(const struct frames *frames, uint64_t physical);
 

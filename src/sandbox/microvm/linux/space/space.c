@@ -74,7 +74,7 @@ struct area *space_find(struct space *space, uint64_t address)
 
 static bool is_range(uint64_t address, uint64_t bytes)
 {
-    return bytes > 0 && address >= TABLES_LOW && address < TABLES_USER_END &&
+    return bytes > 0 && address >= SPACE_LOW && address < TABLES_USER_END &&
            bytes <= TABLES_USER_END - address;
 }
 
@@ -120,7 +120,7 @@ static int64_t choose(const struct space *space,
     if (address != 0 && request->bytes >= MEMORY_HUGE_BYTES &&
         areas_are_free(space, address & ~(MEMORY_HUGE_BYTES - 1ull),
                        request->bytes) &&
-        address >= TABLES_LOW + MEMORY_HUGE_BYTES)
+        address >= SPACE_LOW + MEMORY_HUGE_BYTES)
         address &= ~(MEMORY_HUGE_BYTES - 1ull);
     return address == 0 ? -ENOMEM : (int64_t)address;
 }

@@ -34,7 +34,8 @@
 #include "sandbox/microvm/linux/space/frames.h"
 #include "sandbox/microvm/tables.h"
 
-#define SPACE_AREAS_MAX  65530u /* Linux's max_map_count */
+#define SPACE_AREAS_MAX  65530u     /* Linux's max_map_count */
+#define SPACE_LOW        0x10000ull /* Linux's usual mmap_min_addr */
 #define SPACE_PAGE_BYTES MEMORY_PAGE_BYTES
 #define SPACE_FILL_BYTES MEMORY_HUGE_BYTES /* made around a first touch */
 #define SPACE_READ_BYTES (256u << 10)      /* the same, of a file */

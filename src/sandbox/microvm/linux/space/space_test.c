@@ -210,7 +210,7 @@ static void only_ranges_of_ring_3_can_be_mapped(void **state)
         int map, unmap, protect;
     } cases[] = {
         {0, PAGE, -EPERM, 0, -ENOMEM},
-        {TABLES_LOW - PAGE, PAGE, -EPERM, 0, -ENOMEM},
+        {SPACE_LOW - PAGE, PAGE, -EPERM, 0, -ENOMEM},
         {TABLES_USER_END - PAGE, 2 * PAGE, -ENOMEM, -EINVAL, -ENOMEM},
         {TABLES_USER_END, PAGE, -ENOMEM, -EINVAL, -ENOMEM},
         {0xffff800000000000ull, PAGE, -ENOMEM, -EINVAL, -ENOMEM},

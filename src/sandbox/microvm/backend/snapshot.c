@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * snapshot.c - a micro-VM becomes a template's part, others begin as it, and
+ * go back to it.
+ *
+ *   memfd    | system: boot, clock, tables | frames that are taken |
+ *            0                             system_bytes
+ *   clone    private mappings of it: what nobody writes is there once for all
+ *
+ * Back: first memory, while the tables still say what the guest could reach;
+ * then the tables, which makes KVM forget; then the personality, by which all
+ * else is forgotten, too.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "sandbox/microvm/backend/microvm.h"
+
+#define PAGE      ((uint64_t)MEMORY_PAGE_BYTES)
+#define SETTLE_NS 1000000000u
+#define RUN_PAGES 256u
+#define SEALS     (F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+
+static int write_all(int fd, const uint8_t *from, uint64_t bytes, uint64_t off)
+{
+    while (bytes > 0) {
+        ssize_t n = pwrite(fd, from, bytes, (off_t)off);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return GBX_EHOST;
+        from += n, off += (uint64_t)n, bytes -= (uint64_t)n;
+    }
+    return 0;
+}
+
+static bool is_zero(const uint8_t *page)
+{
+    const uint64_t *words = (const void *)page;
+
+    return words[0] == 0 && memcmp(words, words + 1, PAGE - 8) == 0;
+}
+
+/* Pages that are zero are holes of the file. */
+static int write_pages(int fd, const uint8_t *from, uint64_t pages,
+                       uint64_t off)
+{
+    int rc = 0;
+
+    for (uint64_t first = 0, end; rc == 0 && first < pages; first = end) {
+        for (end = first; end < pages && !is_zero(from + end * PAGE); end++)
+            ;
+        rc = write_all(fd, from + first * PAGE, (end - first) * PAGE,
+                       off + first * PAGE);
+        while (end < pages && is_zero(from + end * PAGE))
+            end++;
+    }
+    return rc;
+}
+
+static int write_frames(const struct snapshot *snapshot,
+                        const struct frames *frames)
+{
+    uint64_t first, count, from = 0;
+    int rc = 0;
+
+    while (rc == 0 &&
+           (count = frames_taken(frames, from, RUN_PAGES, &first)) > 0) {
+        rc = write_pages(snapshot->fd, frames->host + first * PAGE, count,
+                         snapshot->system_bytes + first * PAGE);
+        from = first + count;
+    }
+    return rc;
+}
+
+static uint64_t end_of(const struct frames *frames)
+{
+    uint64_t first, count, end = 0;
+
+    while ((count = frames_taken(frames, end, UINT64_MAX, &first)) > 0)
+        end = first + count;
+    return end;
+}
+
+static int step_file(struct snapshot *snapshot, const struct microvm *vm,
+                     struct gbx_error *err)
+{
+    const struct space *space = &vm->kernel->space;
+    uint64_t bytes;
+
+    snapshot->system_bytes = space->tables.next;
+    snapshot->frames_bytes = end_of(&space->frames) * PAGE;
+    bytes = snapshot->system_bytes + snapshot->frames_bytes;
+    snapshot->fd =
+        memfd_create("glovebox-template", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (snapshot->fd < 0 || ftruncate(snapshot->fd, (off_t)bytes) < 0 ||
+        write_pages(snapshot->fd, vm->system.host,
+                    snapshot->system_bytes / PAGE, 0) < 0 ||
+        write_frames(snapshot, &space->frames) < 0 ||
+        fcntl(snapshot->fd, F_ADD_SEALS, SEALS) < 0)
+        return fail(err, GBX_EHOST, "keep a template's memory");
+    return 0;
+}
+
+static int step_image(struct snapshot *snapshot, struct gbx_error *err)
+{
+    uint64_t bytes = snapshot->system_bytes + snapshot->frames_bytes;
+    uint8_t *image = mmap(NULL, bytes, PROT_READ, MAP_SHARED, snapshot->fd, 0);
+
+    if (image == MAP_FAILED)
+        return fail(err, GBX_EHOST, "map a template's memory");
+    madvise(image, bytes, MADV_DONTDUMP);
+    snapshot->image = image;
+    return 0;
+}
+
+static int take(struct snapshot *snapshot, struct microvm *vm,
+                struct gbx_error *err)
+{
+    int rc = kernel_freeze(&snapshot->kernel, vm->kernel, err);
+
+    if (rc < 0 || (rc = step_file(snapshot, vm, err)) < 0)
+        return rc;
+    snapshot->vdso_at = vm->vdso_at;
+    snapshot->limits = vm->limits;
+    return step_image(snapshot, err);
+}
+
+int microvm_snapshot(void *context, struct snapshot **snapshot,
+                     struct gbx_error *err)
+{
+    struct microvm *vm = context;
+    struct snapshot *made;
+    int rc;
+
+    *snapshot = NULL;
+    if (vm->shared == NULL)
+        return fail(err, GBX_EUNSUPPORTED,
+                    "only guests of scripts can be templates");
+    rc = runner_settle(vm, clock_now_ns() + SETTLE_NS);
+    if (rc < 0) {
+        vm->last = rc;
+        return fail(err, rc, "the guest did not come to rest: %s",
+                    vm->end_text[0] != '\0' ? vm->end_text : gbx_strerror(rc));
+    }
+    made = calloc(1, sizeof(*made));
+    if (made == NULL)
+        return fail(err, GBX_EHOST, "no memory for a template");
+    made->references = 1;
+    made->fd = -1;
+    rc = take(made, vm, err);
+    if (rc < 0)
+        snapshot_put(made);
+    else
+        *snapshot = made;
+    return rc;
+}
+
+void snapshot_get(struct snapshot *snapshot)
+{
+    atomic_fetch_add(&snapshot->references, 1);
+}
+
+void snapshot_put(struct snapshot *snapshot)
+{
+    if (snapshot == NULL || atomic_fetch_sub(&snapshot->references, 1) > 1)
+        return;
+    if (snapshot->image != NULL)
+        munmap(snapshot->image,
+               snapshot->system_bytes + snapshot->frames_bytes);
+    close_fd(&snapshot->fd);
+    kernel_snapshot_fini(&snapshot->kernel);
+    free(snapshot);
+}
+
+/* How much of the frames anybody can have written. */
+static uint64_t written(const struct microvm *vm)
+{
+    const struct frames *frames = &vm->kernel->space.frames;
+    uint64_t bytes = frames->known * PAGE, least = vm->snapshot->frames_bytes;
+
+    bytes = bytes < least ? least : bytes;
+    return bytes < vm->frames.bytes ? bytes : vm->frames.bytes;
+}
+
+static int restore_memory(struct microvm *vm)
+{
+    const struct snapshot *was = vm->snapshot;
+    struct dirty_count count = {0};
+
+    if (dirty_restore(vm->frames.host, written(vm),
+                      was->image + was->system_bytes, was->frames_bytes,
+                      &count) < 0 ||
+        dirty_restore(vm->system.host, MICROVM_TABLES_AT, was->image,
+                      MICROVM_TABLES_AT, &count) < 0)
+        return GBX_EHOST;
+    vm->wiped = count;
+    return tables_restore(&vm->kernel->space.tables, was->image,
+                          was->system_bytes);
+}
+
+static int restore_kernel(struct microvm *vm, struct gbx_error *err)
+{
+    const struct kernel_config config = microvm_kernel_config(vm);
+    uint64_t next = vm->kernel->space.tables.next; /* they stay in use */
+    int rc = kernel_thaw(&vm->kernel, &vm->snapshot->kernel, &config, err);
+
+    if (rc < 0)
+        return rc;
+    vm->kernel->space.tables.next = next;
+    microvm_bind(vm);
+    vm->vdso.ticked_ns = 0;
+    vdso_tick(&vm->vdso, &vm->kernel->waker, clock_now_ns());
+    return kernel_load(vm->kernel, err);
+}
+
+static void forget(struct microvm *vm)
+{
+    vm->unsettled = vm->rang = vm->parked = false;
+    vm->buffer_bytes = 0;
+    vm->outcome = vm->last = 0;
+    vm->rested_ns = 0;
+    vm->end_text[0] = '\0';
+    memset(vm->wants, 0, sizeof(vm->wants));
+    atomic_store(&vm->host_rang, false);
+    atomic_store(&vm->has_room, false);
+}
+
+int snapshot_restore(struct microvm *vm, struct gbx_error *err)
+{
+    int rc = 0;
+
+    if (vm->kernel == NULL || machine_reset(&vm->machine) < 0 ||
+        restore_memory(vm) < 0)
+        rc = fail(err, GBX_EHOST, "the micro-VM cannot be used again");
+    if (rc == 0)
+        rc = restore_kernel(vm, err);
+    if (rc == 0)
+        forget(vm);
+    else
+        vm->outcome = rc;
+    return rc;
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dirty.c - /proc/self/pagemap tells, for each page, whether it is a page of a
+ * file (or of nothing), or anonymous: one that was written, in a private
+ * mapping.  Reading it costs a fraction of one exit, and nothing while the
+ * guest runs.
+ *
+ * A page that was written is copied back where it is, not given back to the
+ * host: the next call will write it again, and then neither the host nor KVM
+ * has anything to do.  Only when they have become many, all go back.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "glovebox/error.h"
+#include "sandbox/microvm/dirty.h"
+#include "sandbox/microvm/memory.h"
+
+#define PAGE       ((uint64_t)MEMORY_PAGE_BYTES)
+#define TOGETHER   512u /* entries that are read at once */
+#define KEPT_PAGES 512u /* written pages that stay with a guest, at most */
+
+#define PRESENT (1ull << 63)
+#define SWAPPED (1ull << 62)
+#define OF_FILE (1ull << 61) /* or shared */
+
+static const uint8_t zero[MEMORY_PAGE_BYTES];
+
+static bool is_private(uint64_t entry)
+{
+    return (entry & (PRESENT | SWAPPED)) != 0 && (entry & OF_FILE) == 0;
+}
+
+/* Where to find what a page was. */
+struct origin {
+    uint8_t *host;
+    const uint8_t *image;
+    uint64_t image_bytes;
+};
+
+static bool put_back(const struct origin *origin, uint64_t off)
+{
+    const uint8_t *was = off < origin->image_bytes ? origin->image + off : zero;
+
+    if (memcmp(origin->host + off, was, PAGE) == 0)
+        return false;
+    memcpy(origin->host + off, was, PAGE);
+    return true;
+}
+
+/* All of it at once: what the guest touches comes anew. */
+static int drop(uint8_t *host, uint64_t bytes)
+{
+    return madvise(host, bytes, MADV_DONTNEED) < 0 ? GBX_EHOST : 0;
+}
+
+/* Of pages [first, first + count): 0, or -errno. */
+static int look(int pagemap, const uint8_t *host, uint64_t first,
+                uint64_t count, uint64_t entries[TOGETHER])
+{
+    off_t at = (off_t)(((uintptr_t)host / PAGE + first) * sizeof(*entries));
+    ssize_t n = pread(pagemap, entries, count * sizeof(*entries), at);
+
+    return n == (ssize_t)(count * sizeof(*entries)) ? 0 : -EIO;
+}
+
+int dirty_restore(uint8_t *host, uint64_t bytes, const uint8_t *image,
+                  uint64_t image_bytes, struct dirty_count *count)
+{
+    const struct origin origin = {host, image, image_bytes};
+    auto_fd int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    uint64_t entries[TOGETHER], pages = bytes / PAGE, kept = 0;
+
+    for (uint64_t first = 0; first < pages; first += TOGETHER) {
+        uint64_t n = pages - first < TOGETHER ? pages - first : TOGETHER;
+
+        if (pagemap < 0 || look(pagemap, host, first, n, entries) < 0)
+            return drop(host, bytes); /* nobody tells: it may be anything */
+        for (uint64_t i = 0; i < n; i++) {
+            if (!is_private(entries[i]))
+                continue;
+            count->pages++;
+            if (++kept > KEPT_PAGES)
+                return drop(host, bytes);
+            count->wrote += put_back(&origin, (first + i) * PAGE);
+        }
+    }
+    return 0;
+}

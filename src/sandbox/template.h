@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * template.h - a sandbox as it stood between two calls, to clone others from
+ * and to wipe them back to.
+ *
+ *  template_take(&template, &sandbox, &err);       the sandbox goes on
+ *  sandbox_clone(&other, &config, template, &err);  IDLE, as that one was
+ *  sandbox_wipe(&other, deadline_ns, &err);         as it was again
+ *  template_put(template);                          clones hold theirs
+ *
+ * Threads: any; nothing in it changes.
+ */
+#ifndef SANDBOX_TEMPLATE_H
+#define SANDBOX_TEMPLATE_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "channel/channel.h"
+#include "channel/region_image.h"
+#include "sandbox/backend.h"
+
+struct sandbox;
+
+struct template
+{
+    atomic_uint references;
+    const struct backend *backend;
+    struct snapshot *snapshot; /* the backend's */
+    struct region_image region;
+    struct channel channel; /* where the host's side stood */
+    uint32_t last_call;
+};
+
+/*
+ * From IDLE.  Returns 0 and a template to put; GBX_EUNSUPPORTED where the
+ * isolation has none; GBX_EHOST; or another code and a BROKEN sandbox.
+ */
+int template_take(struct template **template, struct sandbox *sandbox,
+                  struct gbx_error *err);
+
+struct template *template_get(struct template *template);
+void template_put(struct template *template); /* NULL is allowed */
+
+/* Between the files of this room: a region becomes the template's, and a clone
+ * different from its siblings.  Returns 0 or a code. */
+int template_fill(const struct template *template, struct region *region);
+
+#endif
