@@ -25,6 +25,7 @@
 #define GBX_RUNTIME_H
 
 #include "glovebox/message.h"
+#include "glovebox/pool.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -98,6 +99,9 @@ struct gbx_script_config {
      * nothing else then.  Comes in the thread that runs the guest. */
     void (*trace)(void *context, const char *line);
     void *trace_context;
+
+    enum gbx_wipe wipe;
+    struct gbx_pool_config pool;
 };
 
 /* Returns 0 and a runtime to close; else a code, and *runtime is NULL. */

@@ -37,6 +37,8 @@ int gbx_runtime_open(struct gbx_runtime **runtime,
         free(made);
         return fail(err, GBX_EHOST, "no memory for a runtime");
     }
+    keeper_open(&made->keeper);
+    warm_open(&made->warm);
     made->output = config->output;
     made->output_context = config->output_context;
     *runtime = made;
@@ -48,6 +50,8 @@ void gbx_runtime_close(struct gbx_runtime *runtime)
     if (runtime == NULL)
         return;
     must(atomic_load(&runtime->scripts) == 0); /* close them first */
+    keeper_close(&runtime->keeper);
+    warm_close(&runtime->warm);
     free(runtime->libexec_dir);
     free(runtime);
 }
@@ -56,6 +60,11 @@ int gbx_runtime_register(struct gbx_runtime *runtime, const char *name,
                          gbx_host_fn fn, void *context)
 {
     return host_calls_add(&runtime->calls, name, fn, context);
+}
+
+void gbx_runtime_shrink(struct gbx_runtime *runtime)
+{
+    keeper_shrink(&runtime->keeper);
 }
 
 const char *gbx_version(void)

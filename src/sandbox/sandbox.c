@@ -191,9 +191,12 @@ static int follow(struct sandbox *sandbox, struct gbx_error *err)
 }
 
 int sandbox_clone(struct sandbox *sandbox, const struct sandbox_config *config,
-                  struct template *template, struct gbx_error *err)
+                  struct template *template, uint64_t deadline_ns,
+                  struct gbx_error *err)
 {
     int rc;
+
+    (void)deadline_ns; /* it stands at READY already */
 
     init(sandbox, config);
     must(config->backend == template->backend);

@@ -86,7 +86,8 @@ void sandbox_close(struct sandbox *sandbox); /* idempotent */
  * Returns 0 and an IDLE sandbox, or a code and an EMPTY one.
  */
 int sandbox_clone(struct sandbox *sandbox, const struct sandbox_config *config,
-                  struct template *template, struct gbx_error *err);
+                  struct template *template, uint64_t deadline_ns,
+                  struct gbx_error *err);
 
 /* The sandbox is of no more use; the guest, if it lives, ends. */
 void sandbox_break(struct sandbox *sandbox);

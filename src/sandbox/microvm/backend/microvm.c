@@ -83,6 +83,22 @@ static int step_limits(struct microvm *vm, const struct bundle *what,
     return bundle_check(what, err);
 }
 
+/* What a snapshot has, cannot be had otherwise. */
+static int step_snapshot(const struct microvm *vm, struct gbx_error *err)
+{
+    const struct gbx_limits *mine = &vm->limits, *was;
+
+    if (vm->snapshot == NULL)
+        return 0;
+    was = &vm->snapshot->limits;
+    if (mine->memory_bytes != was->memory_bytes ||
+        mine->message_bytes != was->message_bytes ||
+        mine->disk_bytes != was->disk_bytes ||
+        mine->processes != was->processes || mine->files != was->files)
+        return fail(err, GBX_ESTALE, "a template with other limits");
+    return 0;
+}
+
 static int step_copies(struct microvm *vm, const struct bundle *what,
                        struct gbx_error *err)
 {
@@ -134,10 +150,10 @@ static int microvm_clone(void *context, const struct bundle *what,
         snapshot_get(snapshot);
     vm->machine = (struct machine)MACHINE_NONE;
     vm->shared = shared;
-    vm->wake_fd = vm->event_fd = -1;
+    vm->wake_fd = vm->event_fd = vm->folder_fd = -1;
     init_lock(vm);
     if ((rc = step_limits(vm, what, err)) < 0 ||
-        (rc = step_mark(vm, err)) < 0 ||
+        (rc = step_snapshot(vm, err)) < 0 || (rc = step_mark(vm, err)) < 0 ||
         (rc = step_copies(vm, what, err)) < 0 ||
         (rc = step_events(vm, err)) < 0)
         return rc;
@@ -164,6 +180,7 @@ static void microvm_close(void *context)
         pthread_cond_destroy(&vm->changed);
         pthread_mutex_destroy(&vm->lock);
     }
+    close_fd(&vm->folder_fd);
     close_fd(&vm->event_fd);
     close_fd(&vm->wake_fd);
     if (vm->mark != NULL)

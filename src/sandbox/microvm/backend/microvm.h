@@ -64,6 +64,7 @@ struct snapshot {
     struct kernel_snapshot kernel;
     uint64_t vdso_at;
     struct gbx_limits limits;
+    bool has_folder; /* its guest saw a script's */
 };
 
 struct microvm {
@@ -73,6 +74,7 @@ struct microvm {
     struct region *shared;     /* borrowed, or NULL */
     struct snapshot *snapshot; /* counted: what it is a clone of; or NULL */
     const char *libexec_dir;
+    int folder_fd; /* owned, of a clone whose template has no folder; or -1 */
 
     struct microvm_memory system, frames, halves[2];
     struct machine machine;
@@ -130,6 +132,8 @@ void microvm_leave(struct microvm *vm); /* the same in a child: its copies */
 
 /* root.c: the files that the guest sees. */
 int root_build(struct microvm *vm, struct gbx_error *err);
+/* Of a clone: the script's folder, where its template had none. */
+int root_add_folder(struct microvm *vm, struct gbx_error *err);
 
 /* streams.c: descriptors 0 to 5. */
 int streams_open(struct microvm *vm, const int stdio[3], struct gbx_error *err);

@@ -322,9 +322,12 @@ int microvm_start(struct microvm *vm, const struct bundle *what,
     if ((rc = step_memory(vm, err)) < 0 || (rc = step_halves(vm, err)) < 0 ||
         (rc = step_machine(vm, err)) < 0 || (rc = step_kernel(vm, err)) < 0)
         return rc;
-    if (vm->snapshot != NULL)
-        return (rc = step_clock(vm, err)) < 0 ? rc
-                                              : kernel_load(vm->kernel, err);
+    if (vm->snapshot != NULL) {
+        if ((rc = root_add_folder(vm, err)) < 0 ||
+            (rc = step_clock(vm, err)) < 0)
+            return rc;
+        return kernel_load(vm->kernel, err);
+    }
     choose_path(vm);
     if ((rc = root_build(vm, err)) < 0 ||
         (rc = streams_open(vm, what->stdio, err)) < 0 ||

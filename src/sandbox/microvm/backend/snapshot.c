@@ -131,6 +131,7 @@ static int take(struct snapshot *snapshot, struct microvm *vm,
         return rc;
     snapshot->vdso_at = vm->vdso_at;
     snapshot->limits = vm->limits;
+    snapshot->has_folder = vm->folder != NULL;
     return step_image(snapshot, err);
 }
 
@@ -217,6 +218,8 @@ static int restore_kernel(struct microvm *vm, struct gbx_error *err)
         return rc;
     vm->kernel->space.tables.next = next;
     microvm_bind(vm);
+    if ((rc = root_add_folder(vm, err)) < 0)
+        return rc;
     vm->vdso.ticked_ns = 0;
     vdso_tick(&vm->vdso, &vm->kernel->waker, clock_now_ns());
     return kernel_load(vm->kernel, err);

@@ -133,6 +133,7 @@ static struct kernel *make(const struct kernel_config *config)
         .gid = config->gid,
         .tasks_max = config->tasks_max,
         .last_tid = KERNEL_PID - 1,
+        .pid = KERNEL_PID,
         .end = {.vector = KERNEL_NO_VECTOR},
         .started_ns = clock_now_ns(),
         .trace = config->trace,

@@ -38,7 +38,9 @@
 
 #define KERNEL_STACK_BYTES (8ull << 20) /* counted with the memory */
 #define KERNEL_NO_VECTOR   0xffu
-#define KERNEL_PID         2 /* and first tid, as in a process sandbox */
+#define KERNEL_PID                                                             \
+    2 /* and first tid, as in a process sandbox;                               \
+         of a copy: its group and session */
 
 /* Answers of a system call that are none, below all errors. */
 #define KERNEL_WAIT (-5000) /* the task waits, and then calls again */
@@ -107,6 +109,7 @@ struct kernel {
     uint32_t tasks_max, task_count;
     struct task *current; /* who has the processor; or NULL */
     int last_tid;
+    int pid;          /* a copy's is another one; tids stay */
     uint64_t waits;   /* counts them, for first come first served */
     bool fresh_slice; /* another one's turn, if there is another */
     uint64_t slice_from_ns;

@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "sandbox/microvm/linux/proc.h"
 #include "sandbox/microvm/linux/snapshot.h"
+
+#define PID_FIRST 1000000
+#define PID_COUNT 3000000u
 
 /* What is not in the heap: nothing of it is kept. */
 static void unbind(void *image, const struct heap *heap)
@@ -69,6 +75,24 @@ static void bind_to(struct kernel *kernel, const struct kernel_config *config)
     tree_bind(kernel->tree, config->handles);
 }
 
+/*
+ * A copy has a number of its own, as a child of fork() has: libraries that keep
+ * something which must not be the same twice look whether it changed.  It lies
+ * far above those of threads, which stay: they are in their locks.
+ */
+static int rename_it(struct kernel *kernel)
+{
+    const int was = kernel->pid;
+    uint32_t drawn;
+
+    do {
+        if (getrandom(&drawn, sizeof(drawn), 0) != sizeof(drawn))
+            return -EIO;
+        kernel->pid = PID_FIRST + (int)(drawn % PID_COUNT);
+    } while (kernel->pid == was);
+    return proc_add_pid(kernel);
+}
+
 int kernel_thaw(struct kernel **kernel, const struct kernel_snapshot *snapshot,
                 const struct kernel_config *config, struct gbx_error *err)
 {
@@ -88,6 +112,11 @@ int kernel_thaw(struct kernel **kernel, const struct kernel_snapshot *snapshot,
     behind = clock_now_ns() - snapshot->now_ns;
     shift(*kernel, behind - (uint64_t)(*kernel)->waker.behind_ns);
     (*kernel)->waker.behind_ns = (int64_t)behind;
+    if (rename_it(*kernel) < 0) {
+        heap_close(heap);
+        *kernel = NULL;
+        return fail(err, GBX_EHOST, "no number for a copy of a guest");
+    }
     return 0;
 }
 
