@@ -157,19 +157,38 @@ static void set_machine(struct microvm *vm, bool has)
     pthread_mutex_unlock(&vm->lock);
 }
 
+/* What KVM hears of at first: all that a snapshot's tables lead to. */
+static uint64_t first(uint64_t usual, uint64_t needed)
+{
+    return needed < usual ? usual : round_up(needed, MEMORY_HUGE_BYTES);
+}
+
+static int add_half(struct microvm *vm, enum half half, struct gbx_error *err)
+{
+    uint64_t there =
+        vm->shared == NULL ? 0 : GBX_ARENA_OFF + vm->shared->arena_bytes[half];
+
+    return add(vm, &vm->halves[half], first(GBX_HALF_BYTES_MIN, there),
+               half == HALF_GUEST, err);
+}
+
 static int step_machine(struct microvm *vm, struct gbx_error *err)
 {
+    const struct snapshot *from = vm->snapshot;
+    uint64_t system =
+        first(SYSTEM_FIRST, from != NULL ? from->system_bytes : 0);
+    uint64_t frames =
+        first(FRAMES_FIRST, from != NULL ? from->frames_bytes : 0);
     int rc = machine_open(&vm->machine, err);
 
     if (rc < 0)
         return rc;
     set_machine(vm, true);
-    if ((rc = add(vm, &vm->system, SYSTEM_FIRST, true, err)) < 0 ||
-        (rc = add(vm, &vm->frames, FRAMES_FIRST, true, err)) < 0 ||
-        (rc = add(vm, &vm->halves[HALF_HOST], GBX_HALF_BYTES_MIN, false, err)) <
-            0)
+    if ((rc = add(vm, &vm->system, system, true, err)) < 0 ||
+        (rc = add(vm, &vm->frames, frames, true, err)) < 0 ||
+        (rc = add_half(vm, HALF_HOST, err)) < 0)
         return rc;
-    return add(vm, &vm->halves[HALF_GUEST], GBX_HALF_BYTES_MIN, true, err);
+    return add_half(vm, HALF_GUEST, err);
 }
 
 /* How far a half's memory exists; the channel's owner lengthens it. */
