@@ -264,6 +264,7 @@ int drive(struct microvm *vm, uint64_t deadline_ns, bool may_idle)
     if (rc < 0)
         return ending_tell(vm, rc, err.what);
     vm->until_ns = 0;
+    vm->has_run = true;
     hear_host(vm);
     do
         rc = turn(vm, deadline_ns, may_idle);

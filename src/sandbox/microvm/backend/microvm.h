@@ -64,7 +64,8 @@ struct snapshot {
     struct kernel_snapshot kernel;
     uint64_t vdso_at;
     struct gbx_limits limits;
-    bool has_folder; /* its guest saw a script's */
+    bool has_folder;                   /* its guest saw a script's */
+    _Atomic(struct touched *) touched; /* owned: frames that clones need */
 };
 
 struct microvm {
@@ -82,7 +83,7 @@ struct microvm {
     struct handles handles; /* of its files of the host */
     struct vdso vdso;
     uint64_t vdso_at; /* in the guest, or 0 */
-    bool has_machine;
+    bool has_machine, has_run;
     bool unsettled;    /* the registers may not be changed yet */
     int wake_fd;       /* eventfd: ends a wait of whoever waits for the guest */
     uint64_t until_ns; /* its time is counted up to this moment; 0: it rests */
@@ -166,6 +167,8 @@ int microvm_snapshot(void *context, struct snapshot **snapshot,
 void snapshot_get(struct snapshot *snapshot);
 void snapshot_put(struct snapshot *snapshot); /* NULL is allowed */
 int snapshot_restore(struct microvm *vm, struct gbx_error *err);
+/* A clone is about to end, or to be wiped: what did it touch? */
+void snapshot_learn(struct microvm *vm);
 
 /* runner.c */
 /* The caller gets the processor, and the guest comes to rest.  0, or a code. */

@@ -86,6 +86,16 @@ static void advise(const struct microvm_memory *memory, uint64_t small)
         madvise(memory->host + small, memory->bytes - small, MADV_HUGEPAGE);
 }
 
+/* All tables are walked, and of the rest what those before it needed. */
+static void touch(struct microvm *vm, struct snapshot *from)
+{
+    const struct touched *touched = atomic_load(&from->touched);
+
+    madvise(vm->system.host, from->system_bytes, MADV_POPULATE_READ);
+    if (touched != NULL)
+        dirty_touch(vm->frames.host, touched);
+}
+
 static int step_memory(struct microvm *vm, struct gbx_error *err)
 {
     uint64_t frames =
@@ -93,7 +103,7 @@ static int step_memory(struct microvm *vm, struct gbx_error *err)
                      vm->limits.disk_bytes + FILE_BYTES + SLACK_BYTES,
                  MEMORY_HUGE_BYTES);
     uint64_t system = TABLES_LEAST + round_up(frames / 256, MEMORY_HUGE_BYTES);
-    const struct snapshot *from = vm->snapshot;
+    struct snapshot *from = vm->snapshot;
     uint64_t small = 0;
     int rc;
 
@@ -110,6 +120,8 @@ static int step_memory(struct microvm *vm, struct gbx_error *err)
     }
     advise(&vm->system, vm->system.bytes);
     advise(&vm->frames, small);
+    if (from != NULL)
+        touch(vm, from);
     return 0;
 }
 
@@ -334,6 +346,7 @@ int microvm_start(struct microvm *vm, const struct bundle *what,
     int rc;
 
     vm->outcome = 0;
+    vm->has_run = false;
     vm->who = MICROVM_NOBODY;
     vm->unsettled = vm->rang = vm->parked = vm->wanted = false;
     atomic_store(&vm->host_rang, false);
@@ -364,6 +377,7 @@ static void drop(struct microvm_memory *memory)
 
 void microvm_stop(struct microvm *vm)
 {
+    snapshot_learn(vm);
     kernel_close(vm->kernel);
     vm->kernel = NULL;
     handles_fini(&vm->handles);

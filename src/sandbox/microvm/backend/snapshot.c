@@ -179,7 +179,22 @@ void snapshot_put(struct snapshot *snapshot)
                snapshot->system_bytes + snapshot->frames_bytes);
     close_fd(&snapshot->fd);
     kernel_snapshot_fini(&snapshot->kernel);
+    free(atomic_load(&snapshot->touched));
     free(snapshot);
+}
+
+void snapshot_learn(struct microvm *vm)
+{
+    struct snapshot *of = vm->snapshot;
+    struct touched *none = NULL, *touched;
+
+    if (of == NULL || !vm->has_run || vm->frames.host == NULL ||
+        atomic_load(&of->touched) != NULL)
+        return;
+    touched = dirty_learn(vm->frames.host, of->frames_bytes);
+    if (touched != NULL &&
+        !atomic_compare_exchange_strong(&of->touched, &none, touched))
+        free(touched);
 }
 
 /* How much of the frames anybody can have written. */
@@ -241,6 +256,7 @@ int snapshot_restore(struct microvm *vm, struct gbx_error *err)
 {
     int rc = 0;
 
+    snapshot_learn(vm);
     if (vm->kernel == NULL || machine_reset(&vm->machine) < 0 ||
         restore_memory(vm) < 0)
         rc = fail(err, GBX_EHOST, "the micro-VM cannot be used again");
