@@ -38,7 +38,12 @@ int gbx_runtime_open(struct gbx_runtime **runtime,
         return fail(err, GBX_EHOST, "no memory for a runtime");
     }
     keeper_open(&made->keeper);
-    warm_open(&made->warm);
+    made->cache = (struct cache){.note = config->note,
+                                 .note_context = config->note_context,
+                                 .how = config->is_brief ? TEMPLATE_BRIEF
+                                                         : TEMPLATE_COPIED};
+    cache_open(&made->cache, config->cache_dir);
+    warm_open(&made->warm, &made->cache);
     made->output = config->output;
     made->output_context = config->output_context;
     *runtime = made;
@@ -52,6 +57,7 @@ void gbx_runtime_close(struct gbx_runtime *runtime)
     must(atomic_load(&runtime->scripts) == 0); /* close them first */
     keeper_close(&runtime->keeper);
     warm_close(&runtime->warm);
+    cache_close(&runtime->cache);
     free(runtime->libexec_dir);
     free(runtime);
 }

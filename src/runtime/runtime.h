@@ -20,6 +20,7 @@
 #include "base/scratch.h"
 #include "pool/keeper.h"
 #include "pool/pool.h"
+#include "runtime/cache/cache.h"
 #include "runtime/store.h"
 #include "runtime/warm/warm.h"
 #include "sandbox/host_call.h"
@@ -32,6 +33,7 @@
 #define SCRIPT_BYTES_MAX   (16u << 20)
 #define SCRIPT_PORTS_MAX   256u
 #define START_NS           10000000000ull /* to start a guest and load */
+#define LOAD_NS_LONG       5000000u /* of a script: worth a template on disk */
 #define SPIN_NS            20000u
 #define ROOM_NS            1000000000ull /* for blocks that come back late */
 
@@ -42,6 +44,7 @@ struct gbx_runtime {
     struct host_calls calls; /* the embedder's */
     atomic_uint scripts;     /* open ones */
     struct keeper keeper;
+    struct cache cache;
     struct warm warm; /* languages that have been started */
 };
 
@@ -100,9 +103,11 @@ struct gbx_script {
     struct store store;                 /* context.state */
 
     pthread_mutex_t
-        lock;        /* of metadata and inports until open is over, and of: */
-    uint32_t starts; /* of sandboxes that were not cloned from its own
-                        template */
+        lock;         /* of metadata and inports until open is over, and of: */
+    uint32_t starts;  /* of sandboxes that were not cloned from its own
+                         template */
+    uint64_t load_ns; /* how long the last one took to load */
+    bool is_cached;   /* its template is in the cache */
     struct pool pool;
 };
 
@@ -121,6 +126,11 @@ struct sandbox_config script_sandbox_config(struct gbx_script *script);
 /* Start a sandbox and load the script, for the pool. */
 int script_start(void *script, struct sandbox *sandbox, uint64_t deadline_ns,
                  struct gbx_error *err);
+
+/* cache/kept.c: the script's template, from the cache, and to it when the pool
+ * is closed, which save does. */
+void kept_load(struct gbx_script *script);
+void kept_save(struct gbx_script *script);
 
 /* call.c: of a member that goes. */
 void call_shut(struct gbx_call *call);

@@ -271,6 +271,7 @@ struct sandbox_config script_sandbox_config(struct gbx_script *script)
                    .argv = argv,
                    .envp = env,
                    .libexec_dir = script->runtime->libexec_dir,
+                   .is_watched = script->runtime->cache.dir_fd >= 0,
                    .folder = script->config.hide_folder ? NULL : script->folder,
                    .limits = script->config.limits},
         .spin_ns = script->config.spin_ns,
@@ -304,9 +305,11 @@ static bool wants_template(struct gbx_script *script)
 
     pthread_mutex_lock(&script->lock);
     script->starts++;
-    wants = script->config.wipe == GBX_WIPE_PER_CALL ||
-            script->config.wipe == GBX_WIPE_PER_TENANT ||
-            script->config.pool.total_max > 1 || script->starts > 1;
+    wants =
+        script->config.wipe == GBX_WIPE_PER_CALL ||
+        script->config.wipe == GBX_WIPE_PER_TENANT ||
+        script->config.pool.total_max > 1 || script->starts > 1 ||
+        (script->runtime->cache.dir_fd >= 0 && script->load_ns > LOAD_NS_LONG);
     pthread_mutex_unlock(&script->lock);
     return wants && script->backend->snapshot != NULL &&
            script->config.trace == NULL;
@@ -318,14 +321,19 @@ int script_start(void *context, struct sandbox *sandbox, uint64_t deadline_ns,
     struct gbx_script *script = context;
     struct template *template;
     struct scratch scratch;
+    uint64_t from_ns;
     int rc;
 
     if (scratch_open(&scratch, LOAD_SCRATCH_BYTES) < 0)
         return fail(err, GBX_EHOST, "no memory for a script");
     rc = start_language(script, sandbox, deadline_ns, err);
+    from_ns = clock_now_ns();
     if (rc == 0 && (rc = load(script, sandbox, &scratch, deadline_ns, err)) < 0)
         sandbox_close(sandbox);
     scratch_close(&scratch);
+    pthread_mutex_lock(&script->lock);
+    script->load_ns = clock_now_ns() - from_ns;
+    pthread_mutex_unlock(&script->lock);
     if (rc < 0 || !wants_template(script))
         return rc;
     if (template_take(&template, sandbox, NULL) == 0) {
@@ -361,6 +369,8 @@ static int open_pool(struct gbx_script *script, struct gbx_error *err)
     struct pool_member *member;
     int rc = pool_open(&script->pool, &config, err);
 
+    if (rc == 0)
+        kept_load(script);
     if (rc == 0)
         rc = pool_take(&script->pool, NULL,
                        clock_now_ns() + script->config.start_ns, &member, err);
@@ -428,7 +438,7 @@ void gbx_script_close(struct gbx_script *script)
 {
     if (script == NULL)
         return;
-    pool_close(&script->pool);
+    kept_save(script);
     store_fini(&script->store);
     pthread_mutex_destroy(&script->lock);
     atomic_fetch_sub(&script->runtime->scripts, 1);

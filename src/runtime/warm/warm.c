@@ -13,22 +13,29 @@ struct warm_language {
     uint32_t starts;
     struct template *template; /* counted, or NULL */
     bool is_hopeless;          /* it was tried, in vain */
+    bool is_new;               /* and not in the cache */
+    struct bytes_out key;
     pthread_mutex_t making;
 };
 
-void warm_open(struct warm *warm)
+void warm_open(struct warm *warm, const struct cache *cache)
 {
-    *warm = (struct warm){.languages = NULL};
+    *warm = (struct warm){.cache = cache};
     must(pthread_mutex_init(&warm->lock, NULL) == 0);
 }
 
 void warm_close(struct warm *warm)
 {
+    static const struct bytes_out none;
+
     while (warm->languages != NULL) {
         struct warm_language *language = warm->languages;
 
         warm->languages = language->next;
+        if (language->is_new)
+            cache_save(warm->cache, language->template, &language->key, &none);
         template_put(language->template);
+        bytes_out_fini(&language->key);
         pthread_mutex_destroy(&language->making);
         free(language->program);
         free(language);
@@ -64,6 +71,7 @@ static struct warm_language *find_locked(struct warm *warm,
     }
     language->backend = config->backend;
     language->limits = config->bundle.limits;
+    cache_key(&language->key, config);
     must(pthread_mutex_init(&language->making, NULL) == 0);
     language->next = warm->languages;
     warm->languages = language;
@@ -81,6 +89,7 @@ static struct template *make(const struct sandbox_config *config,
     bare.bundle.folder = NULL;
     bare.output = NULL;
     bare.output_context = NULL;
+    bare.bundle.is_watched = true;
     if (sandbox != NULL && sandbox_open(sandbox, &bare, deadline_ns, NULL) == 0)
         template_take(&template, sandbox, NULL);
     if (sandbox != NULL)
@@ -94,16 +103,22 @@ static void make_once(struct warm *warm, struct warm_language *language,
                       const struct sandbox_config *config, uint64_t deadline_ns)
 {
     struct template *template;
-    bool needs;
+    struct bytes_out extra;
+    bool needs, is_new;
 
     pthread_mutex_lock(&language->making);
     pthread_mutex_lock(&warm->lock);
     needs = language->template == NULL && !language->is_hopeless;
     pthread_mutex_unlock(&warm->lock);
     if (needs) {
-        template = make(config, deadline_ns);
+        template = cache_load(warm->cache, config, &language->key, &extra);
+        bytes_out_fini(&extra);
+        is_new = template == NULL;
+        if (is_new)
+            template = make(config, deadline_ns);
         pthread_mutex_lock(&warm->lock);
         language->template = template;
+        language->is_new = is_new && template != NULL;
         language->is_hopeless = template == NULL;
         pthread_mutex_unlock(&warm->lock);
     }
@@ -122,7 +137,8 @@ struct template *warm_get(struct warm *warm,
         return NULL;
     pthread_mutex_lock(&warm->lock);
     language = find_locked(warm, config);
-    wants = language != NULL && ++language->starts > 1;
+    wants = language != NULL &&
+            (++language->starts > 1 || warm->cache->dir_fd >= 0);
     pthread_mutex_unlock(&warm->lock);
     if (!wants)
         return NULL;

@@ -9,7 +9,7 @@
  *
  * One for each guest program, isolation and set of limits.  It is made when the
  * same language starts for the second time, because a process that starts one
- * script would only wait for it.
+ * script would only wait for it; where there is a cache, for the first.
  *
  * Threads: any.
  */
@@ -18,17 +18,18 @@
 
 #include <pthread.h>
 
-#include "sandbox/sandbox.h"
+#include "runtime/cache/cache.h"
 
 struct warm_language;
 
 struct warm {
     pthread_mutex_t lock;
     struct warm_language *languages; /* owned */
+    const struct cache *cache;       /* borrowed */
 };
 
-void warm_open(struct warm *warm);
-void warm_close(struct warm *warm);
+void warm_open(struct warm *warm, const struct cache *cache);
+void warm_close(struct warm *warm); /* new ones are written to the cache */
 
 /* Returns a reference; or NULL where there is none, and sandbox_open does. */
 struct template *warm_get(struct warm *warm,

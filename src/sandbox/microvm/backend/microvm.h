@@ -60,7 +60,9 @@ struct snapshot {
     atomic_uint references;
     int fd;                              /* owned: a sealed memfd */
     uint8_t *image;                      /* owned mapping of it, to read */
-    uint64_t system_bytes, frames_bytes; /* one after the other in it */
+    uint64_t off;                        /* of all in it */
+    uint64_t system_bytes, frames_bytes; /* one after the other */
+    struct seen seen;                    /* what its guest found on the host */
     struct kernel_snapshot kernel;
     uint64_t vdso_at;
     struct gbx_limits limits;
@@ -81,6 +83,7 @@ struct microvm {
     struct machine machine;
     struct kernel *kernel;  /* owned, or NULL */
     struct handles handles; /* of its files of the host */
+    struct seen seen;       /* what it found there, if it is watched */
     struct vdso vdso;
     uint64_t vdso_at; /* in the guest, or 0 */
     bool has_machine, has_run;
@@ -165,6 +168,10 @@ int drive_settle(struct microvm *vm, uint64_t deadline_ns);
 int microvm_snapshot(void *context, struct snapshot **snapshot,
                      struct gbx_error *err);
 void snapshot_get(struct snapshot *snapshot);
+int snapshot_save(const struct snapshot *snapshot, struct bytes_out *out,
+                  int *fd, uint64_t *bytes);
+int snapshot_load(struct snapshot **snapshot, struct bytes_in *in, int fd,
+                  uint64_t off, struct gbx_error *err);
 void snapshot_put(struct snapshot *snapshot); /* NULL is allowed */
 int snapshot_restore(struct microvm *vm, struct gbx_error *err);
 /* A clone is about to end, or to be wiped: what did it touch? */

@@ -111,9 +111,9 @@ static int step_memory(struct microvm *vm, struct gbx_error *err)
         (rc = take(&vm->frames, frames, MICROVM_FRAMES_AT, err)) < 0)
         return rc;
     if (from != NULL) {
-        if ((rc = overlay(&vm->system, from->fd, 0, from->system_bytes, err)) <
-                0 ||
-            (rc = overlay(&vm->frames, from->fd, from->system_bytes,
+        if ((rc = overlay(&vm->system, from->fd, from->off, from->system_bytes,
+                          err)) < 0 ||
+            (rc = overlay(&vm->frames, from->fd, from->off + from->system_bytes,
                           from->frames_bytes, err)) < 0)
             return rc;
         small = round_up(from->frames_bytes + SMALL_BYTES, MEMORY_HUGE_BYTES);
@@ -234,6 +234,7 @@ struct kernel_config microvm_kernel_config(struct microvm *vm)
         .gid = root ? NOBODY : getegid(),
         .memory = &vm->machine.memory,
         .handles = &vm->handles,
+        .seen = vm->what.is_watched ? &vm->seen : NULL,
         .tables_at = MICROVM_TABLES_AT,
         .tables_bytes = vm->system.bytes - MICROVM_TABLES_AT,
         .frames_at = vm->frames.at,
@@ -345,6 +346,9 @@ int microvm_start(struct microvm *vm, const struct bundle *what,
 {
     int rc;
 
+    if (vm->snapshot != NULL && what->is_watched &&
+        !seen_copy(&vm->seen, &vm->snapshot->seen))
+        return fail(err, GBX_EHOST, "no memory for a sandbox");
     vm->outcome = 0;
     vm->has_run = false;
     vm->who = MICROVM_NOBODY;
@@ -381,6 +385,7 @@ void microvm_stop(struct microvm *vm)
     kernel_close(vm->kernel);
     vm->kernel = NULL;
     handles_fini(&vm->handles);
+    seen_fini(&vm->seen);
     if (vm->has_machine) {
         set_machine(vm, false);
         machine_close(&vm->machine);

@@ -113,7 +113,8 @@ static int step_file(struct snapshot *snapshot, const struct microvm *vm,
 static int step_image(struct snapshot *snapshot, struct gbx_error *err)
 {
     uint64_t bytes = snapshot->system_bytes + snapshot->frames_bytes;
-    uint8_t *image = mmap(NULL, bytes, PROT_READ, MAP_SHARED, snapshot->fd, 0);
+    uint8_t *image = mmap(NULL, bytes, PROT_READ, MAP_SHARED, snapshot->fd,
+                          (off_t)snapshot->off);
 
     if (image == MAP_FAILED)
         return fail(err, GBX_EHOST, "map a template's memory");
@@ -132,6 +133,8 @@ static int take(struct snapshot *snapshot, struct microvm *vm,
     snapshot->vdso_at = vm->vdso_at;
     snapshot->limits = vm->limits;
     snapshot->has_folder = vm->folder != NULL;
+    if (!seen_copy(&snapshot->seen, &vm->seen))
+        return fail(err, GBX_EHOST, "no memory for a template");
     return step_image(snapshot, err);
 }
 
@@ -179,8 +182,98 @@ void snapshot_put(struct snapshot *snapshot)
                snapshot->system_bytes + snapshot->frames_bytes);
     close_fd(&snapshot->fd);
     kernel_snapshot_fini(&snapshot->kernel);
+    seen_fini(&snapshot->seen);
     free(atomic_load(&snapshot->touched));
     free(snapshot);
+}
+
+/* What a file has of it, beside what has a length of its own. */
+struct saved {
+    uint64_t system_bytes, frames_bytes, vdso_at;
+    struct gbx_limits limits;
+    uint64_t has_folder;
+};
+
+int snapshot_save(const struct snapshot *snapshot, struct bytes_out *out,
+                  int *fd, uint64_t *bytes)
+{
+    const struct saved saved = {snapshot->system_bytes, snapshot->frames_bytes,
+                                snapshot->vdso_at, snapshot->limits,
+                                snapshot->has_folder};
+    const struct touched *touched = atomic_load(&snapshot->touched);
+
+    bytes_put(out, &saved, sizeof(saved));
+    bytes_put_block(out, touched == NULL ? NULL : touched->pages,
+                    touched == NULL ? 0 : touched->count * sizeof(uint32_t));
+    seen_save(&snapshot->seen, out);
+    kernel_snapshot_save(&snapshot->kernel, out);
+    *fd = snapshot->fd;
+    *bytes = snapshot->system_bytes + snapshot->frames_bytes;
+    return out->failed ? GBX_EHOST : 0;
+}
+
+static bool load_touched(struct snapshot *snapshot, struct bytes_in *in)
+{
+    size_t bytes;
+    const void *pages = bytes_take_block(in, &bytes);
+    struct touched *touched;
+
+    if (in->failed || bytes == 0)
+        return !in->failed;
+    touched = malloc(sizeof(*touched) + bytes);
+    if (touched == NULL)
+        return false;
+    touched->count = (uint32_t)(bytes / sizeof(uint32_t));
+    memcpy(touched->pages, pages, touched->count * sizeof(uint32_t));
+    atomic_store(&snapshot->touched, touched);
+    for (uint32_t i = 0; i < touched->count; i++)
+        if ((touched->pages[i] & ~TOUCHED_WRITTEN) >=
+            snapshot->frames_bytes / PAGE)
+            return false;
+    return true;
+}
+
+static int load(struct snapshot *snapshot, struct bytes_in *in,
+                struct gbx_error *err)
+{
+    struct saved saved;
+    const char *path;
+
+    bytes_take(in, &saved, sizeof(saved));
+    snapshot->system_bytes = saved.system_bytes;
+    snapshot->frames_bytes = saved.frames_bytes;
+    snapshot->vdso_at = saved.vdso_at;
+    snapshot->limits = saved.limits;
+    snapshot->has_folder = saved.has_folder != 0;
+    if (in->failed || !load_touched(snapshot, in) ||
+        !seen_load(&snapshot->seen, in))
+        return fail(err, GBX_EFORMAT, "a template's file is damaged");
+    if (seen_is_stale(&snapshot->seen, &path))
+        return fail(err, GBX_ESTALE, "%s has changed since", path);
+    if (!kernel_snapshot_load(&snapshot->kernel, in))
+        return fail(err, GBX_ESTALE, "a file that it needs has changed");
+    return step_image(snapshot, err);
+}
+
+int snapshot_load(struct snapshot **snapshot, struct bytes_in *in, int fd,
+                  uint64_t off, struct gbx_error *err)
+{
+    struct snapshot *made = calloc(1, sizeof(*made));
+    int rc;
+
+    *snapshot = NULL;
+    if (made == NULL)
+        return fail(err, GBX_EHOST, "no memory for a template");
+    made->references = 1;
+    made->off = off;
+    made->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    rc = made->fd < 0 ? fail(err, GBX_EHOST, "keep a template's file")
+                      : load(made, in, err);
+    if (rc < 0)
+        snapshot_put(made);
+    else
+        *snapshot = made;
+    return rc;
 }
 
 void snapshot_learn(struct microvm *vm)

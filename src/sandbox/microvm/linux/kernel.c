@@ -60,6 +60,7 @@ static int step_files(struct kernel *kernel, const struct kernel_config *config,
     const struct tree_config tree = {
         .frames = &kernel->space.frames,
         .handles = config->handles,
+        .seen = config->seen,
         .disk_bytes = config->disk_bytes,
         .nodes_max = NODES_MAX,
         .files_max = config->files_max + MAPPED_FILES_MAX,

@@ -84,6 +84,7 @@ struct kernel_config {
     uint32_t uid, gid;
     struct memory *memory;   /* borrowed; with slots for tables and frames */
     struct handles *handles; /* borrowed: of files of the host */
+    struct seen *seen;       /* the same: what is found there; or NULL */
     uint64_t tables_at, tables_bytes, frames_at, frames_bytes;
     struct kernel_cpu cpu;
     kernel_trace_fn *trace; /* or NULL */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 
 #include "base/clock.h"
@@ -72,7 +73,7 @@ static void bind_to(struct kernel *kernel, const struct kernel_config *config)
     kernel->trace_context = config->trace_context;
     space_bind(&kernel->space, config->memory, config->frames_at,
                config->frames_bytes);
-    tree_bind(kernel->tree, config->handles);
+    tree_bind(kernel->tree, config->handles, config->seen);
 }
 
 /*
@@ -135,4 +136,30 @@ void kernel_snapshot_fini(struct kernel_snapshot *snapshot)
     free(snapshot->heap);
     handles_fini(&snapshot->handles);
     *snapshot = (struct kernel_snapshot){0};
+}
+
+void kernel_snapshot_save(const struct kernel_snapshot *snapshot,
+                          struct bytes_out *out)
+{
+    bytes_put_number(out, snapshot->now_ns);
+    bytes_put_block(out, snapshot->heap, snapshot->heap_bytes);
+    handles_save(&snapshot->handles, out);
+}
+
+bool kernel_snapshot_load(struct kernel_snapshot *snapshot, struct bytes_in *in)
+{
+    uint64_t now_ns = bytes_take_number(in);
+    size_t bytes;
+    const void *heap = bytes_take_block(in, &bytes);
+
+    *snapshot = (struct kernel_snapshot){.heap_bytes = bytes, .now_ns = now_ns};
+    if (in->failed)
+        return false;
+    snapshot->heap = malloc(bytes + 1);
+    if (snapshot->heap != NULL)
+        memcpy(snapshot->heap, heap, bytes);
+    if (snapshot->heap != NULL && handles_load(&snapshot->handles, in))
+        return true;
+    kernel_snapshot_fini(snapshot);
+    return false;
 }

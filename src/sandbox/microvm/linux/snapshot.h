@@ -49,6 +49,13 @@ int kernel_thaw(struct kernel **kernel, const struct kernel_snapshot *snapshot,
  */
 int kernel_load(struct kernel *kernel, struct gbx_error *err);
 
+/* To a file and back; good for the very same program alone.  load: false where
+ * it is damaged, or files of the host are not there any more. */
+void kernel_snapshot_save(const struct kernel_snapshot *snapshot,
+                          struct bytes_out *out);
+bool kernel_snapshot_load(struct kernel_snapshot *snapshot,
+                          struct bytes_in *in);
+
 void kernel_snapshot_fini(struct kernel_snapshot *snapshot); /* idempotent */
 
 #endif
