@@ -90,6 +90,8 @@ static int step_snapshot(const struct microvm *vm, struct gbx_error *err)
 
     if (vm->snapshot == NULL)
         return 0;
+    if (snapshot_until_ns(vm) != 0 && clock_is_past(snapshot_until_ns(vm)))
+        return fail(err, GBX_ESTALE, "a template whose file may change by now");
     was = &vm->snapshot->limits;
     if (mine->memory_bytes != was->memory_bytes ||
         mine->message_bytes != was->message_bytes ||

@@ -58,9 +58,10 @@ enum microvm_stop {
 /* A template's part of a micro-VM: nothing changes in it. */
 struct snapshot {
     atomic_uint references;
-    int fd;                              /* owned: a sealed memfd */
-    uint8_t *image;                      /* owned mapping of it, to read */
-    uint64_t off;                        /* of all in it */
+    int fd;            /* owned: a sealed memfd */
+    uint8_t *image;    /* owned mapping of it, to read */
+    uint64_t off;      /* of all in it */
+    uint64_t until_ns; /* a file that is held still so long; 0: for ever */
     uint64_t system_bytes, frames_bytes; /* one after the other */
     struct seen seen;                    /* what its guest found on the host */
     struct kernel_snapshot kernel;
@@ -87,6 +88,7 @@ struct microvm {
     struct vdso vdso;
     uint64_t vdso_at; /* in the guest, or 0 */
     bool has_machine, has_run;
+    bool is_loose;     /* nothing of it is mapped from the snapshot any more */
     bool unsettled;    /* the registers may not be changed yet */
     int wake_fd;       /* eventfd: ends a wait of whoever waits for the guest */
     uint64_t until_ns; /* its time is counted up to this moment; 0: it rests */
@@ -174,6 +176,9 @@ int snapshot_load(struct snapshot **snapshot, struct bytes_in *in, int fd,
                   uint64_t off, struct gbx_error *err);
 void snapshot_put(struct snapshot *snapshot); /* NULL is allowed */
 int snapshot_restore(struct microvm *vm, struct gbx_error *err);
+/* When a clone must be loose, which this makes it; 0: never, or it is. */
+uint64_t snapshot_until_ns(const struct microvm *vm);
+void snapshot_let_go(struct microvm *vm);
 /* A clone is about to end, or to be wiped: what did it touch? */
 void snapshot_learn(struct microvm *vm);
 

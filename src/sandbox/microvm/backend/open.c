@@ -350,7 +350,7 @@ int microvm_start(struct microvm *vm, const struct bundle *what,
         !seen_copy(&vm->seen, &vm->snapshot->seen))
         return fail(err, GBX_EHOST, "no memory for a sandbox");
     vm->outcome = 0;
-    vm->has_run = false;
+    vm->has_run = vm->is_loose = false;
     vm->who = MICROVM_NOBODY;
     vm->unsettled = vm->rang = vm->parked = vm->wanted = false;
     atomic_store(&vm->host_rang, false);

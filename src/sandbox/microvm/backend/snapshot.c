@@ -26,6 +26,7 @@
 #define PAGE      ((uint64_t)MEMORY_PAGE_BYTES)
 #define SETTLE_NS 1000000000u
 #define RUN_PAGES 256u
+#define LEASE_NS  30000000000u /* the kernel gives 45 s */
 #define SEALS     (F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
 static int write_all(int fd, const uint8_t *from, uint64_t bytes, uint64_t off)
@@ -267,6 +268,8 @@ int snapshot_load(struct snapshot **snapshot, struct bytes_in *in, int fd,
     made->references = 1;
     made->off = off;
     made->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (made->fd >= 0 && fcntl(made->fd, F_GETLEASE) == F_RDLCK)
+        made->until_ns = clock_now_ns() + LEASE_NS;
     rc = made->fd < 0 ? fail(err, GBX_EHOST, "keep a template's file")
                       : load(made, in, err);
     if (rc < 0)
@@ -274,6 +277,25 @@ int snapshot_load(struct snapshot **snapshot, struct bytes_in *in, int fd,
     else
         *snapshot = made;
     return rc;
+}
+
+uint64_t snapshot_until_ns(const struct microvm *vm)
+{
+    return vm->snapshot == NULL || vm->is_loose ? 0 : vm->snapshot->until_ns;
+}
+
+/* A page that is written is the clone's own. */
+static void take_pages(uint8_t *host, uint64_t bytes)
+{
+    for (uint64_t off = 0; off < bytes; off += PAGE)
+        __atomic_fetch_or(host + off, 0, __ATOMIC_RELAXED);
+}
+
+void snapshot_let_go(struct microvm *vm)
+{
+    take_pages(vm->system.host, vm->snapshot->system_bytes);
+    take_pages(vm->frames.host, vm->snapshot->frames_bytes);
+    vm->is_loose = true;
 }
 
 void snapshot_learn(struct microvm *vm)
@@ -350,7 +372,7 @@ int snapshot_restore(struct microvm *vm, struct gbx_error *err)
     int rc = 0;
 
     snapshot_learn(vm);
-    if (vm->kernel == NULL || machine_reset(&vm->machine) < 0 ||
+    if (vm->is_loose || vm->kernel == NULL || machine_reset(&vm->machine) < 0 ||
         restore_memory(vm) < 0)
         rc = fail(err, GBX_EHOST, "the micro-VM cannot be used again");
     if (rc == 0)
