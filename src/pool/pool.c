@@ -250,10 +250,55 @@ int pool_take(struct pool *pool, const char *key, uint64_t deadline_ns,
         rc = renew(pool, got, deadline_ns, err);
     if (rc < 0)
         return rc;
-    got->is_clean = false;
+    got->is_clean = got->is_parked = false;
     got->calls++;
     *member = got;
     return 0;
+}
+
+/* The one that is awake and free longest.  They are a prefix of the list. */
+static struct pool_member *oldest_awake_locked(struct pool *pool)
+{
+    struct pool_member **at = &pool->free, **last = NULL;
+
+    for (; *at != NULL && !(*at)->is_parked; at = &(*at)->next)
+        last = at;
+    return last == NULL ? NULL : queue_take_out_locked(pool, last);
+}
+
+/* Behind all that are awake. */
+static void put_parked_locked(struct pool *pool, struct pool_member *member)
+{
+    struct pool_member **at = &pool->free;
+
+    if (queue_hand_on_locked(pool, member))
+        return;
+    while (*at != NULL && !(*at)->is_parked)
+        at = &(*at)->next;
+    member->next = *at;
+    *at = member;
+    member->is_lent = false;
+    pool->ready++;
+}
+
+/* Too many that idle make all others slow. */
+static void park_one(struct pool *pool, const struct backend *backend)
+{
+    struct pool_member *member;
+
+    if (backend->awake_count == NULL ||
+        backend->awake_count() <= POOL_AWAKE_MAX)
+        return;
+    pthread_mutex_lock(&pool->lock);
+    member = oldest_awake_locked(pool);
+    pthread_mutex_unlock(&pool->lock);
+    if (member == NULL)
+        return;
+    sandbox_park(&member->sandbox);
+    member->is_parked = true;
+    pthread_mutex_lock(&pool->lock);
+    put_parked_locked(pool, member);
+    pthread_mutex_unlock(&pool->lock);
 }
 
 /* Is it to be wiped now? */
@@ -292,6 +337,7 @@ void pool_give(struct pool *pool, struct pool_member *member, bool failed)
     pthread_mutex_lock(&pool->lock);
     set_free_locked(pool, member);
     pthread_mutex_unlock(&pool->lock);
+    park_one(pool, pool->config.sandbox.backend);
 }
 
 void pool_unused(struct pool *pool, struct pool_member *member)
@@ -353,6 +399,11 @@ static bool make_ahead(struct pool *pool)
     if (member == NULL ||
         make(pool, member, clock_now_ns() + pool->config.start_ns, &err) < 0)
         return false;
+    if (pool->config.sandbox.backend->awake_count != NULL &&
+        pool->config.sandbox.backend->awake_count() < POOL_AWAKE_MAX)
+        sandbox_wake(&member->sandbox);
+    else
+        member->is_parked = true;
     pthread_mutex_lock(&pool->lock);
     set_free_locked(pool, member);
     pthread_mutex_unlock(&pool->lock);

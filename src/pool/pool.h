@@ -32,13 +32,14 @@
 #include "sandbox/sandbox.h"
 
 #define POOL_KEY_BYTES 256u /* with its end */
+#define POOL_AWAKE_MAX 64u  /* of a process; idle ones beyond are parked */
 
 struct pool_member {
     struct sandbox sandbox;
     struct pool_member *next;  /* of the free ones */
     struct pool_member *other; /* of all */
     bool has_key, is_clean;    /* clean: nobody has used it since it was made */
-    bool is_lent;
+    bool is_lent, is_parked;
     uint32_t calls;   /* since it was made */
     uint64_t free_ns; /* since when it is free */
     void *extra;      /* config.extra_bytes, zeroed when it is made; owned */

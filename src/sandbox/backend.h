@@ -149,6 +149,16 @@ struct backend {
      * a kill; the region is the caller's to bring back, before the next run. */
     int (*wipe)(void *self, struct gbx_error *err);
 
+    /*
+     * Idle ones may cost those that run.  park gives back what can be had again
+     * in a moment, between two calls; false: there was nothing, or it cannot
+     * now.  wake gets it ahead of the next run.  awake_count: how many of this
+     * process have it; any thread.  All NULL where there is no such thing.
+     */
+    bool (*park)(void *self);
+    int (*wake)(void *self, struct gbx_error *err);
+    unsigned (*awake_count)(void);
+
     void (*kill)(void *self);  /* from any thread; does not wait */
     void (*close)(void *self); /* also on a half-opened one; idempotent */
 };

@@ -135,12 +135,15 @@ struct touched *dirty_learn(const uint8_t *host, uint64_t bytes)
 
 void dirty_touch(uint8_t *host, const struct touched *touched)
 {
-    for (uint32_t i = 0; i < touched->count; i++) {
-        uint32_t page = touched->pages[i];
-        uint8_t *at = host + (page & ~TOUCHED_WRITTEN) * PAGE;
-        uint8_t byte = __atomic_load_n(at, __ATOMIC_RELAXED);
-
-        if ((page & TOUCHED_WRITTEN) != 0)
-            __atomic_store_n(at, byte, __ATOMIC_RELAXED);
-    }
+    /* First those that become copies: one that is mapped already would have to
+     * be taken away again. */
+    for (uint32_t i = 0; i < touched->count; i++)
+        if ((touched->pages[i] & TOUCHED_WRITTEN) != 0)
+            __atomic_fetch_or(host +
+                                  (touched->pages[i] & ~TOUCHED_WRITTEN) * PAGE,
+                              0, __ATOMIC_RELAXED);
+    for (uint32_t i = 0; i < touched->count; i++)
+        if ((touched->pages[i] & TOUCHED_WRITTEN) == 0)
+            (void)__atomic_load_n(host + touched->pages[i] * PAGE,
+                                  __ATOMIC_RELAXED);
 }

@@ -264,8 +264,10 @@ int drive_settle(struct microvm *vm, uint64_t deadline_ns)
 int drive(struct microvm *vm, uint64_t deadline_ns, bool may_idle)
 {
     struct gbx_error err = {0};
-    int rc = run_enter(&vm->machine, deadline_ns, &err);
+    int rc = microvm_wake(vm, &err);
 
+    if (rc == 0)
+        rc = run_enter(&vm->machine, deadline_ns, &err);
     if (rc < 0)
         return ending_tell(vm, rc, err.what);
     vm->until_ns = 0;

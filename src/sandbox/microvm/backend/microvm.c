@@ -256,6 +256,14 @@ static int microvm_wipe(void *context, struct gbx_error *err)
     return rc;
 }
 
+static int wake_up(void *context, struct gbx_error *err)
+{
+    struct microvm *vm = context;
+
+    return is_child(vm) ? fail(err, GBX_EHOST, "%s", of_parent)
+                        : microvm_wake(vm, err);
+}
+
 static int microvm_run(void *context, uint64_t deadline_ns)
 {
     struct microvm *vm = context;
@@ -344,6 +352,9 @@ const struct backend backend_microvm = {
     .explain = microvm_explain,
     .lacked = microvm_lacked,
     .wipe = microvm_wipe,
+    .park = microvm_park,
+    .awake_count = machine_count,
+    .wake = wake_up,
     .kill = microvm_kill,
     .close = microvm_close,
 };

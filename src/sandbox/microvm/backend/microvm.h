@@ -131,6 +131,8 @@ struct microvm {
 /* open.c; from vm->snapshot, where it has one */
 int microvm_start(struct microvm *vm, const struct bundle *what,
                   struct gbx_error *err);
+/* Before it runs: a virtual machine, where it has none. */
+int microvm_wake(struct microvm *vm, struct gbx_error *err);
 struct kernel_config microvm_kernel_config(struct microvm *vm);
 void microvm_bind(struct microvm *vm); /* its kernel is another one */
 void microvm_stop(struct microvm *vm);
@@ -181,6 +183,7 @@ uint64_t snapshot_until_ns(const struct microvm *vm);
 void snapshot_let_go(struct microvm *vm);
 /* A clone is about to end, or to be wiped: what did it touch? */
 void snapshot_learn(struct microvm *vm);
+bool microvm_park(void *context);
 
 /* runner.c */
 /* The caller gets the processor, and the guest comes to rest.  0, or a code. */

@@ -191,11 +191,14 @@ static int step_machine(struct microvm *vm, struct gbx_error *err)
         first(SYSTEM_FIRST, from != NULL ? from->system_bytes : 0);
     uint64_t frames =
         first(FRAMES_FIRST, from != NULL ? from->frames_bytes : 0);
-    int rc = machine_open(&vm->machine, err);
+    int rc = 0;
 
+    machine_init(&vm->machine);
+    set_machine(vm, true);
+    rc = from == NULL ? machine_start(&vm->machine, err)
+                      : machine_check(err); /* it starts when it runs */
     if (rc < 0)
         return rc;
-    set_machine(vm, true);
     if ((rc = add(vm, &vm->system, system, true, err)) < 0 ||
         (rc = add(vm, &vm->frames, frames, true, err)) < 0 ||
         (rc = add_half(vm, HALF_HOST, err)) < 0)
@@ -260,7 +263,6 @@ void microvm_bind(struct microvm *vm)
 static int step_kernel(struct microvm *vm, struct gbx_error *err)
 {
     const struct kernel_config config = microvm_kernel_config(vm);
-    const struct tables *tables;
     int rc;
 
     if (vm->snapshot != NULL)
@@ -270,10 +272,9 @@ static int step_kernel(struct microvm *vm, struct gbx_error *err)
     if (rc < 0)
         return rc;
     microvm_bind(vm);
-    tables = &vm->kernel->space.tables;
-    return vm->snapshot != NULL
-               ? boot_attach(&vm->machine, tables, 0, err)
-               : boot_open(&vm->machine, &vm->kernel->space.tables, 0, err);
+    if (vm->snapshot != NULL)
+        return root_add_folder(vm, err);
+    return boot_open(&vm->machine, &vm->kernel->space.tables, 0, err);
 }
 
 /* A path in the guest's root: as the guest program is shown there. */
@@ -288,26 +289,24 @@ static void choose_path(struct microvm *vm)
 }
 
 /* Where guest and host count alike, the guest may read its clock by itself. */
-static int step_clock(struct microvm *vm, struct gbx_error *err)
+static int step_clock(struct microvm *vm, bool is_first, struct gbx_error *err)
 {
     uint8_t *page = vm->system.host + MICROVM_VDSO_AT;
     struct machine_clock clock;
     int64_t at;
 
     vm->vdso = (struct vdso){.page = NULL};
-    vm->vdso_at = vm->snapshot != NULL ? vm->snapshot->vdso_at : 0;
+    if (!is_first && vm->vdso_at == 0)
+        return 0;
     machine_clock(&vm->machine, &vm->kernel->space.tables, MICROVM_VDSO_AT,
                   &clock);
-    clock.shared = clock.shared && clock.tsc_khz != 0;
-    if (!clock.shared)
-        return vm->vdso_at == 0
-                   ? 0
-                   : fail(err, GBX_ESTALE, "a template with another clock");
-    if (vm->snapshot != NULL && vm->vdso_at == 0)
-        return 0;
+    if (!clock.shared || clock.tsc_khz == 0)
+        return is_first ? 0
+                        : fail(err, GBX_EHOST,
+                               "this host's clock has become another one");
     vdso_init(&vm->vdso, page, MICROVM_VDSO_AT, clock.tsc_khz);
     vdso_tick(&vm->vdso, &vm->kernel->waker, clock_now_ns());
-    if (vm->snapshot != NULL)
+    if (!is_first)
         return 0;
     at = vdso_map(&vm->kernel->space, &vm->vdso);
     if (at < 0)
@@ -350,6 +349,7 @@ int microvm_start(struct microvm *vm, const struct bundle *what,
         !seen_copy(&vm->seen, &vm->snapshot->seen))
         return fail(err, GBX_EHOST, "no memory for a sandbox");
     vm->outcome = 0;
+    vm->vdso_at = vm->snapshot != NULL ? vm->snapshot->vdso_at : 0;
     vm->has_run = vm->is_loose = false;
     vm->who = MICROVM_NOBODY;
     vm->unsettled = vm->rang = vm->parked = vm->wanted = false;
@@ -358,18 +358,33 @@ int microvm_start(struct microvm *vm, const struct bundle *what,
     if ((rc = step_memory(vm, err)) < 0 || (rc = step_halves(vm, err)) < 0 ||
         (rc = step_machine(vm, err)) < 0 || (rc = step_kernel(vm, err)) < 0)
         return rc;
-    if (vm->snapshot != NULL) {
-        if ((rc = root_add_folder(vm, err)) < 0 ||
-            (rc = step_clock(vm, err)) < 0)
-            return rc;
-        return kernel_load(vm->kernel, err);
-    }
+    if (vm->snapshot != NULL)
+        return 0; /* the rest when it runs: microvm_wake */
     choose_path(vm);
     if ((rc = root_build(vm, err)) < 0 ||
         (rc = streams_open(vm, what->stdio, err)) < 0 ||
-        (rc = step_clock(vm, err)) < 0)
+        (rc = step_clock(vm, true, err)) < 0)
         return rc;
     return step_program(vm, err);
+}
+
+int microvm_wake(struct microvm *vm, struct gbx_error *err)
+{
+    int rc;
+
+    if (vm->machine.is_started)
+        return 0;
+    if ((rc = machine_start(&vm->machine, err)) < 0)
+        return rc;
+    if ((rc = boot_attach(&vm->machine, &vm->kernel->space.tables, 0, err)) ==
+            0 &&
+        (rc = step_clock(vm, false, err)) == 0) {
+        vm->kernel->cpu = processor_of(vm);
+        rc = kernel_load(vm->kernel, err);
+    }
+    if (rc < 0)
+        machine_halt(&vm->machine);
+    return rc;
 }
 
 static void drop(struct microvm_memory *memory)

@@ -350,6 +350,8 @@ static int restore_kernel(struct microvm *vm, struct gbx_error *err)
     microvm_bind(vm);
     if ((rc = root_add_folder(vm, err)) < 0)
         return rc;
+    if (!vm->machine.is_started)
+        return 0; /* microvm_wake does the rest */
     vm->vdso.ticked_ns = 0;
     vdso_tick(&vm->vdso, &vm->kernel->waker, clock_now_ns());
     return kernel_load(vm->kernel, err);
@@ -372,7 +374,8 @@ int snapshot_restore(struct microvm *vm, struct gbx_error *err)
     int rc = 0;
 
     snapshot_learn(vm);
-    if (vm->is_loose || vm->kernel == NULL || machine_reset(&vm->machine) < 0 ||
+    if (vm->is_loose || vm->kernel == NULL ||
+        (vm->machine.is_started && machine_reset(&vm->machine) < 0) ||
         restore_memory(vm) < 0)
         rc = fail(err, GBX_EHOST, "the micro-VM cannot be used again");
     if (rc == 0)
@@ -382,4 +385,20 @@ int snapshot_restore(struct microvm *vm, struct gbx_error *err)
     else
         vm->outcome = rc;
     return rc;
+}
+
+/* Between calls: its virtual machine goes, all else stays. */
+bool microvm_park(void *context)
+{
+    struct microvm *vm = context;
+    struct kernel *kernel = vm->kernel;
+
+    if (!vm->machine.is_started || vm->shared == NULL ||
+        runner_settle(vm, clock_now_ns() + SETTLE_NS) < 0)
+        return false;
+    if (kernel->current != NULL &&
+        kernel->cpu.save(kernel->cpu.context, &kernel->current->state) < 0)
+        return false;
+    machine_halt(&vm->machine);
+    return true;
 }
