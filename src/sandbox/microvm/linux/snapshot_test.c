@@ -457,7 +457,7 @@ static void no_memory_for_it_leaves_nothing(void **state)
 
     (void)state;
     snapshot.heap_bytes -= 16;
-    assert_int_equal(kernel_thaw(&none, &snapshot, &config, NULL), GBX_EMEMORY);
+    assert_int_equal(kernel_thaw(&none, &snapshot, &config, NULL), GBX_EHOST);
     assert_null(none);
     snapshot.heap_bytes += 16;
     rig.refuses = true;
