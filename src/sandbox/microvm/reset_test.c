@@ -319,6 +319,26 @@ static void a_broken_machine_stays_broken(void **state)
     guest_close(&guest);
 }
 
+/* What KVM did not forget, the next guest might still reach. */
+static void a_machine_with_stale_memory_stays_so(void **state)
+{
+    uint8_t *lost;
+
+    (void)state;
+    OPEN(SYSCALL, FOREVER);
+    assert_int_equal(guest_run(&guest), RUN_SYSCALL);
+    lost = guest.bytes + GUEST_FREE;
+    assert_int_equal(tables_map(&guest.tables, 0x10000000, GUEST_FREE, 0x1000,
+                                TABLES_READ | TABLES_USER),
+                     0);
+    munmap(lost, 0x1000); /* no mprotect succeeds there */
+    assert_int_equal(tables_unmap(&guest.tables, 0x10000000, 0x1000),
+                     GBX_EHOST);
+    assert_int_equal(machine_reset(&guest.machine), GBX_EHOST);
+    assert_int_equal(machine_reset(&guest.machine), GBX_EHOST);
+    guest_close(&guest);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -334,6 +354,7 @@ int main(void)
         cmocka_unit_test(interrupted_between_rings),
         cmocka_unit_test(at_any_stop),
         cmocka_unit_test(a_broken_machine_stays_broken),
+        cmocka_unit_test(a_machine_with_stale_memory_stays_so),
     };
 
     return guest_tests(tests);

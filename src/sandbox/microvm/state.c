@@ -147,7 +147,7 @@ int machine_reset(struct machine *machine)
     /* Nor is the first instruction held up for one of the past. */
     struct kvm_vcpu_events none = {.flags = KVM_VCPUEVENT_VALID_SHADOW};
 
-    if (machine->place == MACHINE_BROKEN ||
+    if (machine->place == MACHINE_BROKEN || machine->memory.stale ||
         (machine->pending && settle(machine) < 0) ||
         ioctl(machine->cpu_fd, KVM_SET_VCPU_EVENTS, &none) < 0)
         return GBX_EHOST;

@@ -60,7 +60,7 @@ static int open_tables(void **state)
     was = mmap(NULL, POOL, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
                -1, 0);
     must(slot.host != MAP_FAILED && was != MAP_FAILED);
-    memory.count = 0;
+    memory = (struct memory){0};
     memset(&is, 0, sizeof(is));
     assert_int_equal(memory_add(&memory, &slot), 0);
     return tables_init(&tables, &memory, 0, POOL);
@@ -303,7 +303,9 @@ static void what_is_not_forgotten_is_told(void **state)
                                         HUGE + 2 * i * PAGE, PAGE, RW),
                              0);
         munmap(host + HUGE, PAGE);
+        memory.stale = false;
         assert_int_equal(tables_restore(&tables, was, was_bytes), GBX_EHOST);
+        assert_true(memory.stale);
         assert_ptr_equal(mmap(host + HUGE, PAGE, PROT_READ | PROT_WRITE,
                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
                          host + HUGE);
