@@ -134,14 +134,12 @@ static int take(struct snapshot *snapshot, struct microvm *vm,
     return step_image(snapshot, err);
 }
 
-int microvm_snapshot(void *context, struct snapshot **snapshot,
-                     struct gbx_error *err)
+int snapshot_take(struct microvm *vm, struct snapshot **snapshot,
+                  struct gbx_error *err)
 {
-    struct microvm *vm = context;
     struct snapshot *made;
     int rc;
 
-    *snapshot = NULL;
     if (vm->shared == NULL)
         return fail(err, GBX_EUNSUPPORTED,
                     "only guests of scripts can be templates");
