@@ -189,6 +189,19 @@ static uint64_t written(const struct microvm *vm)
     return bytes < vm->frames.bytes ? bytes : vm->frames.bytes;
 }
 
+/* That a wipe leaves in use: for half a GiB of addresses. */
+#define NEW_TABLES_MAX 256u
+
+/*
+ * Tables that are empty stay where they are (tables.c), and take from a pool.
+ * Who comes next shall not find it used up, nor learn much from what is left.
+ */
+static bool has_many_tables(const struct microvm *vm)
+{
+    return vm->kernel->space.tables.next >
+           vm->snapshot->system_bytes + NEW_TABLES_MAX * PAGE;
+}
+
 static int restore_memory(struct microvm *vm)
 {
     const struct snapshot *was = vm->snapshot;
@@ -236,8 +249,8 @@ int snapshot_restore(struct microvm *vm, struct gbx_error *err)
 {
     int rc = 0;
 
-    if (vm->kernel == NULL || machine_reset(&vm->machine) < 0 ||
-        restore_memory(vm) < 0)
+    if (vm->kernel == NULL || has_many_tables(vm) ||
+        machine_reset(&vm->machine) < 0 || restore_memory(vm) < 0)
         rc = fail(err, GBX_EHOST, "the micro-VM cannot be used again");
     if (rc == 0)
         rc = restore_kernel(vm, err);
