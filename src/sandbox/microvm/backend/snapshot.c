@@ -113,7 +113,8 @@ static int step_file(struct snapshot *snapshot, const struct microvm *vm,
 static int step_image(struct snapshot *snapshot, struct gbx_error *err)
 {
     uint64_t bytes = snapshot->system_bytes + snapshot->frames_bytes;
-    uint8_t *image = mmap(NULL, bytes, PROT_READ, MAP_SHARED, snapshot->fd, 0);
+    /* Shared, kernels before 6.7 take it for one that may be written. */
+    uint8_t *image = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, snapshot->fd, 0);
 
     if (image == MAP_FAILED)
         return fail(err, GBX_EHOST, "map a template's memory");
