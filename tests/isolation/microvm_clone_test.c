@@ -4,6 +4,7 @@
  * again.  The guest is one that scatters memory over its addresses at the ring
  * behind the template, and ends unless all of it is free, and zero.
  */
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -100,11 +101,61 @@ static void a_clone_with_many_tables_is_not_wiped(void **state)
     drop_template();
 }
 
+#define THREADS 4
+#define ROUNDS  20
+
+/* Without asserts: for any thread. */
+static void *clone_often(void *context)
+{
+    struct box *b = context;
+    bool well = true;
+
+    for (int i = 0; i < ROUNDS && well; i++) {
+        b->err = (struct gbx_error){0};
+        well = region_image_put(&image, &b->region) == 0 &&
+               box_backend->clone(b->self, &b->bundle, snapshot, &b->region,
+                                  &b->err) == 0 &&
+               echoes(b);
+        for (int wipes = 0; wipes < i % 4 && well; wipes++)
+            well = box_backend->wipe(b->self, &b->err) == 0 &&
+                   region_image_put(&image, &b->region) == 0 && echoes(b);
+        box_backend->close(b->self);
+        memset(b->self, 0, box_backend->self_bytes);
+    }
+    return well ? NULL : b;
+}
+
+/* While the one that was the template goes on. */
+static void any_number_of_threads_clone_at_once(void **state)
+{
+    static struct box boxes[THREADS];
+    pthread_t threads[THREADS];
+    void *failed;
+
+    (void)state;
+    take_template("10");
+    for (int i = 0; i < THREADS; i++) {
+        box_begin(&boxes[i], "scatter", "");
+        assert_int_equal(
+            pthread_create(&threads[i], NULL, clone_often, &boxes[i]), 0);
+    }
+    for (int i = 0; i < 100; i++)
+        assert_true(echoes(&box));
+    for (int i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_join(threads[i], &failed), 0);
+        if (failed != NULL)
+            fail_msg("thread %d: %s", i, boxes[i].err.what);
+        box_close(&boxes[i]);
+    }
+    drop_template();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_wiped_clone_does_all_once_more),
         cmocka_unit_test(a_clone_with_many_tables_is_not_wiped),
+        cmocka_unit_test(any_number_of_threads_clone_at_once),
     };
 
     return cmocka_run_group_tests(tests, box_possible, NULL);
