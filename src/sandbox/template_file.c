@@ -179,7 +179,9 @@ static int write_file(int fd, struct bytes_out *meta, int pages_fd,
         .pages_bytes = page_bytes,
         .file_bytes = PAGE + round_up(meta->count) + page_bytes,
     };
-    uint8_t *pages = mmap(NULL, page_bytes, PROT_READ, MAP_SHARED, pages_fd, 0);
+    /* Shared, kernels before 6.7 take it for one that may be written. */
+    uint8_t *pages =
+        mmap(NULL, page_bytes, PROT_READ, MAP_PRIVATE, pages_fd, 0);
     int rc;
 
     if (pages == MAP_FAILED)
@@ -315,7 +317,7 @@ static int map_and_check(struct opened *opened, const char *name,
     XXH128_hash_t hash;
 
     opened->all = mmap(NULL, head->file_bytes, PROT_READ,
-                       MAP_SHARED | MAP_POPULATE, opened->fd, 0);
+                       MAP_PRIVATE | MAP_POPULATE, opened->fd, 0);
     if (opened->all == MAP_FAILED) {
         opened->all = NULL;
         return fail(err, GBX_EHOST, "map %s", name);

@@ -219,8 +219,10 @@ int machine_start(struct machine *machine, struct gbx_error *err)
         (rc = step_cpuid(machine, err)) < 0 ||
         (rc = step_slots(machine, err)) < 0)
         machine_halt(machine);
-    else
+    if (rc == 0) {
+        machine->memory.stale = false; /* this KVM knows the ranges afresh */
         machine->is_started = true;
+    }
     return rc;
 }
 

@@ -156,7 +156,7 @@ int machine_load(struct machine *machine, const struct machine_state *state);
 /*
  * Wherever it stands: it is in ring 3 then, as after boot, with nothing on its
  * way to it, and takes registers.  Returns 0 or GBX_EHOST; the latter also
- * where it will not run again.
+ * where it will not run again, or its memory is stale.
  */
 int machine_reset(struct machine *machine);
 

@@ -225,6 +225,14 @@ static void microvm_kill(void *context)
     pthread_mutex_unlock(&vm->lock);
 }
 
+static int microvm_snapshot(void *context, struct snapshot **snapshot,
+                            struct gbx_error *err)
+{
+    *snapshot = NULL;
+    return is_child(context) ? fail(err, GBX_EHOST, "%s", of_parent)
+                             : snapshot_take(context, snapshot, err);
+}
+
 static int microvm_wipe(void *context, struct gbx_error *err)
 {
     struct microvm *vm = context;

@@ -169,8 +169,8 @@ int drive(struct microvm *vm, uint64_t deadline_ns, bool may_idle);
 int drive_settle(struct microvm *vm, uint64_t deadline_ns);
 
 /* snapshot.c: of the door */
-int microvm_snapshot(void *context, struct snapshot **snapshot,
-                     struct gbx_error *err);
+int snapshot_take(struct microvm *vm, struct snapshot **snapshot,
+                  struct gbx_error *err);
 void snapshot_get(struct snapshot *snapshot);
 int snapshot_save(const struct snapshot *snapshot, struct bytes_out *out,
                   int *fd, uint64_t *bytes);

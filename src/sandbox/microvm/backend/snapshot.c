@@ -114,7 +114,8 @@ static int step_file(struct snapshot *snapshot, const struct microvm *vm,
 static int step_image(struct snapshot *snapshot, struct gbx_error *err)
 {
     uint64_t bytes = snapshot->system_bytes + snapshot->frames_bytes;
-    uint8_t *image = mmap(NULL, bytes, PROT_READ, MAP_SHARED, snapshot->fd,
+    /* Shared, kernels before 6.7 take it for one that may be written. */
+    uint8_t *image = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, snapshot->fd,
                           (off_t)snapshot->off);
 
     if (image == MAP_FAILED)
@@ -139,14 +140,12 @@ static int take(struct snapshot *snapshot, struct microvm *vm,
     return step_image(snapshot, err);
 }
 
-int microvm_snapshot(void *context, struct snapshot **snapshot,
-                     struct gbx_error *err)
+int snapshot_take(struct microvm *vm, struct snapshot **snapshot,
+                  struct gbx_error *err)
 {
-    struct microvm *vm = context;
     struct snapshot *made;
     int rc;
 
-    *snapshot = NULL;
     if (vm->shared == NULL)
         return fail(err, GBX_EUNSUPPORTED,
                     "only guests of scripts can be templates");
@@ -322,6 +321,19 @@ static uint64_t written(const struct microvm *vm)
     return bytes < vm->frames.bytes ? bytes : vm->frames.bytes;
 }
 
+/* That a wipe leaves in use: for half a GiB of addresses. */
+#define NEW_TABLES_MAX 256u
+
+/*
+ * Tables that are empty stay where they are (tables.c), and take from a pool.
+ * Who comes next shall not find it used up, nor learn much from what is left.
+ */
+static bool has_many_tables(const struct microvm *vm)
+{
+    return vm->kernel->space.tables.next >
+           vm->snapshot->system_bytes + NEW_TABLES_MAX * PAGE;
+}
+
 static int restore_memory(struct microvm *vm)
 {
     const struct snapshot *was = vm->snapshot;
@@ -374,7 +386,7 @@ int snapshot_restore(struct microvm *vm, struct gbx_error *err)
     int rc = 0;
 
     snapshot_learn(vm);
-    if (vm->is_loose || vm->kernel == NULL ||
+    if (vm->is_loose || vm->kernel == NULL || has_many_tables(vm) ||
         (vm->machine.is_started && machine_reset(&vm->machine) < 0) ||
         restore_memory(vm) < 0)
         rc = fail(err, GBX_EHOST, "the micro-VM cannot be used again");

@@ -41,7 +41,7 @@ int kernel_freeze(struct kernel_snapshot *snapshot, struct kernel *kernel,
     if (snapshot->heap == NULL ||
         handles_share(&snapshot->handles, tree_handles(kernel->tree)) < 0) {
         kernel_snapshot_fini(snapshot);
-        return fail(err, GBX_EMEMORY, "no memory for a template");
+        return fail(err, GBX_EHOST, "no memory for a template");
     }
     heap_freeze(kernel->heap, snapshot->heap);
     unbind(snapshot->heap, kernel->heap);
@@ -106,7 +106,7 @@ int kernel_thaw(struct kernel **kernel, const struct kernel_snapshot *snapshot,
         heap_thaw(heap, snapshot->heap, snapshot->heap_bytes) < 0) {
         heap_close(heap);
         *kernel = NULL;
-        return fail(err, GBX_EMEMORY, "no memory for a copy of a guest");
+        return fail(err, GBX_EHOST, "no memory for a copy of a guest");
     }
     *kernel = heap->root;
     bind_to(*kernel, config);

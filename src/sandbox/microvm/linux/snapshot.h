@@ -30,7 +30,7 @@ struct kernel_snapshot {
 
 /*
  * The guest stands still, and what the processor has of it can be saved.
- * Returns 0, GBX_EHOST or GBX_EMEMORY.
+ * Returns 0 or GBX_EHOST.
  */
 int kernel_freeze(struct kernel_snapshot *snapshot, struct kernel *kernel,
                   struct gbx_error *err);
@@ -38,7 +38,7 @@ int kernel_freeze(struct kernel_snapshot *snapshot, struct kernel *kernel,
 /*
  * *kernel: NULL, or one that becomes what was frozen, and forgets all else.  Of
  * config: cpu, memory, handles, trace; all else is as it was.
- * Returns 0; or GBX_EHOST or GBX_EMEMORY, and *kernel is closed, and NULL.
+ * Returns 0; or GBX_EHOST, and *kernel is closed, and NULL.
  */
 int kernel_thaw(struct kernel **kernel, const struct kernel_snapshot *snapshot,
                 const struct kernel_config *config, struct gbx_error *err);
