@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "channel/region_image.h"
+#include "sandbox/microvm/spare.h"
 #include "tests/isolation/box.h"
 
 /* malloc's, which keeps what a thread needed, and a sanitizer's.  One machine
@@ -263,10 +264,12 @@ static void take_template(const char *blocks)
     open_template(blocks);
     assert_int_equal(box_backend->snapshot(box.self, &snapshot, &box.err), 0);
     assert_int_equal(region_image_take(&image, &box.region, &box.err), 0);
+    spare_release(); /* so that none is left, but where a test holds them */
 }
 
 static void drop_template(void)
 {
+    spare_hold();
     box_backend->put(snapshot);
     region_image_fini(&image);
     box_close(&box);
@@ -336,6 +339,53 @@ static void each_call_of_a_clone_may_fail(void **state)
         nothing_is_left(before, n);
     } while (failed != NULL);
     assert_in_range(n, 20, 2000);
+    drop_template();
+}
+
+/* A clone's virtual machine is made when it runs; or is one of before. */
+static void run_clone_failing(int n, bool has_spare)
+{
+    int rc;
+
+    if (has_spare) {
+        assert_int_equal(open_clone(0), 0);
+        assert_true(echoes(&clone_box));
+        box_close(&clone_box);
+    }
+    assert_int_equal(open_clone(0), 0);
+    ((struct gbx_half_head *)(void *)clone_box.region.base)->bell++;
+    box_backend->ring(clone_box.self);
+    begin_failing(n);
+    rc = box_run(&clone_box, BOX_WAIT_NS);
+    fails_at = 0;
+    if (rc < 0 && rc != GBX_EHOST && rc != GBX_EUNSUPPORTED &&
+        rc != GBX_EBROKEN)
+        fail_msg("%s failed: %d", failed, rc);
+    if (rc < 0)
+        box_backend->explain(clone_box.self, &clone_box.err);
+    if (rc < 0 && clone_box.err.what[0] == '\0')
+        fail_msg("%s failed without a word", failed);
+    box_close(&clone_box);
+}
+
+static void each_call_of_a_clones_first_run_may_fail(void **state)
+{
+    struct left before;
+    int n;
+
+    (void)state;
+    take_template("10");
+    before = count_all();
+    for (int has_spare = 0; has_spare < 2; has_spare++) {
+        n = 0;
+        do {
+            spare_hold();
+            run_clone_failing(++n, has_spare);
+            spare_release();
+            nothing_is_left(before, n);
+        } while (failed != NULL);
+        assert_in_range(n, 10, 2000);
+    }
     drop_template();
 }
 
@@ -409,6 +459,7 @@ int main(void)
         cmocka_unit_test(each_call_of_a_wipe_may_fail),
         cmocka_unit_test(each_call_of_a_snapshot_may_fail),
         cmocka_unit_test(each_call_of_a_clone_may_fail),
+        cmocka_unit_test(each_call_of_a_clones_first_run_may_fail),
         cmocka_unit_test(each_call_of_a_clones_wipe_may_fail),
     };
 

@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "sandbox/microvm/device.h"
 #include "sandbox/microvm/machine.h"
+#include "sandbox/microvm/spare.h"
 
 #define CPUID_MAX     256
 #define CPUID_XSAVE   0xd
@@ -206,17 +207,26 @@ static int step_slots(struct machine *machine, struct gbx_error *err)
     return 0;
 }
 
-int machine_start(struct machine *machine, struct gbx_error *err)
+/* All that is the same for each machine. */
+static int step_new(struct machine *machine, struct gbx_error *err)
 {
     int rc;
 
-    must(machine->lock_open && machine->kvm_fd < 0);
-    if ((rc = step_device(machine, err)) < 0)
+    if ((rc = step_device(machine, err)) < 0 ||
+        (rc = step_capabilities(machine, err)) < 0 ||
+        (rc = step_vm(machine, err)) < 0 || (rc = step_cpu(machine, err)) < 0)
         return rc;
+    return step_cpuid(machine, err);
+}
+
+int machine_start(struct machine *machine, struct gbx_error *err)
+{
+    int rc = 0;
+
+    must(machine->lock_open && machine->kvm_fd < 0);
     atomic_fetch_add(&machines, 1);
-    if ((rc = step_capabilities(machine, err)) < 0 ||
-        (rc = step_vm(machine, err)) < 0 || (rc = step_cpu(machine, err)) < 0 ||
-        (rc = step_cpuid(machine, err)) < 0 ||
+    machine->is_counted = true;
+    if ((!spare_take(machine) && (rc = step_new(machine, err)) < 0) ||
         (rc = step_slots(machine, err)) < 0)
         machine_halt(machine);
     if (rc == 0) {
@@ -242,10 +252,12 @@ void machine_halt(struct machine *machine)
     must(machine->tid == 0);
     if (machine->timer_thread != 0)
         timer_delete(machine->timer);
+    if (machine->is_counted)
+        atomic_fetch_sub(&machines, 1);
+    if (machine->is_started)
+        spare_give(machine); /* or it is ended here */
     if (machine->cpu != NULL)
         munmap(machine->cpu, machine->cpu_bytes);
-    if (machine->kvm_fd >= 0)
-        atomic_fetch_sub(&machines, 1);
     close_fd(&machine->cpu_fd);
     close_fd(&machine->vm_fd);
     close_fd(&machine->kvm_fd);
@@ -255,7 +267,7 @@ void machine_halt(struct machine *machine)
     machine->place = MACHINE_FRESH;
     machine->timer_thread = 0;
     machine->is_started = machine->pending = machine->sregs_known = false;
-    machine->inside_told = false;
+    machine->inside_told = machine->is_counted = false;
 }
 
 void machine_close(struct machine *machine)

@@ -59,6 +59,7 @@ struct machine {
     enum machine_place place;
     enum machine_gate gate;
     bool is_started;
+    bool is_counted;  /* by machine_count */
     bool pending;     /* the last `out` may not have been completed */
     bool sregs_known; /* cpu->s.regs.sregs are those of now */
     uint64_t kernel_rip, kernel_rflags;

@@ -22,6 +22,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "sandbox/microvm/backend/microvm.h"
+#include "sandbox/microvm/spare.h"
 
 #define PAGE      ((uint64_t)MEMORY_PAGE_BYTES)
 #define SETTLE_NS 1000000000u
@@ -140,6 +141,18 @@ static int take(struct snapshot *snapshot, struct microvm *vm,
     return step_image(snapshot, err);
 }
 
+static struct snapshot *begin(void)
+{
+    struct snapshot *made = calloc(1, sizeof(*made));
+
+    if (made == NULL)
+        return NULL;
+    made->references = 1;
+    made->fd = -1;
+    spare_hold();
+    return made;
+}
+
 int snapshot_take(struct microvm *vm, struct snapshot **snapshot,
                   struct gbx_error *err)
 {
@@ -155,11 +168,9 @@ int snapshot_take(struct microvm *vm, struct snapshot **snapshot,
         return fail(err, rc, "the guest did not come to rest: %s",
                     vm->end_text[0] != '\0' ? vm->end_text : gbx_strerror(rc));
     }
-    made = calloc(1, sizeof(*made));
+    made = begin();
     if (made == NULL)
         return fail(err, GBX_EHOST, "no memory for a template");
-    made->references = 1;
-    made->fd = -1;
     rc = take(made, vm, err);
     if (rc < 0)
         snapshot_put(made);
@@ -185,6 +196,7 @@ void snapshot_put(struct snapshot *snapshot)
     seen_fini(&snapshot->seen);
     free(atomic_load(&snapshot->touched));
     free(snapshot);
+    spare_release();
 }
 
 /* What a file has of it, beside what has a length of its own. */
@@ -258,13 +270,12 @@ static int load(struct snapshot *snapshot, struct bytes_in *in,
 int snapshot_load(struct snapshot **snapshot, struct bytes_in *in, int fd,
                   uint64_t off, struct gbx_error *err)
 {
-    struct snapshot *made = calloc(1, sizeof(*made));
+    struct snapshot *made = begin();
     int rc;
 
     *snapshot = NULL;
     if (made == NULL)
         return fail(err, GBX_EHOST, "no memory for a template");
-    made->references = 1;
     made->off = off;
     made->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     if (made->fd >= 0 && fcntl(made->fd, F_GETLEASE) == F_RDLCK)
