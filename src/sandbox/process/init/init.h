@@ -6,18 +6,56 @@
 #ifndef PROCESS_INIT_H
 #define PROCESS_INIT_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdnoreturn.h>
+#include <sys/types.h>
 
 #include "sandbox/process/plan.h"
 
-/* Tell the host which step failed, with errno, and exit. */
+/* ---- first.c: pid 1 ---- */
+
+/* Tell the host which step failed, with errno; the latter exits. */
+void init_report(int fd, enum init_step step, uint32_t detail);
 noreturn void init_fail(enum init_step step, uint32_t detail);
 
-/* pid 2: from a copy of pid 1 to the guest program. */
+/* Did it come as it was sent? */
+bool plan_is_whole(const struct plan *plan, size_t got);
+
+struct init_duty {
+    pid_t guest;
+    int signals;        /* of init_signals */
+    const char *cgroup; /* to be removed at last, or NULL */
+};
+
+/* A file descriptor that tells of dead children; -1 with errno.  All signals
+ * are blocked. */
+int init_signals(void);
+
+/* Until the caller is gone, which the latter takes for granted: leaves no
+ * process and no cgroup. */
+noreturn void init_stay(const struct init_duty *duty);
+noreturn void init_leave(const char *cgroup);
+
+/* ---- guest.c: pid 2 ---- */
+
+/* From a copy of pid 1 to the guest program. */
 noreturn void guest_start(const struct plan *plan, const char *cgroup);
+
+/* ---- root.c ---- */
 
 /* Build the root that the plan lists, and move into it. */
 void root_build(const struct plan *plan);
+
+/* ---- seal.c, landlock.c ---- */
+
+void leave_cgroup_namespace(void);
+
+/* The list of allowed system calls comes through a socket. */
+void filter_read(int fd);
+
+/* Keep no right but what a guest has.  The filter has been read. */
+void seal(const struct plan *plan);
 
 /* No file but what the root is meant to give, best effort. */
 void landlock_restrict(void);
