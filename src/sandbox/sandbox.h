@@ -81,12 +81,14 @@ int sandbox_open(struct sandbox *sandbox, const struct sandbox_config *config,
 void sandbox_close(struct sandbox *sandbox); /* idempotent */
 
 /*
- * One that stands where the template's stood.  config: the same program and
- * limits; all else is its own.
- * Returns 0 and an IDLE sandbox, or a code and an EMPTY one.
+ * One that stands where the template's stood.  config: the same program, folder
+ * and limits; all else is its own.
+ * Returns 0 and an IDLE sandbox, or a code and an EMPTY one; GBX_ESTALE for a
+ * template that can make no more.
  */
 int sandbox_clone(struct sandbox *sandbox, const struct sandbox_config *config,
-                  struct template *template, struct gbx_error *err);
+                  struct template *template, uint64_t deadline_ns,
+                  struct gbx_error *err);
 
 /* The sandbox is of no more use; the guest, if it lives, ends. */
 void sandbox_break(struct sandbox *sandbox);
