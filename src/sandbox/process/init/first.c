@@ -8,6 +8,7 @@
  * PR_SET_PDEATHSIG would not do, for that fires when the *thread* that opened
  * the sandbox ends.  It reads nothing that a guest could write.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -61,11 +62,32 @@ static void remove_directory(int parent, const char *name)
     }
 }
 
+/* A zygote's copies have their cgroups in that of the zygote. */
+static void remove_inner(int parent, const char *name)
+{
+    static _Alignas(struct dirent64) char entries[4096];
+    int dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    ssize_t got;
+
+    while (dir >= 0 && (got = getdents64(dir, entries, sizeof(entries))) > 0)
+        for (char *at = entries; at < entries + got;) {
+            const struct dirent64 *entry = (const void *)at;
+
+            if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
+                remove_directory(dir, entry->d_name);
+            at += entry->d_reclen;
+        }
+    if (dir >= 0)
+        close(dir);
+}
+
 /* It is nobody's but ours: remove it if the caller did not. */
 static void remove_cgroup(const char *name)
 {
-    for (int i = 0; name != NULL && i < PLAN_CGROUPS; i++)
+    for (int i = 0; name != NULL && i < PLAN_CGROUPS; i++) {
+        remove_inner(INIT_FD_CGROUP + i, name);
         remove_directory(INIT_FD_CGROUP + i, name);
+    }
 }
 
 noreturn void init_leave(const char *cgroup)
@@ -82,7 +104,8 @@ noreturn void init_leave(const char *cgroup)
  * the cgroup holds what the host may want to read, and somebody has to remove
  * it should the caller die before it does.
  */
-static void tell(int status, const struct rusage *used)
+static void tell(const struct init_duty *duty, int status,
+                 const struct rusage *used)
 {
     struct ended ended = {
         .magic = ENDED_MAGIC,
@@ -94,7 +117,8 @@ static void tell(int status, const struct rusage *used)
             (uint64_t)(used->ru_utime.tv_usec + used->ru_stime.tv_usec) * 1000u,
     };
 
-    kill(-1, SIGKILL);
+    if (!duty->spares)
+        kill(-1, SIGKILL);
     send(INIT_FD_CONTROL, &ended, sizeof(ended), MSG_NOSIGNAL);
 }
 
@@ -107,7 +131,7 @@ static void reap(const struct init_duty *duty)
 
     while ((pid = wait4(-1, &status, WNOHANG | __WALL, &used)) > 0)
         if (pid == duty->guest)
-            tell(status, &used);
+            tell(duty, status, &used);
 }
 
 int init_signals(void)

@@ -12,6 +12,7 @@
 #include <grp.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -30,18 +31,18 @@
  */
 static void join_cgroups(uint32_t which, const char *name)
 {
+    char path[PLAN_NAME_MAX + 16];
+
+    snprintf(path, sizeof(path), "%s/tasks", name);
     for (uint32_t i = 0; i < PLAN_CGROUPS; i++) {
-        int dir, tasks;
+        int tasks;
 
         if ((which & (1u << i)) == 0)
             continue;
-        dir = openat(INIT_FD_CGROUP + (int)i, name,
-                     O_PATH | O_DIRECTORY | O_CLOEXEC);
-        tasks = openat(dir, "tasks", O_WRONLY | O_CLOEXEC);
+        tasks = openat(INIT_FD_CGROUP + (int)i, path, O_WRONLY | O_CLOEXEC);
         if (tasks < 0 || write(tasks, "0", 1) != 1)
             init_fail(STEP_JOIN_CGROUP, i);
         close(tasks);
-        close(dir);
     }
 }
 
@@ -115,19 +116,27 @@ static noreturn void become_program(const struct plan *plan)
 
 noreturn void guest_start(const struct plan *plan, const char *cgroup)
 {
+    const bool zygote = plan->flags & PLAN_ZYGOTE;
+
     if (close_range(INIT_FD_CONTROL, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
         init_fail(STEP_FDS, 0);
     if (plan->flags & PLAN_CGROUP_V1)
         join_cgroups(plan->cgroups, cgroup);
     reset_scheduling();
     reset_oom_score(); /* while there is a /proc */
-    leave_cgroup_namespace();
+    if (!zygote)       /* which makes its copies in cgroups beside its own */
+        leave_cgroup_namespace();
     take_identity(plan);
     set_names();
     root_build(plan);
     umask(022);
-    filter_read(INIT_FD_CONTROL);
     reset_signals();
-    seal(plan);
+    if (zygote) { /* what it keeps, no script will have */
+        capabilities_drop(0);
+        rlimits_lower(plan);
+    } else {
+        filter_read(INIT_FD_CONTROL);
+        seal(plan);
+    }
     become_program(plan);
 }

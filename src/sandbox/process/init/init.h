@@ -26,6 +26,7 @@ struct init_duty {
     pid_t guest;
     int signals;        /* of init_signals */
     const char *cgroup; /* to be removed at last, or NULL */
+    bool spares;        /* others outlive the guest */
 };
 
 /* A file descriptor that tells of dead children; -1 with errno.  All signals
@@ -47,6 +48,9 @@ noreturn void guest_start(const struct plan *plan, const char *cgroup);
 /* Build the root that the plan lists, and move into it. */
 void root_build(const struct plan *plan);
 
+/* What the plan lists is put into the root we are in. */
+void root_add(const struct plan *plan);
+
 /* ---- seal.c, landlock.c ---- */
 
 void leave_cgroup_namespace(void);
@@ -56,11 +60,21 @@ void filter_read(int fd);
 
 /* Keep no right but what a guest has.  The filter has been read. */
 void seal(const struct plan *plan);
+void rlimits_lower(const struct plan *plan); /* a part of it */
 
 /* No file but what the root is meant to give, best effort. */
 void landlock_restrict(void);
 
 /* Have no capabilities but those in `keep`, now or after any exec. */
 void capabilities_drop(uint64_t keep);
+
+/* ---- zygote.c ---- */
+
+/* Was this program started as one? */
+bool zygote_is_this(void);
+
+/* Serve orders.  Returns in each copy, which is a sealed guest then, with the
+ * descriptors that any is born with; never in the zygote. */
+void zygote_serve(void);
 
 #endif

@@ -13,6 +13,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -59,9 +60,16 @@ static void read_plan(const char *cgroup)
 
 static pid_t fork_guest(const char *cgroup)
 {
+    static const pid_t number = 3;
     struct clone_args args = {.exit_signal = SIGCHLD};
     int fd = -1;
     long pid;
+
+    /* A copy is pid 2 of its own: programs notice by it that they are one. */
+    if (plan.flags & PLAN_ZYGOTE) {
+        args.set_tid = (uintptr_t)&number;
+        args.set_tid_size = 1;
+    }
 
     if (plan.flags & PLAN_CGROUP_V2) {
         fd = openat(INIT_FD_CGROUP, cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -70,7 +78,9 @@ static pid_t fork_guest(const char *cgroup)
         args.flags = CLONE_INTO_CGROUP;
         args.cgroup = (unsigned)fd;
     }
-    pid = fd >= 0 ? syscall(SYS_clone3, &args, sizeof(args)) : fork();
+    pid = fd >= 0 || args.set_tid_size > 0
+              ? syscall(SYS_clone3, &args, sizeof(args))
+              : fork();
     if (pid < 0)
         init_fail(fd >= 0 ? STEP_JOIN_CGROUP : STEP_FORK, 0);
     if (pid == 0)
@@ -116,6 +126,17 @@ static void await_exec(int running, const char *cgroup)
     send(INIT_FD_CONTROL, &hello, sizeof(hello), MSG_NOSIGNAL);
 }
 
+/* Where the guest itself belongs. */
+static const char *leaf_of(const char *cgroup)
+{
+    static char leaf[PLAN_NAME_MAX + sizeof(PLAN_ZYGOTE_CGROUP)];
+
+    if (cgroup == NULL || !(plan.flags & PLAN_ZYGOTE))
+        return cgroup;
+    snprintf(leaf, sizeof(leaf), "%s/" PLAN_ZYGOTE_CGROUP, cgroup);
+    return leaf;
+}
+
 int main(int argc, char **argv)
 {
     const char *cgroup = argc > 1 ? argv[1] : NULL;
@@ -133,7 +154,8 @@ int main(int argc, char **argv)
     signal(SIGCHLD, SIG_DFL);            /* the caller may have ignored it */
     if (!open_running(running))
         init_fail(STEP_FDS, 0);
-    duty.guest = fork_guest(cgroup);
+    duty.guest = fork_guest(leaf_of(cgroup));
+    duty.spares = plan.flags & PLAN_ZYGOTE;
 
     /* From here on pid 2 reports. */
     close(running[1]);

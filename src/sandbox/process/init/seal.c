@@ -30,7 +30,7 @@ void leave_cgroup_namespace(void)
 }
 
 /* Never above what the caller itself was given. */
-static void set_rlimits(const struct plan *plan)
+void rlimits_lower(const struct plan *plan)
 {
     for (uint32_t i = 0; i < plan->rlimit_count; i++) {
         const __rlimit_resource_t which = plan->rlimits[i].resource;
@@ -109,6 +109,6 @@ void seal(const struct plan *plan)
 {
     capabilities_drop(0);
     landlock_restrict();
-    set_rlimits(plan);
+    rlimits_lower(plan);
     restrict_system_calls();
 }

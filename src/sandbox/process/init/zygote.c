@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * zygote.c - a guest program whose language is ready makes copies of itself,
+ * each of which becomes a guest.
+ *
+ *   zygote                 waits for orders; has no capability, no region, and
+ *     |                    has run nothing but its language's own start
+ *     | clone: new user, pid, mount and ipc namespaces
+ *   pid 1 of a copy        does what init does (first.c)
+ *     | fork
+ *   pid 2 of a copy        mounts its own /tmp, joins its cgroup, is sealed by
+ *                          the very code that seals any guest, and returns
+ *
+ * A copy has a user namespace of its own: processes are counted in there, and
+ * what it may do to its mounts it may do to nobody else's.  To be somebody in
+ * it, pid 1 writes its own maps through a descriptor of the host's /proc, which
+ * the copy then has no more.  The network and the host name stay the zygote's:
+ * no guest can make a socket or name the host, and a network namespace would
+ * cost as much as all the others together.
+ *
+ * A copy is a copy of memory, but must share no open file: flags and locks of
+ * one are seen by all who have it.  So all are closed or opened anew.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <linux/capability.h>
+#include <linux/sched.h>
+
+#include "sandbox/process/init/init.h"
+
+#define FD_PROC INIT_FD_SELF /* where a copy keeps it while it needs it */
+
+/* What came with an order. */
+static struct plan plan;
+static int fds[ORDER_FDS_MAX];
+static size_t fd_count;
+
+bool zygote_is_this(void)
+{
+    struct stat st;
+
+    return fstat(ZYGOTE_FD_ORDERS, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+static void close_order(void)
+{
+    for (size_t i = 0; i < fd_count; i++)
+        close(fds[i]);
+    fd_count = 0;
+}
+
+static void take_fds(struct msghdr *message)
+{
+    struct cmsghdr *head = CMSG_FIRSTHDR(message);
+
+    fd_count = 0;
+    if (head == NULL || head->cmsg_type != SCM_RIGHTS)
+        return;
+    fd_count = (head->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    memcpy(fds, CMSG_DATA(head), fd_count * sizeof(int));
+}
+
+/* Wait for the next one.  Returns whether it is as the host sends them. */
+static bool receive(void)
+{
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(fds))];
+    struct iovec all = {.iov_base = &plan, .iov_len = sizeof(plan)};
+    struct msghdr message = {.msg_iov = &all,
+                             .msg_iovlen = 1,
+                             .msg_control = control,
+                             .msg_controllen = sizeof(control)};
+    ssize_t got;
+
+    do {
+        got = recvmsg(ZYGOTE_FD_ORDERS, &message, MSG_CMSG_CLOEXEC);
+    } while (got < 0 && errno == EINTR);
+    if (got <= 0) /* the host is gone, or the template */
+        _exit(0);
+    take_fds(&message);
+    return (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0 &&
+           plan_is_whole(&plan, (size_t)got) &&
+           plan.cgroups < 1u << PLAN_CGROUPS &&
+           fd_count == ORDER_FDS + (size_t)__builtin_popcount(plan.cgroups);
+}
+
+/* ---- in a copy ---- */
+
+/* Under the numbers that init has them under; all else is closed. */
+static void place_fds(void)
+{
+    int high[INIT_FD_COUNT], next = ORDER_FDS;
+
+    for (int i = 0; i < INIT_FD_COUNT; i++) {
+        int from = -1;
+
+        if (i >= 1 && i <= ORDER_FDS)
+            from = fds[i - 1];
+        else if (i >= INIT_FD_CGROUP && i < INIT_FD_SELF &&
+                 (plan.cgroups & (1u << (i - INIT_FD_CGROUP))))
+            from = fds[next++];
+        else if (i == FD_PROC)
+            from = ZYGOTE_FD_PROC;
+        high[i] = from < 0 ? -1 : fcntl(from, F_DUPFD, 2 * INIT_FD_COUNT);
+        if (from >= 0 && high[i] < 0) {
+            init_report(fds[INIT_FD_START - 1], STEP_FDS, (uint32_t)i);
+            _exit(127);
+        }
+    }
+    for (int i = 0; i < INIT_FD_COUNT; i++)
+        if (high[i] < 0)
+            close(i);
+        else
+            dup2(high[i], i);
+    close_range(INIT_FD_COUNT, ~0u, 0);
+    if (open("/dev/null", O_RDONLY) != STDIN_FILENO)
+        init_fail(STEP_FDS, 0);
+}
+
+static void write_own(const char *path, const char *text)
+{
+    int fd = openat(FD_PROC, path, O_WRONLY | O_CLOEXEC);
+
+    if (fd < 0 || write(fd, text, strlen(text)) < 0)
+        init_fail(STEP_IDENTITY, 1);
+    close(fd);
+}
+
+/* The one user that we are, under its own name. */
+static void map_identity(void)
+{
+    char text[32];
+
+    write_own("self/setgroups", "deny");
+    snprintf(text, sizeof(text), "%u %u 1\n", plan.gid, plan.gid);
+    write_own("self/gid_map", text);
+    snprintf(text, sizeof(text), "%u %u 1\n", plan.uid, plan.uid);
+    write_own("self/uid_map", text);
+    close(FD_PROC);
+}
+
+static noreturn void be_first(pid_t guest)
+{
+    struct init_duty duty = {.guest = guest};
+    sigset_t all;
+
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+    prctl(PR_SET_DUMPABLE, 0);
+    prctl(PR_SET_NAME, "glovebox-init");
+    close_range(INIT_FD_OUT, INIT_FD_BELL, 0);
+    close(INIT_FD_START);
+    close_range(INIT_FD_CGROUP, ~0u, 0);
+    if ((duty.signals = init_signals()) < 0)
+        _exit(127);
+    capabilities_drop(UINT64_C(1) << CAP_KILL);
+    init_stay(&duty);
+}
+
+/* The host opened the "tasks" files: we could not. */
+static void join_cgroups(void)
+{
+    for (uint32_t i = 0; i < PLAN_CGROUPS; i++)
+        if ((plan.cgroups & (1u << i)) &&
+            write(INIT_FD_CGROUP + (int)i, "0", 1) != 1)
+            init_fail(STEP_JOIN_CGROUP, i);
+}
+
+static void be_guest(void)
+{
+    const uint64_t hello = HELLO_MAGIC;
+
+    if (plan.flags & PLAN_CGROUP_V1)
+        join_cgroups();
+    leave_cgroup_namespace();
+    root_add(&plan);
+    seal(&plan);
+    send(INIT_FD_CONTROL, &hello, sizeof(hello), MSG_NOSIGNAL);
+    close_range(INIT_FD_CONTROL, ~0u, 0);
+}
+
+/* Returns in pid 2, which is a guest then. */
+static void become_copy(void)
+{
+    pid_t guest;
+
+    place_fds();
+    setsid(); /* else kill(0, ...) would reach the zygote */
+    map_identity();
+    signal(SIGCHLD, SIG_DFL);
+    if ((guest = fork()) < 0)
+        init_fail(STEP_FORK, 1);
+    if (guest > 0)
+        be_first(guest);
+    be_guest();
+}
+
+/* ---- in the zygote ---- */
+
+/* The host is told who is born, in a way that cannot mean anybody else. */
+static void tell_born(int control, int pidfd)
+{
+    _Alignas(struct cmsghdr) char rights[CMSG_SPACE(sizeof(int))] = {0};
+    uint64_t born = BORN_MAGIC;
+    struct iovec all = {.iov_base = &born, .iov_len = sizeof(born)};
+    struct msghdr message = {.msg_iov = &all,
+                             .msg_iovlen = 1,
+                             .msg_control = rights,
+                             .msg_controllen = sizeof(rights)};
+    struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+
+    head->cmsg_level = SOL_SOCKET;
+    head->cmsg_type = SCM_RIGHTS;
+    head->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(head), &pidfd, sizeof(int));
+    sendmsg(control, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* Returns 0 in the copy. */
+static long clone_copy(int *pidfd)
+{
+    struct clone_args args = {
+        .flags = CLONE_PIDFD | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS |
+                 CLONE_NEWIPC,
+        .pidfd = (uintptr_t)pidfd,
+        .exit_signal = SIGCHLD,
+    };
+
+    if (plan.flags & PLAN_CGROUP_V2) {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = (unsigned)fds[ORDER_FDS];
+    }
+    return syscall(SYS_clone3, &args, sizeof(args));
+}
+
+void zygote_serve(void)
+{
+    const uint64_t ring = 1;
+    long pid;
+
+    filter_read(ZYGOTE_FD_ORDERS);
+    signal(SIGCHLD, SIG_IGN); /* the dead of ours are the host's to miss */
+    if (write(INIT_FD_BELL, &ring, sizeof(ring)) < 0)
+        _exit(70);
+    close(INIT_FD_BELL);
+    for (;;) {
+        int pidfd = -1;
+
+        if (receive()) {
+            pid = clone_copy(&pidfd);
+            if (pid == 0) {
+                become_copy();
+                return;
+            }
+            if (pid < 0)
+                init_report(fds[INIT_FD_START - 1], STEP_COPY, 0);
+            else
+                tell_born(fds[INIT_FD_CONTROL - 1], pidfd);
+            if (pidfd >= 0)
+                close(pidfd);
+        }
+        close_order();
+    }
+}
