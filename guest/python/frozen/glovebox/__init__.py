@@ -248,6 +248,7 @@ def _on_load(file, source, actor_id):
 
 
 def _on_template():
+    import glovebox._failure
     import glovebox._load
     _load.warm()
 
