@@ -25,6 +25,7 @@
  *    |                                        |
  *    | plan, fds ------ orders socket ------> | clone a pid 1
  *    | <----- copy's control socket: born     |   | it forks pid 2, which
+ *    | cgroup v1 --- copy's control socket -> |   | joins it, mounts, and
  *    | <-- copy's start pipe: a report, when a step fails
  *    | <----- copy's control socket: hello    |   | seals itself: it is a guest
  *    | <----- copy's control socket: ended    |   | when pid 2 is gone
@@ -41,6 +42,7 @@
 #define REPORT_MAGIC 0x3174707278626767ull
 #define HELLO_MAGIC  0x316f6c6878626767ull /* init: the guest runs */
 #define BORN_MAGIC   0x316e726278626767ull /* zygote: with a pidfd of pid 1 */
+#define JOIN_MAGIC   0x316e6f6a78626767ull /* host: with "tasks" files */
 
 /*
  * File descriptors init is born with.  0 is closed; 1 to 5 are the guest's own:
@@ -72,8 +74,9 @@ enum {
 #define ZYGOTE_FD_PROC   INIT_FD_GUEST_HALF /* O_PATH */
 
 /*
- * With an order come the descriptors INIT_FD_OUT to INIT_FD_CALLER of a copy,
- * then what bits of `cgroups` say: "tasks" files (v1), or a directory (v2).
+ * With an order come the descriptors INIT_FD_OUT to INIT_FD_CALLER of a copy
+ * and, for cgroups v2, the directory that it is born in.  v1: the copy is sent
+ * "tasks" files through its control socket, made while it was being born.
  */
 #define ORDER_FDS     INIT_FD_CALLER
 #define ORDER_FDS_MAX (ORDER_FDS + PLAN_CGROUPS)

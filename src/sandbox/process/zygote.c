@@ -69,6 +69,8 @@ int process_prepare(const struct bundle *what, uint64_t deadline_ns,
         (rc = process_take(zygote, what, err)) < 0 ||
         (rc = process_find(zygote, what, err)) < 0 ||
         (rc = cell_start(zygote, err)) < 0 ||
+        (rc = cgroup_hand_over(&zygote->cgroup, zygote->uid, zygote->gid,
+                               err)) < 0 ||
         (rc = await_language(zygote, deadline_ns, err)) < 0)
         process_put(made);
     else
@@ -131,51 +133,47 @@ int process_clone(void *context, const struct bundle *what,
     return cell_start(self, err);
 }
 
-/* Its cgroup has the name of the zygote's before its own. */
-static int step_cgroup(struct process *self, int *fds, size_t *count,
-                       struct gbx_error *err)
+static int step_cgroup(struct process *self, struct gbx_error *err)
 {
-    struct cgroup *cgroup = &self->cgroup;
-    int rc;
+    int rc = cell_make_cgroup(self, err);
 
-    cgroup_choose_inside(cgroup, &self->from->zygote.cgroup);
-    if (cgroup->version == 1 && self->limits.cpu_ns == 0)
-        cgroup->parent[CGROUP_CPU] = -1;
-    if ((rc = cell_make_cgroup(self, err)) < 0 ||
-        (rc = cgroup_hand_over(cgroup, self->uid, self->gid, err)) < 0)
-        return rc;
-    for (int i = 0; i < PLAN_CGROUPS; i++)
-        if (self->plan->cgroups & (1u << i)) {
-            if ((fds[*count] = cgroup_entry(cgroup, i)) < 0)
-                return fail(err, GBX_EHOST, "open a cgroup");
-            ++*count;
-        }
-    return 0;
+    return rc < 0 ? rc
+                  : cgroup_hand_over(&self->cgroup, self->uid, self->gid, err);
 }
 
-static int send_order(struct process *self, const int *fds, size_t count,
-                      struct gbx_error *err)
+/* Returns 0, or -1 with errno. */
+static int send_with(int to, void *bytes, size_t byte_count, const int *fds,
+                     size_t count)
 {
     _Alignas(
         struct cmsghdr) char rights[CMSG_SPACE(ORDER_FDS_MAX * sizeof(int))] = {
         0};
-    const int orders = self->from->zygote.cell.orders;
-    struct pollfd room = {.fd = orders, .events = POLLOUT};
-    struct iovec all = {.iov_base = self->plan,
-                        .iov_len = plan_bytes(self->plan)};
+    struct iovec all = {.iov_base = bytes, .iov_len = byte_count};
     struct msghdr message = {.msg_iov = &all,
                              .msg_iovlen = 1,
                              .msg_control = rights,
                              .msg_controllen = CMSG_SPACE(count * sizeof(int))};
     struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+    ssize_t rc;
 
     head->cmsg_level = SOL_SOCKET;
     head->cmsg_type = SCM_RIGHTS;
     head->cmsg_len = CMSG_LEN(count * sizeof(int));
     memcpy(CMSG_DATA(head), fds, count * sizeof(int));
-    while (sendmsg(orders, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
-        if (errno == EINTR)
-            continue;
+    do {
+        rc = sendmsg(to, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    } while (rc < 0 && errno == EINTR);
+    return rc < 0 ? -1 : 0;
+}
+
+static int send_order(struct process *self, const int *fds, size_t count,
+                      struct gbx_error *err)
+{
+    const int orders = self->from->zygote.cell.orders;
+    struct pollfd room = {.fd = orders, .events = POLLOUT};
+
+    while (send_with(orders, self->plan, plan_bytes(self->plan), fds, count) <
+           0) {
         if (errno == EPIPE || errno == ECONNRESET) {
             errno = 0;
             return fail(err, GBX_ESTALE, "the template's process has ended");
@@ -188,9 +186,11 @@ static int send_order(struct process *self, const int *fds, size_t count,
     return 0;
 }
 
-int zygote_order(struct process *self, struct ends *ends, struct gbx_error *err)
+/* v2: it is born in its cgroup. */
+static int step_order(struct process *self, const struct ends *ends,
+                      struct gbx_error *err)
 {
-    int fds[ORDER_FDS_MAX] = {
+    int fds[ORDER_FDS + 1] = {
         [INIT_FD_OUT - 1] = ends->output[0],
         [INIT_FD_ERR - 1] = ends->output[1],
         [INIT_FD_HOST_HALF - 1] = self->shared->host_read_fd,
@@ -200,18 +200,63 @@ int zygote_order(struct process *self, struct ends *ends, struct gbx_error *err)
         [INIT_FD_START - 1] = ends->start,
         [INIT_FD_CALLER - 1] = ends->caller,
     };
-    size_t count = ORDER_FDS;
-    int rc = step_cgroup(self, fds, &count, err);
+    auto_fd int entry = -1;
+    int rc;
 
-    if (rc == 0)
-        rc = send_order(self, fds, count, err);
-    for (size_t i = ORDER_FDS; i < count; i++)
+    if (self->cgroup.version != 2)
+        return send_order(self, fds, ORDER_FDS, err);
+    if ((rc = step_cgroup(self, err)) < 0)
+        return rc;
+    if ((entry = cgroup_entry(&self->cgroup, 0)) < 0)
+        return fail(err, GBX_EHOST, "open a cgroup");
+    fds[ORDER_FDS] = entry;
+    return send_order(self, fds, ORDER_FDS + 1, err);
+}
+
+/* v1: it joins its cgroup once it is there, which is made meanwhile. */
+static int step_join(struct process *self, struct gbx_error *err)
+{
+    int fds[PLAN_CGROUPS], rc = step_cgroup(self, err);
+    uint64_t join = JOIN_MAGIC;
+    size_t count = 0;
+
+    if (rc < 0)
+        return rc;
+    for (int i = 0; rc == 0 && i < PLAN_CGROUPS; i++) {
+        if ((self->plan->cgroups & (1u << i)) == 0)
+            continue;
+        if ((fds[count] = cgroup_entry(&self->cgroup, i)) < 0)
+            rc = fail(err, GBX_EHOST, "open a cgroup");
+        else
+            count++;
+    }
+    /* A broken connection has a reason, which cell_start will hear. */
+    if (rc == 0 &&
+        send_with(self->cell.control, &join, sizeof(join), fds, count) < 0 &&
+        errno != EPIPE && errno != ECONNRESET)
+        rc = fail(err, GBX_EHOST, "send to a copy");
+    for (size_t i = 0; i < count; i++)
         close(fds[i]);
+    return rc;
+}
+
+int zygote_order(struct process *self, struct ends *ends, struct gbx_error *err)
+{
+    struct cgroup *cgroup = &self->cgroup;
+    int rc;
+
+    cgroup_choose_inside(cgroup, &self->from->zygote.cgroup);
+    if (cgroup->version == 1 && self->limits.cpu_ns == 0)
+        cgroup->parent[CGROUP_CPU] = -1;
+    self->plan->flags = cgroup->version == 1   ? PLAN_CGROUP_V1
+                        : cgroup->version == 2 ? PLAN_CGROUP_V2
+                                               : 0;
+    rc = step_order(self, ends, err);
 
     /* Only the copy has these now, so that an end is seen as one. */
     close_fd(&ends->output[0]);
     close_fd(&ends->output[1]);
     close_fd(&ends->control);
     close_fd(&ends->start);
-    return rc;
+    return rc == 0 && cgroup->version == 1 ? step_join(self, err) : rc;
 }

@@ -70,11 +70,11 @@ static void take_fds(struct msghdr *message)
     memcpy(fds, CMSG_DATA(head), fd_count * sizeof(int));
 }
 
-/* Wait for the next one.  Returns whether it is as the host sends them. */
-static bool receive(void)
+/* Returns how many bytes came; none from nobody, or in part. */
+static size_t receive(int from, void *to, size_t bytes)
 {
     _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(fds))];
-    struct iovec all = {.iov_base = &plan, .iov_len = sizeof(plan)};
+    struct iovec all = {.iov_base = to, .iov_len = bytes};
     struct msghdr message = {.msg_iov = &all,
                              .msg_iovlen = 1,
                              .msg_control = control,
@@ -82,15 +82,21 @@ static bool receive(void)
     ssize_t got;
 
     do {
-        got = recvmsg(ZYGOTE_FD_ORDERS, &message, MSG_CMSG_CLOEXEC);
+        got = recvmsg(from, &message, MSG_CMSG_CLOEXEC);
     } while (got < 0 && errno == EINTR);
     if (got <= 0) /* the host is gone, or the template */
         _exit(0);
     take_fds(&message);
-    return (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0 &&
-           plan_is_whole(&plan, (size_t)got) &&
-           plan.cgroups < 1u << PLAN_CGROUPS &&
-           fd_count == ORDER_FDS + (size_t)__builtin_popcount(plan.cgroups);
+    return message.msg_flags & (MSG_TRUNC | MSG_CTRUNC) ? 0 : (size_t)got;
+}
+
+/* Wait for the next one.  Returns whether it is as the host sends them. */
+static bool take_order(void)
+{
+    const size_t got = receive(ZYGOTE_FD_ORDERS, &plan, sizeof(plan));
+
+    return plan_is_whole(&plan, got) &&
+           fd_count == ORDER_FDS + (plan.flags & PLAN_CGROUP_V2 ? 1u : 0u);
 }
 
 /* ---- in a copy ---- */
@@ -98,16 +104,13 @@ static bool receive(void)
 /* Under the numbers that init has them under; all else is closed. */
 static void place_fds(void)
 {
-    int high[INIT_FD_COUNT], next = ORDER_FDS;
+    int high[INIT_FD_COUNT];
 
     for (int i = 0; i < INIT_FD_COUNT; i++) {
         int from = -1;
 
         if (i >= 1 && i <= ORDER_FDS)
             from = fds[i - 1];
-        else if (i >= INIT_FD_CGROUP && i < INIT_FD_SELF &&
-                 (plan.cgroups & (1u << (i - INIT_FD_CGROUP))))
-            from = fds[next++];
         else if (i == FD_PROC)
             from = ZYGOTE_FD_PROC;
         high[i] = from < 0 ? -1 : fcntl(from, F_DUPFD, 2 * INIT_FD_COUNT);
@@ -159,20 +162,25 @@ static noreturn void be_first(pid_t guest)
     prctl(PR_SET_NAME, "glovebox-init");
     close_range(INIT_FD_OUT, INIT_FD_BELL, 0);
     close(INIT_FD_START);
-    close_range(INIT_FD_CGROUP, ~0u, 0);
     if ((duty.signals = init_signals()) < 0)
         _exit(127);
     capabilities_drop(UINT64_C(1) << CAP_KILL);
     init_stay(&duty);
 }
 
-/* The host opened the "tasks" files: we could not. */
+/* The host opens "tasks" files for us: we could not. */
 static void join_cgroups(void)
 {
-    for (uint32_t i = 0; i < PLAN_CGROUPS; i++)
-        if ((plan.cgroups & (1u << i)) &&
-            write(INIT_FD_CGROUP + (int)i, "0", 1) != 1)
-            init_fail(STEP_JOIN_CGROUP, i);
+    uint64_t join = 0;
+
+    errno = EPROTO;
+    if (receive(INIT_FD_CONTROL, &join, sizeof(join)) != sizeof(join) ||
+        join != JOIN_MAGIC)
+        init_fail(STEP_JOIN_CGROUP, 0);
+    for (size_t i = 0; i < fd_count; i++)
+        if (write(fds[i], "0", 1) != 1)
+            init_fail(STEP_JOIN_CGROUP, (uint32_t)i);
+    close_order();
 }
 
 static void be_guest(void)
@@ -255,7 +263,7 @@ void zygote_serve(void)
     for (;;) {
         int pidfd = -1;
 
-        if (receive()) {
+        if (take_order()) {
             pid = clone_copy(&pidfd);
             if (pid == 0) {
                 become_copy();
