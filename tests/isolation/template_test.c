@@ -117,11 +117,17 @@ static void a_wipe_brings_back_what_broke(void **state)
 
 static void a_wipe_brings_back_what_was_killed(void **state)
 {
+    struct sandbox_event event;
+
     (void)state;
     clone_into(&sandbox);
     for (int i = 0; i < 5; i++) {
+        sandbox_begin(&sandbox);
         sandbox_kill(&sandbox);
-        assert_int_equal(ask(&sandbox, 0), GBX_ECANCELED);
+        assert_int_equal(sandbox_step(&sandbox, soon(), &event, &err),
+                         GBX_ECANCELED);
+        sandbox_finish(&sandbox);
+        assert_int_equal(sandbox.state, SANDBOX_BROKEN);
         assert_int_equal(sandbox_wipe(&sandbox, soon(), &err), 0);
         assert_int_equal(ask(&sandbox, 0), 1);
     }
