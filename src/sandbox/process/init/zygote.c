@@ -38,12 +38,15 @@
 
 #include "sandbox/process/init/init.h"
 
-#define FD_PROC INIT_FD_SELF /* where a copy keeps it while it needs it */
-
-/* What came with an order. */
+/* The order that is being done. */
 static struct plan plan;
+
+/* What came with the last message. */
 static int fds[ORDER_FDS_MAX];
 static size_t fd_count;
+
+/* Of the zygote, above all that init and a guest have. */
+static int orders, proc;
 
 bool zygote_is_this(void)
 {
@@ -52,11 +55,22 @@ bool zygote_is_this(void)
     return fstat(ZYGOTE_FD_ORDERS, &st) == 0 && S_ISSOCK(st.st_mode);
 }
 
-static void close_order(void)
+/*
+ * The kernel gives the lowest numbers that are free, in turn.  While all from 1
+ * on are, what comes with an order gets the very numbers that init and a guest
+ * have it under, and nothing need be moved.
+ */
+static void free_numbers(void)
+{
+    close_range(STDIN_FILENO + 1, INIT_FD_COUNT - 1, 0);
+}
+
+static bool are_placed(size_t count)
 {
     for (size_t i = 0; i < fd_count; i++)
-        close(fds[i]);
-    fd_count = 0;
+        if (fds[i] != (int)i + 1)
+            return false;
+    return fd_count == count;
 }
 
 static void take_fds(struct msghdr *message)
@@ -82,7 +96,7 @@ static size_t receive(int from, void *to, size_t bytes)
     ssize_t got;
 
     do {
-        got = recvmsg(from, &message, MSG_CMSG_CLOEXEC);
+        got = recvmsg(from, &message, 0);
     } while (got < 0 && errno == EINTR);
     if (got <= 0) /* the host is gone, or the template */
         _exit(0);
@@ -93,45 +107,25 @@ static size_t receive(int from, void *to, size_t bytes)
 /* Wait for the next one.  Returns whether it is as the host sends them. */
 static bool take_order(void)
 {
-    const size_t got = receive(ZYGOTE_FD_ORDERS, &plan, sizeof(plan));
+    const size_t got = receive(orders, &plan, sizeof(plan));
 
     return plan_is_whole(&plan, got) &&
-           fd_count == ORDER_FDS + (plan.flags & PLAN_CGROUP_V2 ? 1u : 0u);
+           are_placed(ORDER_FDS + (plan.flags & PLAN_CGROUP_V2 ? 1u : 0u));
 }
 
 /* ---- in a copy ---- */
 
-/* Under the numbers that init has them under; all else is closed. */
-static void place_fds(void)
+/* The zygote's own has flags that all would see. */
+static void open_input(void)
 {
-    int high[INIT_FD_COUNT];
-
-    for (int i = 0; i < INIT_FD_COUNT; i++) {
-        int from = -1;
-
-        if (i >= 1 && i <= ORDER_FDS)
-            from = fds[i - 1];
-        else if (i == FD_PROC)
-            from = ZYGOTE_FD_PROC;
-        high[i] = from < 0 ? -1 : fcntl(from, F_DUPFD, 2 * INIT_FD_COUNT);
-        if (from >= 0 && high[i] < 0) {
-            init_report(fds[INIT_FD_START - 1], STEP_FDS, (uint32_t)i);
-            _exit(127);
-        }
-    }
-    for (int i = 0; i < INIT_FD_COUNT; i++)
-        if (high[i] < 0)
-            close(i);
-        else
-            dup2(high[i], i);
-    close_range(INIT_FD_COUNT, ~0u, 0);
+    close(STDIN_FILENO);
     if (open("/dev/null", O_RDONLY) != STDIN_FILENO)
         init_fail(STEP_FDS, 0);
 }
 
 static void write_own(const char *path, const char *text)
 {
-    int fd = openat(FD_PROC, path, O_WRONLY | O_CLOEXEC);
+    int fd = openat(proc, path, O_WRONLY | O_CLOEXEC);
 
     if (fd < 0 || write(fd, text, strlen(text)) < 0)
         init_fail(STEP_IDENTITY, 1);
@@ -148,7 +142,6 @@ static void map_identity(void)
     write_own("self/gid_map", text);
     snprintf(text, sizeof(text), "%u %u 1\n", plan.uid, plan.uid);
     write_own("self/uid_map", text);
-    close(FD_PROC);
 }
 
 static noreturn void be_first(pid_t guest)
@@ -180,7 +173,6 @@ static void join_cgroups(void)
     for (size_t i = 0; i < fd_count; i++)
         if (write(fds[i], "0", 1) != 1)
             init_fail(STEP_JOIN_CGROUP, (uint32_t)i);
-    close_order();
 }
 
 static void be_guest(void)
@@ -201,9 +193,10 @@ static void become_copy(void)
 {
     pid_t guest;
 
-    place_fds();
     setsid(); /* else kill(0, ...) would reach the zygote */
+    open_input();
     map_identity();
+    close_range(ORDER_FDS + 1, ~0u, 0);
     signal(SIGCHLD, SIG_DFL);
     if ((guest = fork()) < 0)
         init_fail(STEP_FORK, 1);
@@ -215,7 +208,7 @@ static void become_copy(void)
 /* ---- in the zygote ---- */
 
 /* The host is told who is born, in a way that cannot mean anybody else. */
-static void tell_born(int control, int pidfd)
+static void tell_born(int pidfd)
 {
     _Alignas(struct cmsghdr) char rights[CMSG_SPACE(sizeof(int))] = {0};
     uint64_t born = BORN_MAGIC;
@@ -230,7 +223,7 @@ static void tell_born(int control, int pidfd)
     head->cmsg_type = SCM_RIGHTS;
     head->cmsg_len = CMSG_LEN(sizeof(int));
     memcpy(CMSG_DATA(head), &pidfd, sizeof(int));
-    sendmsg(control, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    sendmsg(INIT_FD_CONTROL, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 /* Returns 0 in the copy. */
@@ -245,37 +238,42 @@ static long clone_copy(int *pidfd)
 
     if (plan.flags & PLAN_CGROUP_V2) {
         args.flags |= CLONE_INTO_CGROUP;
-        args.cgroup = (unsigned)fds[ORDER_FDS];
+        args.cgroup = ORDER_FDS + 1;
     }
     return syscall(SYS_clone3, &args, sizeof(args));
 }
 
-void zygote_serve(void)
+/* The language is ready. */
+static void begin(void)
 {
     const uint64_t ring = 1;
-    long pid;
 
     filter_read(ZYGOTE_FD_ORDERS);
     signal(SIGCHLD, SIG_IGN); /* the dead of ours are the host's to miss */
-    if (write(INIT_FD_BELL, &ring, sizeof(ring)) < 0)
+    orders = fcntl(ZYGOTE_FD_ORDERS, F_DUPFD, INIT_FD_COUNT);
+    proc = fcntl(ZYGOTE_FD_PROC, F_DUPFD, INIT_FD_COUNT);
+    if (orders < 0 || proc < 0 || write(INIT_FD_BELL, &ring, sizeof(ring)) < 0)
         _exit(70);
-    close(INIT_FD_BELL);
-    for (;;) {
-        int pidfd = -1;
+    free_numbers();
+}
 
-        if (take_order()) {
-            pid = clone_copy(&pidfd);
-            if (pid == 0) {
-                become_copy();
-                return;
-            }
-            if (pid < 0)
-                init_report(fds[INIT_FD_START - 1], STEP_COPY, 0);
-            else
-                tell_born(fds[INIT_FD_CONTROL - 1], pidfd);
-            if (pidfd >= 0)
-                close(pidfd);
+void zygote_serve(void)
+{
+    for (begin();; free_numbers()) {
+        int pidfd = -1;
+        long pid;
+
+        if (!take_order())
+            continue;
+        pid = clone_copy(&pidfd);
+        if (pid == 0) {
+            become_copy();
+            return;
         }
-        close_order();
+        if (pid < 0) {
+            init_report(INIT_FD_START, STEP_COPY, 0);
+            continue;
+        }
+        tell_born(pidfd);
     }
 }
