@@ -384,6 +384,10 @@ static int step_wait(struct process *self, struct ends *ends,
         if (word != HELLO_MAGIC && word != BORN_MAGIC)
             return fail_no_init(self, err);
         greeted = greeted || word == HELLO_MAGIC;
+        if (word == BORN_MAGIC && self->cell.pidfd < 0) {
+            errno = EMFILE;
+            return fail(err, GBX_EHOST, "take a copy's pidfd");
+        }
     }
     return 0;
 }
