@@ -32,6 +32,7 @@ struct gbx_limits;
 int cli_run(int argc, char **argv);
 int cli_exec(int argc, char **argv);
 int cli_doctor(int argc, char **argv);
+int cli_cache(int argc, char **argv);
 
 /*
  * Write text that a script may have chosen: on a terminal, or where `line` says
@@ -54,6 +55,12 @@ int cli_say(const char *text, int code);
  * is wrong ends the program. */
 uint64_t cli_option_time(const char *name, const char *arg,
                          struct argp_state *state);
+
+/* The same for a size, as 64K or 2G, and for a number. */
+uint64_t cli_option_size(const char *name, const char *arg,
+                         struct argp_state *state);
+uint64_t cli_option_number(const char *name, const char *arg, uint64_t least,
+                           uint64_t most, struct argp_state *state);
 
 /* The options that set limits, by the names they have everywhere; what is wrong
  * ends the program.  Returns ARGP_ERR_UNKNOWN (an errno) for any other key. */

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli.h"
+#include "cli/cli.h"
 #include "glovebox/runtime.h"
 
 static const char usage[] =
@@ -16,6 +16,7 @@ static const char usage[] =
     "\n"
     "  glovebox run FILE     run a script once: messages in, messages out\n"
     "  glovebox exec PROGRAM run a Linux program in a micro-VM\n"
+    "  glovebox cache        what scripts start from: list it, remove it\n"
     "  glovebox doctor       what this computer can do, and what is missing\n"
     "  glovebox bench        how fast it is here, against a WebSocket server\n"
     "  glovebox help [CMD]   this text, or a command's\n"
@@ -121,6 +122,8 @@ static int help(int argc, char **argv)
         return cli_exec(2, of);
     if (argc > 2 && strcmp(argv[2], "doctor") == 0)
         return cli_doctor(2, of);
+    if (argc > 2 && strcmp(argv[2], "cache") == 0)
+        return cli_cache(2, of);
     if (argc > 2 && strcmp(argv[2], "bench") == 0)
         return exec_bench(of);
     fputs(usage, argc > 2 ? stderr : stdout);
@@ -169,6 +172,8 @@ int main(int argc, char **argv)
         return cli_exec(argc - 1, argv + 1);
     if (strcmp(command, "doctor") == 0)
         return cli_doctor(argc - 1, argv + 1);
+    if (strcmp(command, "cache") == 0)
+        return cli_cache(argc - 1, argv + 1);
     if (strcmp(command, "bench") == 0)
         return exec_bench(argv + 1);
     if (strcmp(command, "help") == 0 || strcmp(command, "--help") == 0 ||

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli.h"
+#include "cli/cli.h"
 #include "glovebox/runtime.h"
 
 #define DAY_NS (86400ull * 1000000000)
@@ -88,6 +88,18 @@ uint64_t cli_option_time(const char *name, const char *arg,
                          struct argp_state *state)
 {
     return take(&time, 1000, 3650 * DAY_NS, name, arg, state);
+}
+
+uint64_t cli_option_size(const char *name, const char *arg,
+                         struct argp_state *state)
+{
+    return take(&size, 0, UINT64_MAX, name, arg, state);
+}
+
+uint64_t cli_option_number(const char *name, const char *arg, uint64_t least,
+                           uint64_t most, struct argp_state *state)
+{
+    return take(&number, least, most, name, arg, state);
 }
 
 int cli_option_limit(struct gbx_limits *limits, int key, const char *arg,

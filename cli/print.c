@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "cli.h"
+#include "cli/cli.h"
 
 /* C0 but for what lays out text, DEL, and C1 as UTF-8 spells it (0xc2 0x80..)
  */

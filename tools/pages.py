@@ -75,8 +75,10 @@ def check_exit_codes(faults):
 
 
 def check_options(command, faults):
-    """Each option of cli/COMMAND.c is in its manual, and the other way."""
+    """Each option of a command is in its manual, and the other way."""
     source = pathlib.Path(f"cli/{command}.c")
+    if not source.is_file():
+        source = pathlib.Path(f"cli/{command}/{command}.c")
     manual = pathlib.Path(f"docs/man/glovebox-{command}.1.scd")
     completion = pathlib.Path("cli/completion/glovebox.bash")
     if not source.is_file() or not manual.is_file():
@@ -107,7 +109,7 @@ def main():
             check_programs(path, text, faults)
     check_decisions(faults)
     check_exit_codes(faults)
-    for command in ("run", "doctor"):
+    for command in ("run", "cache", "doctor"):
         check_options(command, faults)
     faults.leave(len(paths))
 

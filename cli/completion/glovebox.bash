@@ -7,17 +7,19 @@ _glovebox_value() {
     local word=$2
 
     case $1 in
+    --wipe) mapfile -t COMPREPLY < <(compgen -W 'never per-call on-error' -- "$word") ;;
     --isolation) mapfile -t COMPREPLY < <(compgen -W 'auto microvm process' -- "$word") ;;
     --memory) mapfile -t COMPREPLY < <(compgen -W '64M 256M 1G' -- "$word") ;;
     -t | --timeout) mapfile -t COMPREPLY < <(compgen -W '500ms 5s 1m' -- "$word") ;;
     --disk | --output-limit | --message-limit)
         mapfile -t COMPREPLY < <(compgen -W '64M 1G' -- "$word")
         ;;
-    --root | --folder)
+    --root | --folder | --cache)
         mapfile -t COMPREPLY < <(compgen -d -- "$word")
         compopt -o filenames
         ;;
     --env | --workdir | --cpu | --threads | --processes | --files | --config) ;;
+    --repeat | --parallel | --max) ;;
     -i | --in | -o | --out) ;;
     *) return 1 ;;
     esac
@@ -46,7 +48,7 @@ _glovebox() {
 
     if [ "$COMP_CWORD" -eq 1 ]; then
         mapfile -t COMPREPLY < <(compgen -W \
-            'run exec doctor bench help --version --help' -- "$word")
+            'run exec cache doctor bench help --version --help' -- "$word")
         return
     fi
 
@@ -63,14 +65,15 @@ _glovebox() {
     esac
 
     case $command:$word in
-    run:-* | exec:-*) ;;
-    run:* | exec:*) _glovebox_value "$before" "$word" && return ;;
+    run:-* | exec:-* | cache:-*) ;;
+    run:* | exec:* | cache:*) _glovebox_value "$before" "$word" && return ;;
     esac
 
     case $command:$word in
     run:-*)
         words='--in --out --json --config --stats --timeout --isolation
-            --why --trace --hide-folder --memory --message-limit --cpu --processes --files
+            --why --trace --hide-folder --repeat --parallel --wipe --cache
+            --no-cache --memory --message-limit --cpu --processes --files
             --disk --output-limit --help'
         ;;
     run:*)
@@ -93,9 +96,10 @@ _glovebox() {
         compopt -o filenames
         return
         ;;
+    cache:*) words='ls prune --cache --max --help' ;;
     doctor:*) words='--json --help' ;;
     bench:*) words='call payload start floor isolation compute --json --help' ;;
-    help:*) words='run exec doctor bench' ;;
+    help:*) words='run exec cache doctor bench' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 }

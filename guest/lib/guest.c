@@ -293,3 +293,14 @@ void gbx_guest_copied(struct gbx_guest *guest, uint64_t bytes)
                                          memory_order_relaxed),
             memory_order_relaxed);
 }
+
+bool gbx_guest_is_copied(struct gbx_guest *guest, uint8_t seed[32])
+{
+    const struct gbx_half_head *head = guest->channel.peer;
+
+    if (head->copy == guest->copy)
+        return false;
+    guest->copy = head->copy;
+    memcpy(seed, head->seed, sizeof(head->seed));
+    return true;
+}

@@ -63,6 +63,13 @@ bool gbx_guest_is_detached(const struct gbx_guest *guest);
 /* The next LOAD, INPUT or CALL; waits as long as it takes. Returns 0. */
 int gbx_guest_recv(struct gbx_guest *guest, struct gbx_descriptor *d);
 
+/*
+ * True once after this guest has become a copy of another one (abi/region.h),
+ * seen by recv: whatever was drawn by chance is somebody else's as well.  seed:
+ * bytes to draw anew from.
+ */
+bool gbx_guest_is_copied(struct gbx_guest *guest, uint8_t seed[32]);
+
 /* Where an offset lies, and the offset of a place; UINT64_MAX when it is none
  * of the region's. */
 void *gbx_guest_at(const struct gbx_guest *guest, uint64_t off);

@@ -13,6 +13,7 @@ struct gbx_guest {
     int bell_fd;   /* owned, or -1 */
     bool detached; /* a fork()ed child */
     bool lost;     /* the bell cannot be rung any more */
+    uint64_t copy; /* which one it is, as it knows */
 };
 
 /* Map what the process was born with, then guest_begin. */

@@ -47,6 +47,7 @@ struct program {
     PyObject *run_loop; /* (coroutine) -> its result, on the event loop */
     PyObject *go_on;    /* (coroutine, what it yielded) -> its result */
     PyObject *state;    /* context.state */
+    PyObject *renew;    /* (seed): what was drawn is drawn anew */
 
     /* Of the loaded script. */
     PyObject *handler;           /* or NULL */

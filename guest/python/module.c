@@ -116,10 +116,10 @@ static PyObject *module_print(PyObject *self, PyObject *stream)
 static PyObject *module_adopt(PyObject *self, PyObject *args)
 {
     (void)self;
-    if (!PyArg_ParseTuple(args, "OOOOOOOO", &program.context_class,
+    if (!PyArg_ParseTuple(args, "OOOOOOOOO", &program.context_class,
                           &program.message_class, &program.host_error,
                           &program.load, &program.explain, &program.run_loop,
-                          &program.go_on, &program.state))
+                          &program.go_on, &program.state, &program.renew))
         return NULL;
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args); i++)
         Py_INCREF(PyTuple_GET_ITEM(args, i)); /* for ever */

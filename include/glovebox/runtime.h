@@ -25,6 +25,7 @@
 #define GBX_RUNTIME_H
 
 #include "glovebox/message.h"
+#include "glovebox/pool.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -60,6 +61,14 @@ struct gbx_runtime_config {
     const char *libexec_dir; /* guest programs; default: where installed */
     gbx_output_fn output;    /* what scripts print; default: dropped */
     void *output_context;
+
+    const char *cache_dir; /* templates are kept there (glovebox/cache.h);
+                              default: in memory alone */
+    int is_brief; /* 1: this process runs what it has and ends within half a
+                     minute: so it maps the cache's files as they are */
+    /* What is only slower for it: a template that is made anew, and why. */
+    void (*note)(void *context, const char *text);
+    void *note_context;
 };
 
 /* Zero in any field means the default. */
@@ -98,6 +107,9 @@ struct gbx_script_config {
      * nothing else then.  Comes in the thread that runs the guest. */
     void (*trace)(void *context, const char *line);
     void *trace_context;
+
+    enum gbx_wipe wipe;
+    struct gbx_pool_config pool;
 };
 
 /* Returns 0 and a runtime to close; else a code, and *runtime is NULL. */

@@ -25,16 +25,23 @@ static uint8_t *half_at(const struct region *region, enum half half)
     return region->base + (half == HALF_GUEST ? region->half_bytes : 0);
 }
 
-/* The next stretch with memory at or behind *off: its end, or 0. */
-static uint64_t next_data(int fd, uint64_t *off)
+/*
+ * The next stretch with memory that begins in [*off, limit), cut to it.
+ * Returns 1; 0 where there is none; GBX_EHOST: who cannot look must not take
+ * it for empty.
+ */
+static int next_data(int fd, uint64_t *off, uint64_t *end, uint64_t limit)
 {
-    off_t data = lseek(fd, (off_t)*off, SEEK_DATA), end;
+    off_t data = *off < limit ? lseek(fd, (off_t)*off, SEEK_DATA) : -1, hole;
 
     if (data < 0)
-        return 0;
-    end = lseek(fd, data, SEEK_HOLE);
+        return *off >= limit || errno == ENXIO ? 0 : GBX_EHOST;
+    hole = lseek(fd, data, SEEK_HOLE);
+    if (hole < 0)
+        return GBX_EHOST;
     *off = (uint64_t)data;
-    return end < 0 ? 0 : (uint64_t)end;
+    *end = (uint64_t)hole < limit ? (uint64_t)hole : limit;
+    return *off < limit;
 }
 
 static bool is_zero(const uint8_t *page)
@@ -91,39 +98,35 @@ int region_image_take(struct region_image *image, const struct region *region,
                  end, limit = GBX_ARENA_OFF + region->arena_bytes[half];
 
         image->arena_bytes[half] = region->arena_bytes[half];
-        while (rc == 0 && off < limit &&
-               (end = next_data(region->fd[half], &off)) > 0) {
-            end = end < limit ? end : limit;
-            if (off < end)
-                rc = take_stretch(image, region->base, base + off, base + end);
+        while (rc == 0 &&
+               (rc = next_data(region->fd[half], &off, &end, limit)) > 0) {
+            rc = take_stretch(image, region->base, base + off, base + end);
             off = end;
         }
     }
     if (rc == 0)
         return 0;
     region_image_fini(image);
-    return fail(err, rc, "no memory to keep a region");
+    return fail(err, rc, "keep what a region holds");
 }
 
 /* Everything in [off, end) of a half that has memory is zero. */
 static int clear_half(struct region *region, enum half half)
 {
-    uint8_t *at = half_at(region, half);
-    uint64_t cleared = 0, off = 0, end;
-    int fd = region->fd[half];
+    uint64_t cleared = 0, off = 0, end, limit = region->half_bytes;
+    int rc, fd = region->fd[half];
 
-    while ((end = next_data(fd, &off)) > 0 && off < region->half_bytes) {
-        end = end < region->half_bytes ? end : region->half_bytes;
+    while ((rc = next_data(fd, &off, &end, limit)) > 0) {
         cleared += end - off;
         if (cleared > CLEARED_MAX)
             return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
-                             (off_t)region->half_bytes) < 0
+                             (off_t)limit) < 0
                        ? GBX_EHOST
                        : 0;
-        memset(at + off, 0, end - off);
+        memset(half_at(region, half) + off, 0, end - off);
         off = end;
     }
-    return 0;
+    return rc;
 }
 
 int region_image_put(const struct region_image *image, struct region *region)

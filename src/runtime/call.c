@@ -17,77 +17,80 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/fd.h"
 #include "runtime/call.h"
 #include "runtime/report.h"
 
-static int wait_free(struct gbx_script *script, uint64_t deadline_ns)
+/* At the first call of a sandbox: what serves all that come after. */
+static int open_call(struct gbx_call *call, struct gbx_script *script,
+                     struct pool_member *member)
 {
-    struct timespec until = {.tv_sec = (time_t)(deadline_ns / 1000000000u),
-                             .tv_nsec = (long)(deadline_ns % 1000000000u)};
-    int rc = 0;
-
-    pthread_mutex_lock(&script->lock);
-    while (script->busy && rc == 0)
-        rc = deadline_ns == 0 ? pthread_cond_wait(&script->freed, &script->lock)
-                              : pthread_cond_timedwait(&script->freed,
-                                                       &script->lock, &until);
-    if (!script->busy) {
-        script->busy = true;
-        rc = 0;
-    }
-    pthread_mutex_unlock(&script->lock);
-    return rc == 0 ? 0 : GBX_ETIME;
+    if (call->is_open)
+        return 0;
+    if (scratch_open(&call->scratch, CALL_SCRATCH_BYTES) < 0)
+        return GBX_EHOST;
+    call->script = script;
+    call->member = member;
+    call->sandbox = &member->sandbox;
+    call->poll_fd = call->timer_fd = -1;
+    call->is_open = true;
+    return 0;
 }
 
-static void set_free(struct gbx_script *script)
+void call_shut(struct gbx_call *call)
 {
-    pthread_mutex_lock(&script->lock);
-    script->busy = false;
-    pthread_mutex_unlock(&script->lock);
-    pthread_cond_signal(&script->freed);
+    if (!call->is_open)
+        return;
+    close_fd(&call->poll_fd);
+    close_fd(&call->timer_fd);
+    scratch_close(&call->scratch);
+    call->is_open = false;
 }
 
-int gbx_call_begin(struct gbx_call **call, struct gbx_script *script,
-                   uint64_t deadline_ns, struct gbx_error *err)
+int gbx_call_begin_for(struct gbx_call **call, struct gbx_script *script,
+                       const char *key, uint64_t deadline_ns,
+                       struct gbx_error *err)
 {
-    struct gbx_call *c = &script->call;
-    int rc = wait_free(script, deadline_ns);
+    struct pool_member *member;
+    struct gbx_call *c;
+    int rc = pool_take(&script->pool, key, deadline_ns, &member, err);
 
     *call = NULL;
-    if (rc < 0)
+    if (rc == GBX_ETIME && script->pool.config.total_max == 1)
         return fail(err, rc, "%s: other calls kept it busy", script->file);
-    if (script->sandbox.state != SANDBOX_IDLE) {
-        uint64_t start_ns = clock_now_ns() + script->config.start_ns;
-
-        if (deadline_ns != 0 && deadline_ns < start_ns)
-            start_ns = deadline_ns;
-        rc = script_start(script, start_ns, err);
-        if (rc < 0) {
-            scratch_reset(&c->scratch); /* what its report said */
-            set_free(script);
-            return rc;
-        }
+    if (rc < 0)
+        return rc;
+    c = member->extra;
+    if (open_call(c, script, member) < 0) {
+        pool_give(&script->pool, member, false);
+        return fail(err, GBX_EHOST, "no memory for a call");
     }
-    sandbox_begin(&script->sandbox);
-    c->script = script;
+    sandbox_begin(c->sandbox);
     c->phase = CALL_FILLING;
+    c->result = 0;
     c->begin_deadline_ns = deadline_ns;
     c->input_count = c->output_count = c->output_next = 0;
     c->kept_bytes = 0;
     c->arrival = NULL;
     c->failure = (struct gbx_failure){"", "", ""};
     c->stats = (struct gbx_call_stats){0};
-    c->copied_before = script->sandbox.channel.count.copied_bytes;
-    c->sleeps_before = script->sandbox.channel.count.sleeps;
+    c->copied_before = c->sandbox->channel.count.copied_bytes;
+    c->sleeps_before = c->sandbox->channel.count.sleeps;
     *call = c;
     return 0;
+}
+
+int gbx_call_begin(struct gbx_call **call, struct gbx_script *script,
+                   uint64_t deadline_ns, struct gbx_error *err)
+{
+    return gbx_call_begin_for(call, script, NULL, deadline_ns, err);
 }
 
 /* Send the inputs; the last one starts the call. */
 int call_start(struct gbx_call *call, uint64_t deadline_ns,
                struct gbx_error *err)
 {
-    struct sandbox *sandbox = &call->script->sandbox;
+    struct sandbox *sandbox = call->sandbox;
     struct gbx_descriptor bare = {.kind = GBX_KIND_CALL};
     int rc = 0;
 
@@ -118,7 +121,7 @@ int call_start(struct gbx_call *call, uint64_t deadline_ns,
 
 void call_end(struct gbx_call *call, int result)
 {
-    struct sandbox *sandbox = &call->script->sandbox;
+    struct sandbox *sandbox = call->sandbox;
     const struct gbx_half_head *guest = sandbox->channel.peer;
     struct gbx_call_stats *stats = &call->stats;
 
@@ -146,7 +149,7 @@ static bool is_parsed(const struct gbx_message *message)
 static int keep_output(struct gbx_call *call, const struct sandbox_event *event,
                        struct gbx_error *err)
 {
-    struct sandbox *sandbox = &call->script->sandbox;
+    struct sandbox *sandbox = call->sandbox;
     struct call_output *output;
 
     if (call->output_count == CALL_OUTPUTS_MAX)
@@ -201,7 +204,7 @@ static int announce_output(struct gbx_call *call,
     if (rc < 0)
         return rc;
     call->arrival(call->arrival_context, output->port, &output->message);
-    sandbox_give(&call->script->sandbox, output->body_off);
+    sandbox_give(call->sandbox, output->body_off);
     call->output_count = 0;
     scratch_reset(&call->scratch);
     return 0;
@@ -212,7 +215,7 @@ static int announce_output(struct gbx_call *call,
 int call_take(struct gbx_call *call, const struct sandbox_event *event,
               struct gbx_error *err)
 {
-    struct sandbox *sandbox = &call->script->sandbox;
+    struct sandbox *sandbox = call->sandbox;
     int rc = 0;
 
     if (event->kind == GBX_KIND_FAILED) {
@@ -240,7 +243,7 @@ int call_overdue(struct gbx_call *call, struct gbx_error *err)
 {
     const char *file = call->script->file;
 
-    sandbox_break(&call->script->sandbox);
+    sandbox_break(call->sandbox);
     if (call->deadline_ns <= call->started_ns)
         return fail(err, GBX_ETIME, "%s: the deadline was over at the start",
                     file);
@@ -257,7 +260,7 @@ int gbx_call_run(struct gbx_call *call, uint64_t deadline_ns,
     if (rc < 0)
         return rc;
     do {
-        rc = sandbox_step(&call->script->sandbox, deadline_ns, &event, err);
+        rc = sandbox_step(call->sandbox, deadline_ns, &event, err);
         if (rc == 0)
             rc = call_take(call, &event, err);
         if (rc == GBX_ETIME || (rc == 0 && clock_is_past(deadline_ns)))
@@ -288,7 +291,7 @@ int gbx_call_next(struct gbx_call *call, const char **port,
 
 void gbx_call_cancel(struct gbx_call *call)
 {
-    sandbox_kill(&call->script->sandbox);
+    sandbox_kill(call->sandbox);
 }
 
 void gbx_call_failure(const struct gbx_call *call, struct gbx_failure *failure)
@@ -304,11 +307,13 @@ void gbx_call_stats(const struct gbx_call *call, struct gbx_call_stats *stats)
 void gbx_call_finish(struct gbx_call *call)
 {
     struct sandbox *sandbox;
+    bool failed;
 
     if (call == NULL)
         return;
     must(call->phase != CALL_FREE);
-    sandbox = &call->script->sandbox;
+    sandbox = call->sandbox;
+    failed = call->phase == CALL_ENDED && call->result < 0;
     if (call->phase == CALL_RUNNING || atomic_load(&sandbox->canceled))
         sandbox_break(sandbox); /* nobody waits for its answer any more */
     if (call->phase == CALL_FILLING)
@@ -320,9 +325,7 @@ void gbx_call_finish(struct gbx_call *call)
         for (uint32_t i = 0; i < call->output_count; i++)
             sandbox_give(sandbox, call->outputs[i].body_off);
     sandbox_finish(sandbox);
-    if (sandbox->state == SANDBOX_BROKEN)
-        sandbox_close(sandbox);
     scratch_reset(&call->scratch);
     call->phase = CALL_FREE;
-    set_free(call->script);
+    pool_give(&call->script->pool, call->member, failed);
 }

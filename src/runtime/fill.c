@@ -69,7 +69,7 @@ static uint64_t room_deadline(const struct gbx_call *call)
 static int reserve(struct gbx_call *call, const char *port, uint64_t bytes,
                    uint64_t *off, struct gbx_error *err)
 {
-    uint64_t most = call->script->sandbox.region.half_bytes - GBX_ARENA_OFF;
+    uint64_t most = call->sandbox->region.half_bytes - GBX_ARENA_OFF;
     int rc;
 
     if (bytes > GBX_BODY_BYTES_MAX || bytes > most)
@@ -80,10 +80,10 @@ static int reserve(struct gbx_call *call, const char *port, uint64_t bytes,
                     (unsigned long long)(most < GBX_BODY_BYTES_MAX
                                              ? most
                                              : GBX_BODY_BYTES_MAX));
-    rc = channel_reserve(&call->script->sandbox.channel, bytes,
-                         room_deadline(call), off);
+    rc = channel_reserve(&call->sandbox->channel, bytes, room_deadline(call),
+                         off);
     if (rc == GBX_EBROKEN || rc == GBX_EBOUNDS || rc == GBX_EFORMAT) {
-        sandbox_break(&call->script->sandbox); /* never listened to again */
+        sandbox_break(call->sandbox); /* never listened to again */
         return fail(err, rc, "the guest wrote nonsense into the shared region");
     }
     if (rc < 0)
@@ -115,8 +115,7 @@ int gbx_call_room(struct gbx_call *call, const char *port, enum gbx_type type,
     input->descriptor.body_bytes = (uint32_t)bytes;
     call->stats.input_bytes += bytes;
     call->input_count++;
-    *data =
-        channel_at(&call->script->sandbox.channel, input->descriptor.body_off);
+    *data = channel_at(&call->sandbox->channel, input->descriptor.body_off);
     return 0;
 }
 
@@ -124,7 +123,7 @@ int gbx_call_array(struct gbx_call *call, const char *port,
                    const struct gbx_array *array, void **data,
                    struct gbx_error *err)
 {
-    struct channel *channel = &call->script->sandbox.channel;
+    struct channel *channel = &call->sandbox->channel;
     uint8_t head[GBX_ARRAY_HEAD_MAX];
     size_t head_bytes = gbx_array_head(head, array), gap;
     struct call_input *input;
@@ -160,7 +159,7 @@ static void put_body(struct gbx_call *call, void *to, const void *body,
 {
     if (bytes > 0)
         memcpy(to, body, bytes);
-    call->script->sandbox.channel.count.copied_bytes += bytes;
+    call->sandbox->channel.count.copied_bytes += bytes;
 }
 
 int gbx_call_put(struct gbx_call *call, const char *port,

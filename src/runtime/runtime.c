@@ -37,6 +37,13 @@ int gbx_runtime_open(struct gbx_runtime **runtime,
         free(made);
         return fail(err, GBX_EHOST, "no memory for a runtime");
     }
+    keeper_open(&made->keeper);
+    made->cache = (struct cache){.note = config->note,
+                                 .note_context = config->note_context,
+                                 .how = config->is_brief ? TEMPLATE_BRIEF
+                                                         : TEMPLATE_COPIED};
+    cache_open(&made->cache, config->cache_dir);
+    warm_open(&made->warm, &made->cache);
     made->output = config->output;
     made->output_context = config->output_context;
     *runtime = made;
@@ -48,6 +55,9 @@ void gbx_runtime_close(struct gbx_runtime *runtime)
     if (runtime == NULL)
         return;
     must(atomic_load(&runtime->scripts) == 0); /* close them first */
+    keeper_close(&runtime->keeper);
+    warm_close(&runtime->warm);
+    cache_close(&runtime->cache);
     free(runtime->libexec_dir);
     free(runtime);
 }
@@ -56,6 +66,11 @@ int gbx_runtime_register(struct gbx_runtime *runtime, const char *name,
                          gbx_host_fn fn, void *context)
 {
     return host_calls_add(&runtime->calls, name, fn, context);
+}
+
+void gbx_runtime_shrink(struct gbx_runtime *runtime)
+{
+    keeper_shrink(&runtime->keeper);
 }
 
 const char *gbx_version(void)

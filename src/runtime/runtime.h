@@ -3,11 +3,11 @@
  * runtime.h - what the files of this room share: the objects behind the public
  * handles of glovebox/runtime.h.
  *
- *   gbx_runtime --< gbx_script --- sandbox
- *                        |
- *                        +------- gbx_call   one, lent to one caller at a time
+ *   gbx_runtime --< gbx_script --- pool --< member: sandbox
+ *                                                   gbx_call
  *
- * A script keeps its call object, so that starting a call allocates nothing.
+ * A call object belongs to a sandbox of the pool, and is lent with it: so
+ * starting a call allocates nothing.
  */
 #ifndef RUNTIME_RUNTIME_H
 #define RUNTIME_RUNTIME_H
@@ -18,16 +18,22 @@
 #include "glovebox/runtime.h"
 
 #include "base/scratch.h"
+#include "pool/keeper.h"
+#include "pool/pool.h"
+#include "runtime/cache/cache.h"
 #include "runtime/store.h"
+#include "runtime/warm/warm.h"
 #include "sandbox/host_call.h"
 #include "sandbox/sandbox.h"
 
 #define CALL_INPUTS_MAX    64u  /* in one call */
 #define CALL_OUTPUTS_MAX   512u /* kept for gbx_call_next */
 #define CALL_SCRATCH_BYTES (256u << 10)
+#define LOAD_SCRATCH_BYTES (64u << 10) /* of a report of a load that failed */
 #define SCRIPT_BYTES_MAX   (16u << 20)
 #define SCRIPT_PORTS_MAX   256u
 #define START_NS           10000000000ull /* to start a guest and load */
+#define LOAD_NS_LONG       5000000u /* of a script: worth a template on disk */
 #define SPIN_NS            20000u
 #define ROOM_NS            1000000000ull /* for blocks that come back late */
 
@@ -37,6 +43,9 @@ struct gbx_runtime {
     void *output_context;
     struct host_calls calls; /* the embedder's */
     atomic_uint scripts;     /* open ones */
+    struct keeper keeper;
+    struct cache cache;
+    struct warm warm; /* languages that have been started */
 };
 
 enum call_phase { CALL_FREE, CALL_FILLING, CALL_RUNNING, CALL_ENDED };
@@ -49,6 +58,9 @@ struct call_output {
 
 struct gbx_call {
     struct gbx_script *script;
+    struct pool_member *member; /* whose it is */
+    struct sandbox *sandbox;    /* the member's */
+    bool is_open;               /* it has been used, and has a scratch */
     enum call_phase phase;
     int result;             /* once ENDED */
     struct gbx_error error; /* with it, of a submitted call */
@@ -90,12 +102,13 @@ struct gbx_script {
     struct host_calls calls;            /* the runtime's and the store's */
     struct store store;                 /* context.state */
 
-    pthread_mutex_t lock; /* of busy */
-    pthread_cond_t freed;
-    bool busy; /* the call is lent */
-
-    struct sandbox sandbox; /* of the call's thread, while lent */
-    struct gbx_call call;
+    pthread_mutex_t
+        lock;         /* of metadata and inports until open is over, and of: */
+    uint32_t starts;  /* of sandboxes that were not cloned from its own
+                         template */
+    uint64_t load_ns; /* how long the last one took to load */
+    bool is_cached;   /* its template is in the cache */
+    struct pool pool;
 };
 
 /*
@@ -107,9 +120,19 @@ const char *runtime_find_libexec(const char *asked);
 /* Defaults for what is 0; GBX_EARGUMENT for what no sandbox can have. */
 int limits_settle(struct gbx_limits *limits, struct gbx_error *err);
 
-/* Start the script's sandbox and load the script. For open and for a call
- * after a broken one. */
-int script_start(struct gbx_script *script, uint64_t deadline_ns,
+/* What a sandbox of the script is made of.  Borrowed from the script. */
+struct sandbox_config script_sandbox_config(struct gbx_script *script);
+
+/* Start a sandbox and load the script, for the pool. */
+int script_start(void *script, struct sandbox *sandbox, uint64_t deadline_ns,
                  struct gbx_error *err);
+
+/* cache/kept.c: the script's template, from the cache, and to it when the pool
+ * is closed, which save does. */
+void kept_load(struct gbx_script *script);
+void kept_save(struct gbx_script *script);
+
+/* call.c: of a member that goes. */
+void call_shut(struct gbx_call *call);
 
 #endif

@@ -28,6 +28,15 @@ static uint64_t default_spin(void)
     return SPIN_NS;
 }
 
+static void settle_pool(struct gbx_script_config *config)
+{
+    if (config->wipe == GBX_WIPE_DEFAULT)
+        config->wipe = GBX_WIPE_ON_ERROR;
+    if (config->pool.total_max == 0)
+        config->pool.total_max =
+            config->pool.ready_min > 0 ? config->pool.ready_min : 1;
+}
+
 static int step_config(struct gbx_script *script,
                        const struct gbx_script_config *config,
                        struct gbx_error *err)
@@ -57,6 +66,11 @@ static int step_config(struct gbx_script *script,
                                          : mine->spin_ns;
     if (mine->start_ns == 0)
         mine->start_ns = START_NS;
+    settle_pool(mine);
+    if (mine->pool.ready_min > mine->pool.total_max)
+        return fail(err, GBX_EARGUMENT,
+                    "ready_min is %u, more than total_max, %u",
+                    mine->pool.ready_min, mine->pool.total_max);
     return limits_settle(&mine->limits, err);
 }
 
@@ -137,8 +151,6 @@ static int step_calls(struct gbx_script *script, struct gbx_error *err)
     script->calls = script->runtime->calls;
     if (store_register(&script->store, &script->calls) < 0)
         return fail(err, GBX_ELIMIT, "too many host calls are registered");
-    if (scratch_open(&script->call.scratch, CALL_SCRATCH_BYTES) < 0)
-        return fail(err, GBX_EHOST, "no memory for a script");
     return 0;
 }
 
@@ -178,7 +190,7 @@ static int build_load(struct gbx_builder *b, const struct gbx_script *script,
 }
 
 /* Take the guest's word on the loaded script. */
-static int take_loaded(struct gbx_script *script,
+static int take_loaded(struct gbx_script *script, struct scratch *scratch,
                        const struct sandbox_event *event, struct gbx_error *err)
 {
     struct gbx_failure failure;
@@ -186,7 +198,7 @@ static int take_loaded(struct gbx_script *script,
     int rc;
 
     if (event->kind == GBX_KIND_FAILED) {
-        rc = report_failure(event, &script->call.scratch, &failure);
+        rc = report_failure(event, scratch, &failure);
         if (rc == GBX_EBROKEN)
             return fail(err, rc, "the guest sent a malformed report");
         rc = rc == GBX_ESCRIPT ? GBX_ELOAD : rc;
@@ -203,17 +215,21 @@ static int take_loaded(struct gbx_script *script,
     if (rc < 0)
         return rc;
     /* Callers may hold the first one; the script's text has not changed. */
+    pthread_mutex_lock(&script->lock);
     if (script->metadata == NULL) {
         script->metadata = metadata;
         script->inports = inports;
-    } else {
-        free(metadata);
-        free(inports);
+        metadata = NULL;
+        inports = NULL;
     }
+    pthread_mutex_unlock(&script->lock);
+    free(metadata);
+    free(inports);
     return 0;
 }
 
-static int load(struct gbx_script *script, uint64_t deadline_ns,
+static int load(struct gbx_script *script, struct sandbox *sandbox,
+                struct scratch *scratch, uint64_t deadline_ns,
                 struct gbx_error *err)
 {
     struct gbx_descriptor d = {
@@ -224,30 +240,30 @@ static int load(struct gbx_script *script, uint64_t deadline_ns,
 
     gbx_builder_init(&b);
     rc = build_load(&b, script, err);
-    if (rc == 0 && (rc = sandbox_send_copy(&script->sandbox, &d, b.bytes,
-                                           b.count, deadline_ns)) < 0)
+    if (rc == 0 && (rc = sandbox_send_copy(sandbox, &d, b.bytes, b.count,
+                                           deadline_ns)) < 0)
         fail(err, rc, "%s: cannot be handed over: %s", script->file,
              gbx_strerror(rc));
     gbx_builder_fini(&b);
     if (rc == 0)
-        rc = sandbox_step(&script->sandbox, deadline_ns, &event, err);
+        rc = sandbox_step(sandbox, deadline_ns, &event, err);
     if (rc == GBX_ETIME)
         return fail(err, rc, "%s: loading it took too long", script->file);
     if (rc == 0) {
-        rc = take_loaded(script, &event, err);
-        sandbox_give(&script->sandbox, event.body_off);
+        rc = take_loaded(script, scratch, &event, err);
+        sandbox_give(sandbox, event.body_off);
     }
     return rc;
 }
 
-int script_start(struct gbx_script *script, uint64_t deadline_ns,
-                 struct gbx_error *err)
+struct sandbox_config script_sandbox_config(struct gbx_script *script)
 {
     static const char *const env[] = {"PATH=/usr/local/bin:/usr/bin:/bin",
                                       "HOME=/tmp", "TMPDIR=/tmp",
                                       "LANG=C.UTF-8", NULL};
-    const char *argv[] = {"glovebox-python", NULL};
-    struct sandbox_config config = {
+    static const char *const argv[] = {"glovebox-python", NULL};
+
+    return (struct sandbox_config){
         .backend = script->backend,
         .bundle = {.program = script->program,
                    .trace = script->config.trace,
@@ -255,6 +271,7 @@ int script_start(struct gbx_script *script, uint64_t deadline_ns,
                    .argv = argv,
                    .envp = env,
                    .libexec_dir = script->runtime->libexec_dir,
+                   .is_watched = script->runtime->cache.dir_fd >= 0,
                    .folder = script->config.hide_folder ? NULL : script->folder,
                    .limits = script->config.limits},
         .spin_ns = script->config.spin_ns,
@@ -262,22 +279,113 @@ int script_start(struct gbx_script *script, uint64_t deadline_ns,
         .output_context = script->runtime->output_context,
         .calls = &script->calls,
     };
+}
+
+/* The language alone: from a template, if there is one that can be had. */
+static int start_language(struct gbx_script *script, struct sandbox *sandbox,
+                          uint64_t deadline_ns, struct gbx_error *err)
+{
+    const struct sandbox_config config = script_sandbox_config(script);
+    struct template *template =
+        warm_get(&script->runtime->warm, &config, deadline_ns);
+    int rc = GBX_ESTALE;
+
+    if (template != NULL)
+        rc = sandbox_clone(sandbox, &config, template, deadline_ns, err);
+    template_put(template);
+    return rc == GBX_ESTALE ? sandbox_open(sandbox, &config, deadline_ns, err)
+                            : rc;
+}
+
+/* Will others be made, or this one be wiped?  A template takes as long as a
+ * start, so of a script that is only run once there is none. */
+static bool wants_template(struct gbx_script *script)
+{
+    bool wants;
+
+    pthread_mutex_lock(&script->lock);
+    script->starts++;
+    wants =
+        script->config.wipe == GBX_WIPE_PER_CALL ||
+        script->config.wipe == GBX_WIPE_PER_TENANT ||
+        script->config.pool.total_max > 1 || script->starts > 1 ||
+        (script->runtime->cache.dir_fd >= 0 && script->load_ns > LOAD_NS_LONG);
+    pthread_mutex_unlock(&script->lock);
+    return wants && script->backend->snapshot != NULL &&
+           script->config.trace == NULL;
+}
+
+int script_start(void *context, struct sandbox *sandbox, uint64_t deadline_ns,
+                 struct gbx_error *err)
+{
+    struct gbx_script *script = context;
+    struct template *template;
+    struct scratch scratch;
+    uint64_t from_ns;
     int rc;
 
-    sandbox_close(&script->sandbox);
-    rc = sandbox_open(&script->sandbox, &config, deadline_ns, err);
-    if (rc < 0)
+    if (scratch_open(&scratch, LOAD_SCRATCH_BYTES) < 0)
+        return fail(err, GBX_EHOST, "no memory for a script");
+    rc = start_language(script, sandbox, deadline_ns, err);
+    from_ns = clock_now_ns();
+    if (rc == 0 && (rc = load(script, sandbox, &scratch, deadline_ns, err)) < 0)
+        sandbox_close(sandbox);
+    scratch_close(&scratch);
+    pthread_mutex_lock(&script->lock);
+    script->load_ns = clock_now_ns() - from_ns;
+    pthread_mutex_unlock(&script->lock);
+    if (rc < 0 || !wants_template(script))
         return rc;
-    rc = load(script, deadline_ns, err);
+    if (template_take(&template, sandbox, NULL) == 0) {
+        pool_set_template(&script->pool, template);
+        template_put(template);
+    }
+    return 0;
+}
+
+static void end_member(void *context, struct pool_member *member)
+{
+    (void)context;
+    call_shut(member->extra);
+}
+
+/* The first sandbox: what is wrong with the script, its opener shall hear. */
+static int open_pool(struct gbx_script *script, struct gbx_error *err)
+{
+    const struct gbx_pool_config *wanted = &script->config.pool;
+    const struct pool_config config = {
+        .wipe = script->config.wipe,
+        .ready_min = wanted->ready_min,
+        .total_max = wanted->total_max,
+        .recycle_calls = wanted->recycle_calls,
+        .idle_ns = wanted->idle_ns,
+        .extra_bytes = sizeof(struct gbx_call),
+        .start = script_start,
+        .end = end_member,
+        .context = script,
+        .sandbox = script_sandbox_config(script),
+        .start_ns = script->config.start_ns,
+    };
+    struct pool_member *member;
+    int rc = pool_open(&script->pool, &config, err);
+
+    if (rc == 0)
+        kept_load(script);
+    if (rc == 0)
+        rc = pool_take(&script->pool, NULL,
+                       clock_now_ns() + script->config.start_ns, &member, err);
+    if (rc == 0) {
+        pool_unused(&script->pool, member);
+        rc = pool_keep(&script->pool, &script->runtime->keeper, err);
+    }
     if (rc < 0)
-        sandbox_close(&script->sandbox);
+        pool_close(&script->pool);
     return rc;
 }
 
 /* The first start chooses the isolation; it stays the script's. */
 static int step_start(struct gbx_script *script, struct gbx_error *err)
 {
-    uint64_t deadline_ns = clock_now_ns() + script->config.start_ns;
     struct gbx_error why = {0};
     int rc;
 
@@ -286,15 +394,15 @@ static int step_start(struct gbx_script *script, struct gbx_error *err)
                           : &backend_microvm;
     if (script->config.isolation != GBX_ISOLATION_AUTO) {
         snprintf(script->why, sizeof(script->why), "it was asked for");
-        return script_start(script, deadline_ns, err);
+        return open_pool(script, err);
     }
-    rc = script_start(script, deadline_ns, &why);
+    rc = open_pool(script, &why);
     snprintf(script->why, sizeof(script->why),
              "the strongest that this host offers");
     if (rc == GBX_EUNSUPPORTED && script->config.trace == NULL) {
         snprintf(script->why, sizeof(script->why), "no micro-VM: %s", why.what);
         script->backend = &backend_process;
-        return script_start(script, deadline_ns, err);
+        return open_pool(script, err);
     }
     if (rc < 0 && err != NULL)
         *err = why;
@@ -306,19 +414,12 @@ int gbx_script_open(struct gbx_script **script, struct gbx_runtime *runtime,
                     struct gbx_error *err)
 {
     struct gbx_script *made = calloc(1, sizeof(*made));
-    pthread_condattr_t attr;
     int rc;
 
     *script = NULL;
     if (made == NULL)
         return fail(err, GBX_EHOST, "no memory for a script");
     made->runtime = runtime;
-    made->call.poll_fd = made->call.timer_fd = -1;
-    made->sandbox.region = (struct region)REGION_NONE;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&made->freed, &attr);
-    pthread_condattr_destroy(&attr);
     pthread_mutex_init(&made->lock, NULL);
     store_init(&made->store);
     atomic_fetch_add(&runtime->scripts, 1);
@@ -337,12 +438,8 @@ void gbx_script_close(struct gbx_script *script)
 {
     if (script == NULL)
         return;
-    sandbox_close(&script->sandbox);
-    close_fd(&script->call.poll_fd);
-    close_fd(&script->call.timer_fd);
-    scratch_close(&script->call.scratch);
+    kept_save(script);
     store_fini(&script->store);
-    pthread_cond_destroy(&script->freed);
     pthread_mutex_destroy(&script->lock);
     atomic_fetch_sub(&script->runtime->scripts, 1);
     free((char *)(uintptr_t)script->config.config_json);
@@ -370,4 +467,10 @@ const char *gbx_script_isolation(const struct gbx_script *script)
 const char *gbx_script_why(const struct gbx_script *script)
 {
     return script->why;
+}
+
+void gbx_script_pool_stats(struct gbx_script *script,
+                           struct gbx_pool_stats *stats)
+{
+    pool_stats(&script->pool, stats);
 }

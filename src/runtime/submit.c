@@ -31,7 +31,7 @@ static int make_poll_fd(struct gbx_call *call, struct gbx_error *err)
         timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     if (call->poll_fd < 0 || call->timer_fd < 0 ||
         watch(call->poll_fd, call->timer_fd) < 0 ||
-        watch(call->poll_fd, sandbox_fd(&call->script->sandbox)) < 0)
+        watch(call->poll_fd, sandbox_fd(call->sandbox)) < 0)
         return fail(err, GBX_EHOST, "make the call's descriptor");
     return 0;
 }
@@ -77,10 +77,10 @@ int gbx_call_submit(struct gbx_call *call, uint64_t deadline_ns,
         rc = call_start(call, deadline_ns, err);
     /* From now on the guest must ring; if it answered already, be readable. */
     if (rc == 0 &&
-        (!channel_asleep(&call->script->sandbox.channel) ||
-         !sandbox_goes_on(&call->script->sandbox)) &&
+        (!channel_asleep(&call->sandbox->channel) ||
+         !sandbox_goes_on(call->sandbox)) &&
         come_again(call, true, err) != GBX_EAGAIN) {
-        sandbox_break(&call->script->sandbox);
+        sandbox_break(call->sandbox);
         call_end(call, rc = GBX_EHOST);
     }
     return rc;
@@ -101,7 +101,7 @@ int gbx_call_collect(struct gbx_call *call, struct gbx_error *err)
         return tell_end(call, err);
     /* At most a ringful a turn: the caller has other things to do. */
     for (unsigned turn = 0; turn < GBX_RING_SLOTS && rc == 0; turn++) {
-        rc = sandbox_try_step(&call->script->sandbox, &event, &call->error);
+        rc = sandbox_try_step(call->sandbox, &event, &call->error);
         if (rc == 0)
             rc = call_take(call, &event, &call->error);
         else if (rc > 0)
@@ -111,7 +111,7 @@ int gbx_call_collect(struct gbx_call *call, struct gbx_error *err)
     }
     if (rc == 0 || rc == GBX_EAGAIN)
         return come_again(call, rc == 0, err);
-    channel_awake(&call->script->sandbox.channel);
+    channel_awake(&call->sandbox->channel);
     call_end(call, rc < 0 ? rc : 0);
     return tell_end(call, err);
 }

@@ -20,6 +20,7 @@
 #include "glovebox/error.h"
 #include "glovebox/runtime.h"
 
+#include "base/bytes.h"
 #include "channel/region.h"
 
 /* What runs inside, and under which limits.  All borrowed until open returns,
@@ -44,6 +45,7 @@ struct bundle {
     void (*trace)(void *context, const char *line);
     void *trace_context; /* until close */
     uint64_t spin_ns;    /* how long the host waits awake; 0: not at all */
+    bool is_watched; /* what it finds on the host is noted, for a snapshot */
 
     /* Bytes that the guest wrote to its file descriptors 1 and 2.  Called from
      * run, kill never.  A negative return ends the run with that code. */
@@ -141,11 +143,32 @@ struct backend {
                  struct gbx_error *err);
     void (*put)(struct snapshot *snapshot); /* counted; clones hold theirs */
 
+    /*
+     * To a file and back: all but its pages, which are `bytes` bytes of *fd
+     * (borrowed).  load: they are in fd (borrowed) from off on.  NULL: only
+     * memory can keep it.
+     * load returns GBX_ESTALE where the host is not as it was.
+     */
+    int (*save)(const struct snapshot *snapshot, struct bytes_out *out, int *fd,
+                uint64_t *bytes);
+    int (*load)(struct snapshot **snapshot, struct bytes_in *in, int fd,
+                uint64_t off, struct gbx_error *err);
+
     /* Back to how it was when open returned: nothing of the past is left.  The
      * region is reset by it.  Of a clone: to the snapshot, also after an end or
      * a kill; the region is the caller's to bring back, before the next run,
      * unless it was prepared. */
     int (*wipe)(void *self, struct gbx_error *err);
+
+    /*
+     * Idle ones may cost those that run.  park gives back what can be had again
+     * in a moment, between two calls; false: there was nothing, or it cannot
+     * now.  wake gets it ahead of the next run.  awake_count: how many of this
+     * process have it; any thread.  All NULL where there is no such thing.
+     */
+    bool (*park)(void *self);
+    int (*wake)(void *self, struct gbx_error *err);
+    unsigned (*awake_count)(void);
 
     void (*kill)(void *self);  /* from any thread; does not wait */
     void (*close)(void *self); /* also on a half-opened one; idempotent */

@@ -266,6 +266,20 @@ void sandbox_break(struct sandbox *sandbox)
     sandbox->backend->kill(sandbox->self);
 }
 
+bool sandbox_park(struct sandbox *sandbox)
+{
+    return sandbox->state == SANDBOX_IDLE && sandbox->backend->park != NULL &&
+           sandbox->backend->park(sandbox->self);
+}
+
+void sandbox_wake(struct sandbox *sandbox)
+{
+    struct gbx_error err; /* the next run says the same */
+
+    if (sandbox->state == SANDBOX_IDLE && sandbox->backend->wake != NULL)
+        sandbox->backend->wake(sandbox->self, &err);
+}
+
 void sandbox_begin(struct sandbox *sandbox)
 {
     become(sandbox, SANDBOX_BUSY);

@@ -101,6 +101,10 @@ void sandbox_break(struct sandbox *sandbox);
 int sandbox_wipe(struct sandbox *sandbox, uint64_t deadline_ns,
                  struct gbx_error *err);
 
+/* Of an IDLE one, whose next call is far or near (backend.h). */
+bool sandbox_park(struct sandbox *sandbox);
+void sandbox_wake(struct sandbox *sandbox);
+
 /* From IDLE to BUSY with a new call number, and back. */
 void sandbox_begin(struct sandbox *sandbox);
 void sandbox_finish(struct sandbox *sandbox);

@@ -286,7 +286,7 @@ class Cli(unittest.TestCase):
         for words, offered in [
                 (["bench", ""], ["call", "payload", "start", "floor",
                                  "isolation", "compute", "--json", "--help"]),
-                (["run", "--w"], ["--why"]),
+                (["run", "--w"], ["--why", "--wipe"]),
                 (["run", ""], ["dir", "dir.py", "script.py"]),
                 (["run", "--isolation", "m"], ["microvm"]),
                 (["run", "--isolation="], ["auto", "microvm", "process"]),

@@ -275,6 +275,52 @@ static int spoil_bell(void)
     return 0;
 }
 
+/* Memory far apart that is new, and zero; some of it goes again at once. */
+static void scatter(unsigned blocks)
+{
+    const size_t bytes = 16 * 4096, apart = 4u << 20;
+
+    for (unsigned i = 0; i < blocks; i++) {
+        char *want = (char *)0x100000000000 + i * apart;
+        char *at =
+            mmap(want, bytes, PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+
+        if (at != want)
+            _exit(3);
+        for (size_t off = 0; off < bytes; off += 4096) {
+            if (at[off + i] != 0)
+                _exit(4);
+            at[off + i] = 1;
+        }
+        if (i % 5 == 0)
+            munmap(at, bytes / 2);
+        if (i % 5 == 1)
+            mprotect(at, bytes, PROT_READ);
+    }
+}
+
+/* Ring for each ring, and scatter memory once before it. */
+static int scatter_once(void)
+{
+    const struct gbx_half_head *host =
+        mmap(NULL, 4096, PROT_READ, MAP_SHARED, GBX_FD_HOST_HALF, 0);
+    uint32_t seen, turn = 0;
+
+    if (host == MAP_FAILED)
+        return 1;
+    seen = host->bell;
+    ring();
+    for (;;) {
+        while (host->bell == seen)
+            syscall(SYS_futex, &host->bell, FUTEX_WAIT, seen, NULL, NULL, 0);
+        seen = host->bell;
+        if (++turn == 2) /* the first one comes before the template */
+            scatter((unsigned)atoi(guest_argument));
+        ring();
+    }
+}
+
 /* Ring for each ring, as long as it takes; tells what was in the region. */
 static int echo(void)
 {
@@ -353,6 +399,7 @@ static const struct guest_kind kinds[] = {
     {"orphan", orphan},
     {"spoil_bell", spoil_bell},
     {"echo", echo},
+    {"scatter", scatter_once},
     {"reach", reach},
     {"host_half", host_half},
     {"hang", hang},

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Whatever a micro-VM asks of the host fails once: while it opens, runs and is
- * wiped.  Nothing is left behind, and there is a sentence about it.  The linker
- * puts our functions in front of the real ones (--wrap).
+ * wiped, becomes a template, and is cloned from one.  Nothing is left behind,
+ * and there is a sentence about it.  The linker puts our functions in front of
+ * the real ones (--wrap).
  */
 #include <errno.h>
 #include <poll.h>
@@ -18,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "channel/region_image.h"
 #include "tests/isolation/box.h"
 
 /* malloc's, which keeps what a thread needed, and a sanitizer's.  One machine
@@ -65,6 +67,12 @@ WRAP(ssize_t, readlink, (const char *path, char *to, size_t room),
      (path, to, room), -1)
 WRAP(ssize_t, pread64, (int fd, void *to, size_t bytes, off_t off),
      (fd, to, bytes, off), -1)
+WRAP(ssize_t, pwrite64, (int fd, const void *from, size_t bytes, off_t off),
+     (fd, from, bytes, off), -1)
+WRAP(int, memfd_create, (const char *name, unsigned flags), (name, flags), -1)
+WRAP(int, ftruncate64, (int fd, off_t bytes), (fd, bytes), -1)
+WRAP(int, madvise, (void *at, size_t bytes, int advice), (at, bytes, advice),
+     -1)
 WRAP(ssize_t, preadv64,
      (int fd, const struct iovec *pieces, int count, off_t off),
      (fd, pieces, count, off), -1)
@@ -226,6 +234,160 @@ static void each_call_of_a_wipe_may_fail(void **state)
     assert_in_range(n, 50, 2000);
 }
 
+/* A template, what its region held, and a clone of it. */
+static struct box clone_box;
+static struct snapshot *snapshot;
+static struct region_image image;
+
+/* One ring, there and back: it goes on. */
+static bool echoes(struct box *b)
+{
+    struct gbx_half_head *head = (void *)b->region.base;
+
+    head->bell++;
+    box_backend->ring(b->self);
+    return box_run(b, BOX_WAIT_NS) == 0;
+}
+
+/* A guest that, at the next ring but one, maps so many blocks of memory. */
+static void open_template(const char *blocks)
+{
+    box_begin(&box, "scatter", blocks);
+    assert_int_equal(box_open(&box), 0);
+    assert_int_equal(box_run(&box, BOX_WAIT_NS), 0);
+    assert_true(echoes(&box));
+}
+
+static void take_template(const char *blocks)
+{
+    open_template(blocks);
+    assert_int_equal(box_backend->snapshot(box.self, &snapshot, &box.err), 0);
+    assert_int_equal(region_image_take(&image, &box.region, &box.err), 0);
+}
+
+static void drop_template(void)
+{
+    box_backend->put(snapshot);
+    region_image_fini(&image);
+    box_close(&box);
+}
+
+static int open_clone(int n)
+{
+    int rc;
+
+    box_begin(&clone_box, "scatter", "");
+    assert_int_equal(region_image_put(&image, &clone_box.region), 0);
+    begin_failing(n);
+    rc = box_backend->clone(clone_box.self, &clone_box.bundle, snapshot,
+                            &clone_box.region, &clone_box.err);
+    fails_at = 0;
+    return rc;
+}
+
+static void each_call_of_a_snapshot_may_fail(void **state)
+{
+    struct left before;
+    int n = 0, rc;
+
+    (void)state;
+    open_template("0");
+    before = count_all();
+    do {
+        box.err = (struct gbx_error){0};
+        begin_failing(++n);
+        rc = box_backend->snapshot(box.self, &snapshot, &box.err);
+        fails_at = 0;
+        explained(rc);
+        /* KVM that does not run it is taken for the guest's end. */
+        if (rc != 0 && rc != GBX_EHOST && rc != GBX_EBROKEN)
+            fail_msg("%s failed: %d %s", failed, rc, box.err.what);
+        assert_int_equal(snapshot != NULL, rc == 0);
+        if (rc == 0)
+            box_backend->put(snapshot);
+        if (rc == GBX_EBROKEN) {
+            box_close(&box);
+            open_template("0");
+        }
+        assert_true(echoes(&box)); /* it goes on as before */
+        nothing_is_left(before, n);
+    } while (failed != NULL);
+    assert_in_range(n, 8, 2000);
+    box_close(&box);
+}
+
+static void each_call_of_a_clone_may_fail(void **state)
+{
+    struct left before;
+    int n = 0, rc;
+
+    (void)state;
+    take_template("10");
+    before = count_all();
+    do {
+        rc = open_clone(++n);
+        if (rc < 0 && clone_box.err.what[0] == '\0')
+            fail_msg("%s failed without a word", failed);
+        if (rc == 0)
+            assert_true(echoes(&clone_box));
+        else if (rc != GBX_EHOST && rc != GBX_EUNSUPPORTED && rc != GBX_ESTALE)
+            fail_msg("%s failed: %d %s", failed, rc, clone_box.err.what);
+        box_close(&clone_box);
+        nothing_is_left(before, n);
+    } while (failed != NULL);
+    assert_in_range(n, 20, 2000);
+    drop_template();
+}
+
+/* Then it cannot run; and is as its template was, once that succeeds, or is of
+ * no more use. */
+static bool wipe_clone_failing(int n)
+{
+    int rc;
+
+    assert_int_equal(open_clone(0), 0);
+    assert_true(echoes(&clone_box));
+    if (n % 2 == 1)
+        box_run(&clone_box, 1); /* a runner has it */
+    clone_box.err = (struct gbx_error){0};
+    begin_failing(n);
+    rc = box_backend->wipe(clone_box.self, &clone_box.err);
+    fails_at = 0;
+    if (rc < 0) {
+        assert_int_equal(rc, GBX_EHOST);
+        assert_int_not_equal(clone_box.err.what[0], '\0');
+        assert_int_equal(box_run(&clone_box, 1), rc);
+        rc = box_backend->wipe(clone_box.self, &clone_box.err);
+    }
+    if (rc == 0) {
+        assert_int_equal(region_image_put(&image, &clone_box.region), 0);
+        assert_true(echoes(&clone_box));
+    } else { /* then it is, and says so */
+        assert_string_equal(failed, "mprotect");
+        assert_int_equal(rc, GBX_EHOST);
+    }
+    box_close(&clone_box);
+    return failed != NULL;
+}
+
+/* Of a few pages, and of many. */
+static void each_call_of_a_clones_wipe_may_fail(void **state)
+{
+    static const char *const blocks[] = {"0", "5", "50"};
+    struct left before;
+    int n;
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        take_template(blocks[i]);
+        before = count_all();
+        for (n = 1; wipe_clone_failing(n); n++)
+            nothing_is_left(before, n);
+        assert_in_range(n, 5, 2000);
+        drop_template();
+    }
+}
+
 static int setup(void **state)
 {
     if (box_possible(state) < 0 || mkdtemp(folder) == NULL)
@@ -245,6 +407,9 @@ int main(void)
         cmocka_unit_test(each_call_of_opening_may_fail),
         cmocka_unit_test(each_call_of_running_may_fail),
         cmocka_unit_test(each_call_of_a_wipe_may_fail),
+        cmocka_unit_test(each_call_of_a_snapshot_may_fail),
+        cmocka_unit_test(each_call_of_a_clone_may_fail),
+        cmocka_unit_test(each_call_of_a_clones_wipe_may_fail),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -230,11 +230,14 @@ static void the_caller_may_fork(void **state)
             assert_int_equal(box_run(&box, 1), GBX_ETIME);
         pid = fork();
         if (pid == 0) {
+            struct snapshot *snapshot;
             int rc = box_run(&box, 1000000000);
 
+            if (rc == GBX_EHOST) /* nor is there what a template is made of */
+                rc = box_backend->snapshot(box.self, &snapshot, &box.err);
             box_backend->kill(box.self);
             box_close(&box);
-            _exit(rc == GBX_EHOST ? 0 : 1);
+            _exit(rc == GBX_EHOST && snapshot == NULL ? 0 : 1);
         }
         for (int i = 0; i < 20; i++)
             assert_true(echoes(&box));

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -91,4 +92,58 @@ int dirty_restore(uint8_t *host, uint64_t bytes, const uint8_t *image,
         }
     }
     return 0;
+}
+
+/* The host maps pages of files by so many that lie side by side. */
+#define AROUND 16u
+
+/* Of a stretch of entries; last: where the host was around last. */
+static void note(struct touched *touched, const uint64_t *entries,
+                 uint64_t first, uint64_t count, uint64_t *last)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        uint32_t page = (uint32_t)(first + i);
+
+        if (is_private(entries[i])) {
+            touched->pages[touched->count++] = page | TOUCHED_WRITTEN;
+        } else if ((entries[i] & PRESENT) != 0 && page / AROUND != *last) {
+            touched->pages[touched->count++] = page;
+            *last = page / AROUND;
+        }
+    }
+}
+
+struct touched *dirty_learn(const uint8_t *host, uint64_t bytes)
+{
+    auto_fd int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    uint64_t entries[TOGETHER], pages = bytes / PAGE, last = UINT64_MAX;
+    struct touched *touched = calloc(1, sizeof(*touched) + pages * 4);
+
+    if (touched == NULL)
+        return NULL;
+    for (uint64_t first = 0; first < pages; first += TOGETHER) {
+        uint64_t n = pages - first < TOGETHER ? pages - first : TOGETHER;
+
+        if (pagemap < 0 || look(pagemap, host, first, n, entries) < 0) {
+            free(touched);
+            return NULL;
+        }
+        note(touched, entries, first, n, &last);
+    }
+    return touched;
+}
+
+void dirty_touch(uint8_t *host, const struct touched *touched)
+{
+    /* First those that become copies: one that is mapped already would have to
+     * be taken away again. */
+    for (uint32_t i = 0; i < touched->count; i++)
+        if ((touched->pages[i] & TOUCHED_WRITTEN) != 0)
+            __atomic_fetch_or(host +
+                                  (touched->pages[i] & ~TOUCHED_WRITTEN) * PAGE,
+                              0, __ATOMIC_RELAXED);
+    for (uint32_t i = 0; i < touched->count; i++)
+        if ((touched->pages[i] & TOUCHED_WRITTEN) == 0)
+            (void)__atomic_load_n(host + touched->pages[i] * PAGE,
+                                  __ATOMIC_RELAXED);
 }

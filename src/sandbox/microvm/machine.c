@@ -47,10 +47,10 @@ static const struct {
      "KVM_CAP_SYNC_REGS"},
 };
 
-static int step_device(struct machine *machine, struct gbx_error *err)
+static int open_device(int *fd, struct gbx_error *err)
 {
     struct device_fault fault;
-    int rc = device_open(&machine->kvm_fd, &fault);
+    int rc = device_open(fd, &fault);
     int sys = rc == GBX_EHOST ? errno : 0;
 
     if (rc == 0)
@@ -59,6 +59,20 @@ static int step_device(struct machine *machine, struct gbx_error *err)
     fail(err, rc, "%s; %s", fault.what, fault.remedy);
     if (err != NULL)
         err->sys = sys;
+    return rc;
+}
+
+static int step_device(struct machine *machine, struct gbx_error *err)
+{
+    return open_device(&machine->kvm_fd, err);
+}
+
+int machine_check(struct gbx_error *err)
+{
+    int fd, rc = open_device(&fd, err);
+
+    if (rc == 0)
+        close_fd(&fd);
     return rc;
 }
 
@@ -144,36 +158,6 @@ static int step_cpuid(struct machine *machine, struct gbx_error *err)
     return rc;
 }
 
-int machine_open(struct machine *machine, struct gbx_error *err)
-{
-    int rc;
-
-    *machine = (struct machine)MACHINE_NONE;
-    must(pthread_mutex_init(&machine->lock, NULL) == 0);
-    machine->lock_open = true;
-    if ((rc = step_device(machine, err)) < 0 ||
-        (rc = step_capabilities(machine, err)) < 0 ||
-        (rc = step_vm(machine, err)) < 0 || (rc = step_cpu(machine, err)) < 0 ||
-        (rc = step_cpuid(machine, err)) < 0)
-        machine_close(machine);
-    return rc;
-}
-
-void machine_close(struct machine *machine)
-{
-    must(machine->tid == 0);
-    if (machine->timer_thread != 0)
-        timer_delete(machine->timer);
-    if (machine->cpu != NULL)
-        munmap(machine->cpu, machine->cpu_bytes);
-    close_fd(&machine->cpu_fd);
-    close_fd(&machine->vm_fd);
-    close_fd(&machine->kvm_fd);
-    if (machine->lock_open)
-        pthread_mutex_destroy(&machine->lock);
-    *machine = (struct machine)MACHINE_NONE;
-}
-
 /* For memory.extend: one more slot. */
 static int add_slot(void *context, const struct memory_range *range,
                     uint64_t from, uint64_t to)
@@ -187,10 +171,99 @@ static int add_slot(void *context, const struct memory_range *range,
         .userspace_addr = (uintptr_t)range->host + from,
     };
 
+    if (machine->vm_fd < 0)
+        return 0; /* it is told when it starts */
     if (ioctl(machine->vm_fd, KVM_SET_USER_MEMORY_REGION, &region) < 0)
         return GBX_EHOST;
     machine->slot_count++;
     return 0;
+}
+
+/* How many there are in this process. */
+static atomic_uint machines;
+
+unsigned machine_count(void)
+{
+    return atomic_load(&machines);
+}
+
+void machine_init(struct machine *machine)
+{
+    *machine = (struct machine)MACHINE_NONE;
+    must(pthread_mutex_init(&machine->lock, NULL) == 0);
+    machine->lock_open = true;
+}
+
+static int step_slots(struct machine *machine, struct gbx_error *err)
+{
+    for (uint32_t i = 0; i < machine->memory.count; i++) {
+        const struct memory_range *range = &machine->memory.ranges[i];
+
+        if (add_slot(machine, range, 0, range->there) < 0)
+            return fail(err, GBX_EHOST, "KVM refuses memory at 0x%llx",
+                        (unsigned long long)range->at);
+    }
+    return 0;
+}
+
+int machine_start(struct machine *machine, struct gbx_error *err)
+{
+    int rc;
+
+    must(machine->lock_open && machine->kvm_fd < 0);
+    if ((rc = step_device(machine, err)) < 0)
+        return rc;
+    atomic_fetch_add(&machines, 1);
+    if ((rc = step_capabilities(machine, err)) < 0 ||
+        (rc = step_vm(machine, err)) < 0 || (rc = step_cpu(machine, err)) < 0 ||
+        (rc = step_cpuid(machine, err)) < 0 ||
+        (rc = step_slots(machine, err)) < 0)
+        machine_halt(machine);
+    if (rc == 0) {
+        machine->memory.stale = false; /* this KVM knows the ranges afresh */
+        machine->is_started = true;
+    }
+    return rc;
+}
+
+int machine_open(struct machine *machine, struct gbx_error *err)
+{
+    int rc;
+
+    machine_init(machine);
+    rc = machine_start(machine, err);
+    if (rc < 0)
+        machine_close(machine);
+    return rc;
+}
+
+void machine_halt(struct machine *machine)
+{
+    must(machine->tid == 0);
+    if (machine->timer_thread != 0)
+        timer_delete(machine->timer);
+    if (machine->cpu != NULL)
+        munmap(machine->cpu, machine->cpu_bytes);
+    if (machine->kvm_fd >= 0)
+        atomic_fetch_sub(&machines, 1);
+    close_fd(&machine->cpu_fd);
+    close_fd(&machine->vm_fd);
+    close_fd(&machine->kvm_fd);
+    machine->cpu = NULL;
+    machine->slot_count = 0;
+    machine->frame = NULL;
+    machine->place = MACHINE_FRESH;
+    machine->timer_thread = 0;
+    machine->is_started = machine->pending = machine->sregs_known = false;
+    machine->inside_told = false;
+}
+
+void machine_close(struct machine *machine)
+{
+    machine_halt(machine);
+    if (machine->lock_open)
+        pthread_mutex_destroy(&machine->lock);
+    *machine = (struct machine)MACHINE_NONE;
 }
 
 int machine_memory(struct machine *machine, const struct memory_range *range,

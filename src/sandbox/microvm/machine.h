@@ -58,6 +58,7 @@ struct machine {
     /* run.c's */
     enum machine_place place;
     enum machine_gate gate;
+    bool is_started;
     bool pending;     /* the last `out` may not have been completed */
     bool sregs_known; /* cpu->s.regs.sregs are those of now */
     uint64_t kernel_rip, kernel_rflags;
@@ -93,6 +94,24 @@ struct machine_state {
  * the remedy; the machine is as after close.
  */
 int machine_open(struct machine *machine, struct gbx_error *err);
+
+/*
+ * The same in two steps: init has no virtual machine yet, but may be given its
+ * memory.  halt ends the virtual machine, whose registers must have been saved,
+ * and the memory stays; start makes a new one, in which boot and load come
+ * next.  An idle one costs all others time: the kernel tells each virtual
+ * machine of a process of every change of its mappings.
+ * start returns as open, and the machine is as after halt.
+ */
+void machine_init(struct machine *machine);
+int machine_start(struct machine *machine, struct gbx_error *err);
+void machine_halt(struct machine *machine); /* idempotent */
+
+/* Could one be made?  As open, without making one. */
+int machine_check(struct gbx_error *err);
+
+/* How many are started in this process.  Any thread. */
+unsigned machine_count(void);
 
 /* Idempotent; on MACHINE_NONE, too.  Nobody is inside. */
 void machine_close(struct machine *machine);
@@ -137,7 +156,7 @@ int machine_load(struct machine *machine, const struct machine_state *state);
 /*
  * Wherever it stands: it is in ring 3 then, as after boot, with nothing on its
  * way to it, and takes registers.  Returns 0 or GBX_EHOST; the latter also
- * where it will not run again.
+ * where it will not run again, or its memory is stale.
  */
 int machine_reset(struct machine *machine);
 

@@ -107,7 +107,7 @@ void *memory_host(const struct memory *memory, uint64_t at, uint64_t bytes)
     return range == NULL ? NULL : range->host + (at - range->at);
 }
 
-int memory_forget(const struct memory *memory, uint64_t at, uint64_t bytes)
+int memory_forget(struct memory *memory, uint64_t at, uint64_t bytes)
 {
     const struct memory_range *range = find(memory, at, bytes);
     int usual, other;
@@ -118,7 +118,8 @@ int memory_forget(const struct memory *memory, uint64_t at, uint64_t bytes)
     usual = range->writable ? PROT_READ | PROT_WRITE : PROT_READ;
     other = range->writable ? PROT_READ : PROT_NONE;
     host = range->host + (at - range->at);
-    if (mprotect(host, bytes, other) < 0)
-        return GBX_EHOST;
-    return mprotect(host, bytes, usual) < 0 ? GBX_EHOST : 0;
+    if (mprotect(host, bytes, other) == 0 && mprotect(host, bytes, usual) == 0)
+        return 0;
+    memory->stale = true;
+    return GBX_EHOST;
 }

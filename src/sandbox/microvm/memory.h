@@ -33,6 +33,7 @@ struct memory_range {
 
 struct memory {
     uint32_t count;
+    bool stale; /* KVM could not be made to forget something */
     struct memory_range ranges[MEMORY_RANGES];
     /* Tells KVM of [from, to) of a range: 0 or GBX_EHOST.  NULL: nobody. */
     int (*extend)(void *context, const struct memory_range *range,
@@ -59,8 +60,9 @@ void *memory_host(const struct memory *memory, uint64_t at, uint64_t bytes);
  * Make KVM forget how the guest reaches [at, at + bytes): whole pages.  Its
  * next access is looked up anew in its page tables.  The guest must stand
  * still, and no other thread of the host may write there meanwhile.
- * Returns 0; GBX_EBOUNDS; or GBX_EHOST, after which the machine is of no use.
+ * Returns 0; GBX_EBOUNDS; or GBX_EHOST, after which the machine is of no use:
+ * the memory is stale, and may not be the host's to write any more.
  */
-int memory_forget(const struct memory *memory, uint64_t at, uint64_t bytes);
+int memory_forget(struct memory *memory, uint64_t at, uint64_t bytes);
 
 #endif

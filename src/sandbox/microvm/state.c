@@ -144,9 +144,10 @@ int machine_load(struct machine *machine, const struct machine_state *state)
 
 int machine_reset(struct machine *machine)
 {
-    struct kvm_vcpu_events none = {0};
+    /* Nor is the first instruction held up for one of the past. */
+    struct kvm_vcpu_events none = {.flags = KVM_VCPUEVENT_VALID_SHADOW};
 
-    if (machine->place == MACHINE_BROKEN ||
+    if (machine->place == MACHINE_BROKEN || machine->memory.stale ||
         (machine->pending && settle(machine) < 0) ||
         ioctl(machine->cpu_fd, KVM_SET_VCPU_EVENTS, &none) < 0)
         return GBX_EHOST;

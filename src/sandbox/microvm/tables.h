@@ -72,8 +72,8 @@ int tables_unmap(struct tables *tables, uint64_t va, uint64_t bytes);
 
 /*
  * All leaves become what they were in `was`: a copy of the guest-physical
- * memory [0, was_bytes), in which the pool up to was_next was in use.  Tables
- * that were made since stay, empty.
+ * memory [0, was_bytes), with all tables that there were.  Those that were made
+ * since stay, empty.
  * Returns 0; GBX_EARGUMENT where that cannot be (pages have become huge);
  * GBX_EHOST as memory_forget.  After either, the machine is of no more use.
  */

@@ -11,7 +11,7 @@ __builtins__ = vars(sys.modules["builtins"]).copy()
 
 import _glovebox
 
-__all__ = ["actor", "ActorContext", "Message", "HostError"]
+__all__ = ["actor", "at_copy", "ActorContext", "Message", "HostError"]
 
 _TYPES = _glovebox.TYPES
 _NUMBERS = {name: number for number, name in enumerate(_TYPES)}
@@ -284,6 +284,32 @@ def _open_streams():
     sys.stdin = sys.__stdin__ = TextIOWrapper(BytesIO(), "utf-8")
 
 
+_copy_hooks = []
+
+
+def at_copy(hook):
+    """Call hook() in each copy of this script's memory, before anything else.
+
+    Usable as a decorator. Sandboxes begin as copies of one that has loaded the
+    script: what it had drawn by chance, all of them have. The module random
+    and numpy's global generator are seeded anew by themselves.
+    """
+    _copy_hooks.append(hook)
+    return hook
+
+
+def _on_copy(seed):
+    modules = sys.modules
+    if (random := modules.get("random")) is not None:
+        random.seed(seed)
+    if (numpy := modules.get("numpy.random")) is not None:
+        numpy.seed(list(memoryview(seed).cast("I")))
+    if (ssl := modules.get("_ssl")) is not None:
+        ssl.RAND_add(seed, 0.0)
+    for hook in _copy_hooks:
+        hook()
+
+
 _open_streams()
 _glovebox.adopt(ActorContext, Message, HostError, _on_load, _on_failure,
-                _on_loop, _on_suspend, _state)
+                _on_loop, _on_suspend, _state, _on_copy)

@@ -39,6 +39,7 @@ static uint64_t end_of_run(struct microvm *vm, uint64_t deadline_ns)
     if (kernel_is_shared(kernel) || vm->wants[0] || vm->wants[1] ||
         vm->wants[2])
         end = sooner(end, kernel->slice_from_ns + SLICE_NS);
+    end = sooner(end, snapshot_until_ns(vm));
     if (vm->limits.cpu_ns != 0)
         end = sooner(end, clock_now_ns() + vm->limits.cpu_ns - kernel->ran_ns);
     return end;
@@ -102,6 +103,7 @@ static int idle(struct microvm *vm, uint64_t deadline_ns)
     struct timespec wait;
     uint64_t count;
 
+    until = sooner(until, snapshot_until_ns(vm));
     vm->until_ns = 0;
     now = clock_now_ns();
     if (until != 0 && until <= now)
@@ -214,6 +216,9 @@ static int turn(struct microvm *vm, uint64_t deadline_ns, bool may_idle)
 {
     int rc = check_end(vm);
 
+    if (snapshot_until_ns(vm) != 0 && clock_is_past(snapshot_until_ns(vm)))
+        snapshot_let_go(vm); /* before anybody touches it */
+
     if (rc != MICROVM_ON)
         return rc;
     if (vm->kernel->rang) {
@@ -259,11 +264,14 @@ int drive_settle(struct microvm *vm, uint64_t deadline_ns)
 int drive(struct microvm *vm, uint64_t deadline_ns, bool may_idle)
 {
     struct gbx_error err = {0};
-    int rc = run_enter(&vm->machine, deadline_ns, &err);
+    int rc = microvm_wake(vm, &err);
 
+    if (rc == 0)
+        rc = run_enter(&vm->machine, deadline_ns, &err);
     if (rc < 0)
         return ending_tell(vm, rc, err.what);
     vm->until_ns = 0;
+    vm->has_run = true;
     hear_host(vm);
     do
         rc = turn(vm, deadline_ns, may_idle);

@@ -83,6 +83,24 @@ static int step_limits(struct microvm *vm, const struct bundle *what,
     return bundle_check(what, err);
 }
 
+/* What a snapshot has, cannot be had otherwise. */
+static int step_snapshot(const struct microvm *vm, struct gbx_error *err)
+{
+    const struct gbx_limits *mine = &vm->limits, *was;
+
+    if (vm->snapshot == NULL)
+        return 0;
+    if (snapshot_until_ns(vm) != 0 && clock_is_past(snapshot_until_ns(vm)))
+        return fail(err, GBX_ESTALE, "a template whose file may change by now");
+    was = &vm->snapshot->limits;
+    if (mine->memory_bytes != was->memory_bytes ||
+        mine->message_bytes != was->message_bytes ||
+        mine->disk_bytes != was->disk_bytes ||
+        mine->processes != was->processes || mine->files != was->files)
+        return fail(err, GBX_ESTALE, "a template with other limits");
+    return 0;
+}
+
 static int step_copies(struct microvm *vm, const struct bundle *what,
                        struct gbx_error *err)
 {
@@ -134,10 +152,10 @@ static int microvm_clone(void *context, const struct bundle *what,
         snapshot_get(snapshot);
     vm->machine = (struct machine)MACHINE_NONE;
     vm->shared = shared;
-    vm->wake_fd = vm->event_fd = -1;
+    vm->wake_fd = vm->event_fd = vm->folder_fd = -1;
     init_lock(vm);
     if ((rc = step_limits(vm, what, err)) < 0 ||
-        (rc = step_mark(vm, err)) < 0 ||
+        (rc = step_snapshot(vm, err)) < 0 || (rc = step_mark(vm, err)) < 0 ||
         (rc = step_copies(vm, what, err)) < 0 ||
         (rc = step_events(vm, err)) < 0)
         return rc;
@@ -164,6 +182,7 @@ static void microvm_close(void *context)
         pthread_cond_destroy(&vm->changed);
         pthread_mutex_destroy(&vm->lock);
     }
+    close_fd(&vm->folder_fd);
     close_fd(&vm->event_fd);
     close_fd(&vm->wake_fd);
     if (vm->mark != NULL)
@@ -206,6 +225,14 @@ static void microvm_kill(void *context)
     pthread_mutex_unlock(&vm->lock);
 }
 
+static int microvm_snapshot(void *context, struct snapshot **snapshot,
+                            struct gbx_error *err)
+{
+    *snapshot = NULL;
+    return is_child(context) ? fail(err, GBX_EHOST, "%s", of_parent)
+                             : snapshot_take(context, snapshot, err);
+}
+
 static int microvm_wipe(void *context, struct gbx_error *err)
 {
     struct microvm *vm = context;
@@ -235,6 +262,14 @@ static int microvm_wipe(void *context, struct gbx_error *err)
     if (rc < 0)
         vm->outcome = rc; /* of a run that comes in spite of it */
     return rc;
+}
+
+static int wake_up(void *context, struct gbx_error *err)
+{
+    struct microvm *vm = context;
+
+    return is_child(vm) ? fail(err, GBX_EHOST, "%s", of_parent)
+                        : microvm_wake(vm, err);
 }
 
 static int microvm_run(void *context, uint64_t deadline_ns)
@@ -314,6 +349,8 @@ const struct backend backend_microvm = {
     .snapshot = microvm_snapshot,
     .clone = microvm_clone,
     .put = snapshot_put,
+    .save = snapshot_save,
+    .load = snapshot_load,
     .run = microvm_run,
     .is_running = microvm_is_running,
     .rest = microvm_rest,
@@ -323,6 +360,9 @@ const struct backend backend_microvm = {
     .explain = microvm_explain,
     .lacked = microvm_lacked,
     .wipe = microvm_wipe,
+    .park = microvm_park,
+    .awake_count = machine_count,
+    .wake = wake_up,
     .kill = microvm_kill,
     .close = microvm_close,
 };

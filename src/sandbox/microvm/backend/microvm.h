@@ -58,12 +58,17 @@ enum microvm_stop {
 /* A template's part of a micro-VM: nothing changes in it. */
 struct snapshot {
     atomic_uint references;
-    int fd;                              /* owned: a sealed memfd */
-    uint8_t *image;                      /* owned mapping of it, to read */
-    uint64_t system_bytes, frames_bytes; /* one after the other in it */
+    int fd;            /* owned: a sealed memfd */
+    uint8_t *image;    /* owned mapping of it, to read */
+    uint64_t off;      /* of all in it */
+    uint64_t until_ns; /* a file that is held still so long; 0: for ever */
+    uint64_t system_bytes, frames_bytes; /* one after the other */
+    struct seen seen;                    /* what its guest found on the host */
     struct kernel_snapshot kernel;
     uint64_t vdso_at;
     struct gbx_limits limits;
+    bool has_folder;                   /* its guest saw a script's */
+    _Atomic(struct touched *) touched; /* owned: frames that clones need */
 };
 
 struct microvm {
@@ -73,14 +78,17 @@ struct microvm {
     struct region *shared;     /* borrowed, or NULL */
     struct snapshot *snapshot; /* counted: what it is a clone of; or NULL */
     const char *libexec_dir;
+    int folder_fd; /* owned, of a clone whose template has no folder; or -1 */
 
     struct microvm_memory system, frames, halves[2];
     struct machine machine;
     struct kernel *kernel;  /* owned, or NULL */
     struct handles handles; /* of its files of the host */
+    struct seen seen;       /* what it found there, if it is watched */
     struct vdso vdso;
     uint64_t vdso_at; /* in the guest, or 0 */
-    bool has_machine;
+    bool has_machine, has_run;
+    bool is_loose;     /* nothing of it is mapped from the snapshot any more */
     bool unsettled;    /* the registers may not be changed yet */
     int wake_fd;       /* eventfd: ends a wait of whoever waits for the guest */
     uint64_t until_ns; /* its time is counted up to this moment; 0: it rests */
@@ -123,6 +131,8 @@ struct microvm {
 /* open.c; from vm->snapshot, where it has one */
 int microvm_start(struct microvm *vm, const struct bundle *what,
                   struct gbx_error *err);
+/* Before it runs: a virtual machine, where it has none. */
+int microvm_wake(struct microvm *vm, struct gbx_error *err);
 struct kernel_config microvm_kernel_config(struct microvm *vm);
 void microvm_bind(struct microvm *vm); /* its kernel is another one */
 void microvm_stop(struct microvm *vm);
@@ -130,6 +140,8 @@ void microvm_leave(struct microvm *vm); /* the same in a child: its copies */
 
 /* root.c: the files that the guest sees. */
 int root_build(struct microvm *vm, struct gbx_error *err);
+/* Of a clone: the script's folder, where its template had none. */
+int root_add_folder(struct microvm *vm, struct gbx_error *err);
 
 /* streams.c: descriptors 0 to 5. */
 int streams_open(struct microvm *vm, const int stdio[3], struct gbx_error *err);
@@ -157,11 +169,21 @@ int drive(struct microvm *vm, uint64_t deadline_ns, bool may_idle);
 int drive_settle(struct microvm *vm, uint64_t deadline_ns);
 
 /* snapshot.c: of the door */
-int microvm_snapshot(void *context, struct snapshot **snapshot,
-                     struct gbx_error *err);
+int snapshot_take(struct microvm *vm, struct snapshot **snapshot,
+                  struct gbx_error *err);
 void snapshot_get(struct snapshot *snapshot);
+int snapshot_save(const struct snapshot *snapshot, struct bytes_out *out,
+                  int *fd, uint64_t *bytes);
+int snapshot_load(struct snapshot **snapshot, struct bytes_in *in, int fd,
+                  uint64_t off, struct gbx_error *err);
 void snapshot_put(struct snapshot *snapshot); /* NULL is allowed */
 int snapshot_restore(struct microvm *vm, struct gbx_error *err);
+/* When a clone must be loose, which this makes it; 0: never, or it is. */
+uint64_t snapshot_until_ns(const struct microvm *vm);
+void snapshot_let_go(struct microvm *vm);
+/* A clone is about to end, or to be wiped: what did it touch? */
+void snapshot_learn(struct microvm *vm);
+bool microvm_park(void *context);
 
 /* runner.c */
 /* The caller gets the processor, and the guest comes to rest.  0, or a code. */

@@ -86,6 +86,16 @@ static void advise(const struct microvm_memory *memory, uint64_t small)
         madvise(memory->host + small, memory->bytes - small, MADV_HUGEPAGE);
 }
 
+/* All tables are walked, and of the rest what those before it needed. */
+static void touch(struct microvm *vm, struct snapshot *from)
+{
+    const struct touched *touched = atomic_load(&from->touched);
+
+    madvise(vm->system.host, from->system_bytes, MADV_POPULATE_READ);
+    if (touched != NULL)
+        dirty_touch(vm->frames.host, touched);
+}
+
 static int step_memory(struct microvm *vm, struct gbx_error *err)
 {
     uint64_t frames =
@@ -93,7 +103,7 @@ static int step_memory(struct microvm *vm, struct gbx_error *err)
                      vm->limits.disk_bytes + FILE_BYTES + SLACK_BYTES,
                  MEMORY_HUGE_BYTES);
     uint64_t system = TABLES_LEAST + round_up(frames / 256, MEMORY_HUGE_BYTES);
-    const struct snapshot *from = vm->snapshot;
+    struct snapshot *from = vm->snapshot;
     uint64_t small = 0;
     int rc;
 
@@ -101,15 +111,17 @@ static int step_memory(struct microvm *vm, struct gbx_error *err)
         (rc = take(&vm->frames, frames, MICROVM_FRAMES_AT, err)) < 0)
         return rc;
     if (from != NULL) {
-        if ((rc = overlay(&vm->system, from->fd, 0, from->system_bytes, err)) <
-                0 ||
-            (rc = overlay(&vm->frames, from->fd, from->system_bytes,
+        if ((rc = overlay(&vm->system, from->fd, from->off, from->system_bytes,
+                          err)) < 0 ||
+            (rc = overlay(&vm->frames, from->fd, from->off + from->system_bytes,
                           from->frames_bytes, err)) < 0)
             return rc;
         small = round_up(from->frames_bytes + SMALL_BYTES, MEMORY_HUGE_BYTES);
     }
     advise(&vm->system, vm->system.bytes);
     advise(&vm->frames, small);
+    if (from != NULL)
+        touch(vm, from);
     return 0;
 }
 
@@ -157,19 +169,41 @@ static void set_machine(struct microvm *vm, bool has)
     pthread_mutex_unlock(&vm->lock);
 }
 
+/* What KVM hears of at first: all that a snapshot's tables lead to. */
+static uint64_t first(uint64_t usual, uint64_t needed)
+{
+    return needed < usual ? usual : round_up(needed, MEMORY_HUGE_BYTES);
+}
+
+static int add_half(struct microvm *vm, enum half half, struct gbx_error *err)
+{
+    uint64_t there =
+        vm->shared == NULL ? 0 : GBX_ARENA_OFF + vm->shared->arena_bytes[half];
+
+    return add(vm, &vm->halves[half], first(GBX_HALF_BYTES_MIN, there),
+               half == HALF_GUEST, err);
+}
+
 static int step_machine(struct microvm *vm, struct gbx_error *err)
 {
-    int rc = machine_open(&vm->machine, err);
+    const struct snapshot *from = vm->snapshot;
+    uint64_t system =
+        first(SYSTEM_FIRST, from != NULL ? from->system_bytes : 0);
+    uint64_t frames =
+        first(FRAMES_FIRST, from != NULL ? from->frames_bytes : 0);
+    int rc = 0;
 
+    machine_init(&vm->machine);
+    set_machine(vm, true);
+    rc = from == NULL ? machine_start(&vm->machine, err)
+                      : machine_check(err); /* it starts when it runs */
     if (rc < 0)
         return rc;
-    set_machine(vm, true);
-    if ((rc = add(vm, &vm->system, SYSTEM_FIRST, true, err)) < 0 ||
-        (rc = add(vm, &vm->frames, FRAMES_FIRST, true, err)) < 0 ||
-        (rc = add(vm, &vm->halves[HALF_HOST], GBX_HALF_BYTES_MIN, false, err)) <
-            0)
+    if ((rc = add(vm, &vm->system, system, true, err)) < 0 ||
+        (rc = add(vm, &vm->frames, frames, true, err)) < 0 ||
+        (rc = add_half(vm, HALF_HOST, err)) < 0)
         return rc;
-    return add(vm, &vm->halves[HALF_GUEST], GBX_HALF_BYTES_MIN, true, err);
+    return add_half(vm, HALF_GUEST, err);
 }
 
 /* How far a half's memory exists; the channel's owner lengthens it. */
@@ -203,6 +237,7 @@ struct kernel_config microvm_kernel_config(struct microvm *vm)
         .gid = root ? NOBODY : getegid(),
         .memory = &vm->machine.memory,
         .handles = &vm->handles,
+        .seen = vm->what.is_watched ? &vm->seen : NULL,
         .tables_at = MICROVM_TABLES_AT,
         .tables_bytes = vm->system.bytes - MICROVM_TABLES_AT,
         .frames_at = vm->frames.at,
@@ -228,7 +263,6 @@ void microvm_bind(struct microvm *vm)
 static int step_kernel(struct microvm *vm, struct gbx_error *err)
 {
     const struct kernel_config config = microvm_kernel_config(vm);
-    const struct tables *tables;
     int rc;
 
     if (vm->snapshot != NULL)
@@ -238,10 +272,9 @@ static int step_kernel(struct microvm *vm, struct gbx_error *err)
     if (rc < 0)
         return rc;
     microvm_bind(vm);
-    tables = &vm->kernel->space.tables;
-    return vm->snapshot != NULL
-               ? boot_attach(&vm->machine, tables, 0, err)
-               : boot_open(&vm->machine, &vm->kernel->space.tables, 0, err);
+    if (vm->snapshot != NULL)
+        return root_add_folder(vm, err);
+    return boot_open(&vm->machine, &vm->kernel->space.tables, 0, err);
 }
 
 /* A path in the guest's root: as the guest program is shown there. */
@@ -256,26 +289,24 @@ static void choose_path(struct microvm *vm)
 }
 
 /* Where guest and host count alike, the guest may read its clock by itself. */
-static int step_clock(struct microvm *vm, struct gbx_error *err)
+static int step_clock(struct microvm *vm, bool is_first, struct gbx_error *err)
 {
     uint8_t *page = vm->system.host + MICROVM_VDSO_AT;
     struct machine_clock clock;
     int64_t at;
 
     vm->vdso = (struct vdso){.page = NULL};
-    vm->vdso_at = vm->snapshot != NULL ? vm->snapshot->vdso_at : 0;
+    if (!is_first && vm->vdso_at == 0)
+        return 0;
     machine_clock(&vm->machine, &vm->kernel->space.tables, MICROVM_VDSO_AT,
                   &clock);
-    clock.shared = clock.shared && clock.tsc_khz != 0;
-    if (!clock.shared)
-        return vm->vdso_at == 0
-                   ? 0
-                   : fail(err, GBX_ESTALE, "a template with another clock");
-    if (vm->snapshot != NULL && vm->vdso_at == 0)
-        return 0;
+    if (!clock.shared || clock.tsc_khz == 0)
+        return is_first ? 0
+                        : fail(err, GBX_EHOST,
+                               "this host's clock has become another one");
     vdso_init(&vm->vdso, page, MICROVM_VDSO_AT, clock.tsc_khz);
     vdso_tick(&vm->vdso, &vm->kernel->waker, clock_now_ns());
-    if (vm->snapshot != NULL)
+    if (!is_first)
         return 0;
     at = vdso_map(&vm->kernel->space, &vm->vdso);
     if (at < 0)
@@ -314,7 +345,12 @@ int microvm_start(struct microvm *vm, const struct bundle *what,
 {
     int rc;
 
+    if (vm->snapshot != NULL && what->is_watched &&
+        !seen_copy(&vm->seen, &vm->snapshot->seen))
+        return fail(err, GBX_EHOST, "no memory for a sandbox");
     vm->outcome = 0;
+    vm->vdso_at = vm->snapshot != NULL ? vm->snapshot->vdso_at : 0;
+    vm->has_run = vm->is_loose = false;
     vm->who = MICROVM_NOBODY;
     vm->unsettled = vm->rang = vm->parked = vm->wanted = false;
     atomic_store(&vm->host_rang, false);
@@ -323,14 +359,32 @@ int microvm_start(struct microvm *vm, const struct bundle *what,
         (rc = step_machine(vm, err)) < 0 || (rc = step_kernel(vm, err)) < 0)
         return rc;
     if (vm->snapshot != NULL)
-        return (rc = step_clock(vm, err)) < 0 ? rc
-                                              : kernel_load(vm->kernel, err);
+        return 0; /* the rest when it runs: microvm_wake */
     choose_path(vm);
     if ((rc = root_build(vm, err)) < 0 ||
         (rc = streams_open(vm, what->stdio, err)) < 0 ||
-        (rc = step_clock(vm, err)) < 0)
+        (rc = step_clock(vm, true, err)) < 0)
         return rc;
     return step_program(vm, err);
+}
+
+int microvm_wake(struct microvm *vm, struct gbx_error *err)
+{
+    int rc;
+
+    if (vm->machine.is_started)
+        return 0;
+    if ((rc = machine_start(&vm->machine, err)) < 0)
+        return rc;
+    if ((rc = boot_attach(&vm->machine, &vm->kernel->space.tables, 0, err)) ==
+            0 &&
+        (rc = step_clock(vm, false, err)) == 0) {
+        vm->kernel->cpu = processor_of(vm);
+        rc = kernel_load(vm->kernel, err);
+    }
+    if (rc < 0)
+        machine_halt(&vm->machine);
+    return rc;
 }
 
 static void drop(struct microvm_memory *memory)
@@ -342,9 +396,11 @@ static void drop(struct microvm_memory *memory)
 
 void microvm_stop(struct microvm *vm)
 {
+    snapshot_learn(vm);
     kernel_close(vm->kernel);
     vm->kernel = NULL;
     handles_fini(&vm->handles);
+    seen_fini(&vm->seen);
     if (vm->has_machine) {
         set_machine(vm, false);
         machine_close(&vm->machine);

@@ -94,6 +94,20 @@ static int build_over(struct microvm *vm, struct gbx_error *err)
     return rc < 0 ? refuse(vm->root, rc, err) : 0;
 }
 
+int root_add_folder(struct microvm *vm, struct gbx_error *err)
+{
+    int rc;
+
+    if (vm->folder == NULL || vm->snapshot->has_folder)
+        return 0;
+    if (vm->folder_fd < 0)
+        vm->folder_fd = open(vm->folder, O_PATH | O_CLOEXEC);
+    if (vm->folder_fd < 0)
+        return refuse(vm->folder, -errno, err);
+    rc = tree_mount(vm->kernel->tree, "/script", vm->folder_fd, MOUNT_SEALED);
+    return rc < 0 ? refuse(vm->folder, rc, err) : 0;
+}
+
 /* The guest program, under its own name. */
 static int show_program(struct microvm *vm, struct gbx_error *err)
 {

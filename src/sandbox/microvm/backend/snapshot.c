@@ -26,6 +26,7 @@
 #define PAGE      ((uint64_t)MEMORY_PAGE_BYTES)
 #define SETTLE_NS 1000000000u
 #define RUN_PAGES 256u
+#define LEASE_NS  30000000000u /* the kernel gives 45 s */
 #define SEALS     (F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
 static int write_all(int fd, const uint8_t *from, uint64_t bytes, uint64_t off)
@@ -113,7 +114,9 @@ static int step_file(struct snapshot *snapshot, const struct microvm *vm,
 static int step_image(struct snapshot *snapshot, struct gbx_error *err)
 {
     uint64_t bytes = snapshot->system_bytes + snapshot->frames_bytes;
-    uint8_t *image = mmap(NULL, bytes, PROT_READ, MAP_SHARED, snapshot->fd, 0);
+    /* Shared, kernels before 6.7 take it for one that may be written. */
+    uint8_t *image = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, snapshot->fd,
+                          (off_t)snapshot->off);
 
     if (image == MAP_FAILED)
         return fail(err, GBX_EHOST, "map a template's memory");
@@ -131,17 +134,18 @@ static int take(struct snapshot *snapshot, struct microvm *vm,
         return rc;
     snapshot->vdso_at = vm->vdso_at;
     snapshot->limits = vm->limits;
+    snapshot->has_folder = vm->folder != NULL;
+    if (!seen_copy(&snapshot->seen, &vm->seen))
+        return fail(err, GBX_EHOST, "no memory for a template");
     return step_image(snapshot, err);
 }
 
-int microvm_snapshot(void *context, struct snapshot **snapshot,
-                     struct gbx_error *err)
+int snapshot_take(struct microvm *vm, struct snapshot **snapshot,
+                  struct gbx_error *err)
 {
-    struct microvm *vm = context;
     struct snapshot *made;
     int rc;
 
-    *snapshot = NULL;
     if (vm->shared == NULL)
         return fail(err, GBX_EUNSUPPORTED,
                     "only guests of scripts can be templates");
@@ -178,7 +182,133 @@ void snapshot_put(struct snapshot *snapshot)
                snapshot->system_bytes + snapshot->frames_bytes);
     close_fd(&snapshot->fd);
     kernel_snapshot_fini(&snapshot->kernel);
+    seen_fini(&snapshot->seen);
+    free(atomic_load(&snapshot->touched));
     free(snapshot);
+}
+
+/* What a file has of it, beside what has a length of its own. */
+struct saved {
+    uint64_t system_bytes, frames_bytes, vdso_at;
+    struct gbx_limits limits;
+    uint64_t has_folder;
+};
+
+int snapshot_save(const struct snapshot *snapshot, struct bytes_out *out,
+                  int *fd, uint64_t *bytes)
+{
+    const struct saved saved = {snapshot->system_bytes, snapshot->frames_bytes,
+                                snapshot->vdso_at, snapshot->limits,
+                                snapshot->has_folder};
+    const struct touched *touched = atomic_load(&snapshot->touched);
+
+    bytes_put(out, &saved, sizeof(saved));
+    bytes_put_block(out, touched == NULL ? NULL : touched->pages,
+                    touched == NULL ? 0 : touched->count * sizeof(uint32_t));
+    seen_save(&snapshot->seen, out);
+    kernel_snapshot_save(&snapshot->kernel, out);
+    *fd = snapshot->fd;
+    *bytes = snapshot->system_bytes + snapshot->frames_bytes;
+    return out->failed ? GBX_EHOST : 0;
+}
+
+static bool load_touched(struct snapshot *snapshot, struct bytes_in *in)
+{
+    size_t bytes;
+    const void *pages = bytes_take_block(in, &bytes);
+    struct touched *touched;
+
+    if (in->failed || bytes == 0)
+        return !in->failed;
+    touched = malloc(sizeof(*touched) + bytes);
+    if (touched == NULL)
+        return false;
+    touched->count = (uint32_t)(bytes / sizeof(uint32_t));
+    memcpy(touched->pages, pages, touched->count * sizeof(uint32_t));
+    atomic_store(&snapshot->touched, touched);
+    for (uint32_t i = 0; i < touched->count; i++)
+        if ((touched->pages[i] & ~TOUCHED_WRITTEN) >=
+            snapshot->frames_bytes / PAGE)
+            return false;
+    return true;
+}
+
+static int load(struct snapshot *snapshot, struct bytes_in *in,
+                struct gbx_error *err)
+{
+    struct saved saved;
+    const char *path;
+
+    bytes_take(in, &saved, sizeof(saved));
+    snapshot->system_bytes = saved.system_bytes;
+    snapshot->frames_bytes = saved.frames_bytes;
+    snapshot->vdso_at = saved.vdso_at;
+    snapshot->limits = saved.limits;
+    snapshot->has_folder = saved.has_folder != 0;
+    if (in->failed || !load_touched(snapshot, in) ||
+        !seen_load(&snapshot->seen, in))
+        return fail(err, GBX_EFORMAT, "a template's file is damaged");
+    if (seen_is_stale(&snapshot->seen, &path))
+        return fail(err, GBX_ESTALE, "%s has changed since", path);
+    if (!kernel_snapshot_load(&snapshot->kernel, in))
+        return fail(err, GBX_ESTALE, "a file that it needs has changed");
+    return step_image(snapshot, err);
+}
+
+int snapshot_load(struct snapshot **snapshot, struct bytes_in *in, int fd,
+                  uint64_t off, struct gbx_error *err)
+{
+    struct snapshot *made = calloc(1, sizeof(*made));
+    int rc;
+
+    *snapshot = NULL;
+    if (made == NULL)
+        return fail(err, GBX_EHOST, "no memory for a template");
+    made->references = 1;
+    made->off = off;
+    made->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (made->fd >= 0 && fcntl(made->fd, F_GETLEASE) == F_RDLCK)
+        made->until_ns = clock_now_ns() + LEASE_NS;
+    rc = made->fd < 0 ? fail(err, GBX_EHOST, "keep a template's file")
+                      : load(made, in, err);
+    if (rc < 0)
+        snapshot_put(made);
+    else
+        *snapshot = made;
+    return rc;
+}
+
+uint64_t snapshot_until_ns(const struct microvm *vm)
+{
+    return vm->snapshot == NULL || vm->is_loose ? 0 : vm->snapshot->until_ns;
+}
+
+/* A page that is written is the clone's own. */
+static void take_pages(uint8_t *host, uint64_t bytes)
+{
+    for (uint64_t off = 0; off < bytes; off += PAGE)
+        __atomic_fetch_or(host + off, 0, __ATOMIC_RELAXED);
+}
+
+void snapshot_let_go(struct microvm *vm)
+{
+    take_pages(vm->system.host, vm->snapshot->system_bytes);
+    take_pages(vm->frames.host, vm->snapshot->frames_bytes);
+    vm->is_loose = true;
+}
+
+void snapshot_learn(struct microvm *vm)
+{
+    struct snapshot *of = vm->snapshot;
+    struct touched *none = NULL, *touched;
+
+    if (of == NULL || !vm->has_run || vm->frames.host == NULL ||
+        atomic_load(&of->touched) != NULL)
+        return;
+    touched = dirty_learn(vm->frames.host, of->frames_bytes);
+    if (touched != NULL &&
+        !atomic_compare_exchange_strong(&of->touched, &none, touched))
+        free(touched);
 }
 
 /* How much of the frames anybody can have written. */
@@ -189,6 +319,19 @@ static uint64_t written(const struct microvm *vm)
 
     bytes = bytes < least ? least : bytes;
     return bytes < vm->frames.bytes ? bytes : vm->frames.bytes;
+}
+
+/* That a wipe leaves in use: for half a GiB of addresses. */
+#define NEW_TABLES_MAX 256u
+
+/*
+ * Tables that are empty stay where they are (tables.c), and take from a pool.
+ * Who comes next shall not find it used up, nor learn much from what is left.
+ */
+static bool has_many_tables(const struct microvm *vm)
+{
+    return vm->kernel->space.tables.next >
+           vm->snapshot->system_bytes + NEW_TABLES_MAX * PAGE;
 }
 
 static int restore_memory(struct microvm *vm)
@@ -217,6 +360,10 @@ static int restore_kernel(struct microvm *vm, struct gbx_error *err)
         return rc;
     vm->kernel->space.tables.next = next;
     microvm_bind(vm);
+    if ((rc = root_add_folder(vm, err)) < 0)
+        return rc;
+    if (!vm->machine.is_started)
+        return 0; /* microvm_wake does the rest */
     vm->vdso.ticked_ns = 0;
     vdso_tick(&vm->vdso, &vm->kernel->waker, clock_now_ns());
     return kernel_load(vm->kernel, err);
@@ -238,7 +385,9 @@ int snapshot_restore(struct microvm *vm, struct gbx_error *err)
 {
     int rc = 0;
 
-    if (vm->kernel == NULL || machine_reset(&vm->machine) < 0 ||
+    snapshot_learn(vm);
+    if (vm->is_loose || vm->kernel == NULL || has_many_tables(vm) ||
+        (vm->machine.is_started && machine_reset(&vm->machine) < 0) ||
         restore_memory(vm) < 0)
         rc = fail(err, GBX_EHOST, "the micro-VM cannot be used again");
     if (rc == 0)
@@ -248,4 +397,20 @@ int snapshot_restore(struct microvm *vm, struct gbx_error *err)
     else
         vm->outcome = rc;
     return rc;
+}
+
+/* Between calls: its virtual machine goes, all else stays. */
+bool microvm_park(void *context)
+{
+    struct microvm *vm = context;
+    struct kernel *kernel = vm->kernel;
+
+    if (!vm->machine.is_started || vm->shared == NULL ||
+        runner_settle(vm, clock_now_ns() + SETTLE_NS) < 0)
+        return false;
+    if (kernel->current != NULL &&
+        kernel->cpu.save(kernel->cpu.context, &kernel->current->state) < 0)
+        return false;
+    machine_halt(&vm->machine);
+    return true;
 }

@@ -38,7 +38,9 @@
 
 #define KERNEL_STACK_BYTES (8ull << 20) /* counted with the memory */
 #define KERNEL_NO_VECTOR   0xffu
-#define KERNEL_PID         2 /* and first tid, as in a process sandbox */
+#define KERNEL_PID                                                             \
+    2 /* and first tid, as in a process sandbox;                               \
+         of a copy: its group and session */
 
 /* Answers of a system call that are none, below all errors. */
 #define KERNEL_WAIT (-5000) /* the task waits, and then calls again */
@@ -82,6 +84,7 @@ struct kernel_config {
     uint32_t uid, gid;
     struct memory *memory;   /* borrowed; with slots for tables and frames */
     struct handles *handles; /* borrowed: of files of the host */
+    struct seen *seen;       /* the same: what is found there; or NULL */
     uint64_t tables_at, tables_bytes, frames_at, frames_bytes;
     struct kernel_cpu cpu;
     kernel_trace_fn *trace; /* or NULL */
@@ -107,6 +110,7 @@ struct kernel {
     uint32_t tasks_max, task_count;
     struct task *current; /* who has the processor; or NULL */
     int last_tid;
+    int pid;          /* a copy's is another one; tids stay */
     uint64_t waits;   /* counts them, for first come first served */
     bool fresh_slice; /* another one's turn, if there is another */
     uint64_t slice_from_ns;

@@ -85,7 +85,7 @@ static int status(void *context, struct text *text)
                     "VmPeak:\t%8" PRIu64 " kB\nVmSize:\t%8" PRIu64 " kB\n"
                     "VmHWM:\t%8" PRIu64 " kB\nVmRSS:\t%8" PRIu64 " kB\n"
                     "Threads:\t%u\nCpus_allowed:\t1\nCpus_allowed_list:\t0\n",
-                    name_of(kernel), kernel->umask, KERNEL_PID, KERNEL_PID,
+                    name_of(kernel), kernel->umask, kernel->pid, kernel->pid,
                     KERNEL_PID - 1, kernel->uid, kernel->uid, kernel->uid,
                     kernel->uid, kernel->gid, kernel->gid, kernel->gid,
                     kernel->gid, used, used, used, used, kernel->task_count);
@@ -101,7 +101,7 @@ static int stat_text(void *context, struct text *text)
                     " 0 0 0 20 0 %u 0 0 %" PRIu64 " %" PRIu64
                     " 18446744073709551615 0 0 0 0 0 0 0 0 0 0 0 0 17 0 0 0 0 "
                     "0 0 0 0 0 0 0 0 0 0\n",
-                    KERNEL_PID, name_of(kernel), KERNEL_PID - 1, KERNEL_PID,
+                    kernel->pid, name_of(kernel), KERNEL_PID - 1, KERNEL_PID,
                     KERNEL_PID, kernel->ran_ns / 10000000u, kernel->task_count,
                     pages * SPACE_PAGE_BYTES, pages);
 }
@@ -209,10 +209,17 @@ static const struct {
     {"/proc/uptime", uptime},
 };
 
+int proc_add_pid(struct kernel *kernel)
+{
+    char number[32];
+
+    snprintf(number, sizeof(number), "/proc/%d", kernel->pid);
+    return tree_make_link(kernel->tree, number, "self");
+}
+
 int proc_build(struct kernel *kernel)
 {
     struct tree *tree = kernel->tree;
-    char number[32];
     int rc = 0;
 
     for (size_t i = 0; rc == 0 && i < ARRAY_SIZE(texts); i++)
@@ -220,8 +227,7 @@ int proc_build(struct kernel *kernel)
     for (size_t i = 0; rc == 0 && i < ARRAY_SIZE(constants); i++)
         rc = tree_make_file(tree, constants[i].path, constants[i].text,
                             strlen(constants[i].text), 0444);
-    snprintf(number, sizeof(number), "/proc/%d", KERNEL_PID);
-    if (rc < 0 || (rc = tree_make_link(tree, number, "self")) < 0 ||
+    if (rc < 0 || (rc = proc_add_pid(kernel)) < 0 ||
         (rc = tree_make_link(tree, "/proc/thread-self", "self")) < 0 ||
         (rc = tree_make_link(tree, "/proc/mounts", "self/mounts")) < 0 ||
         (rc = tree_make_link(tree, "/proc/self/exe", kernel->program)) < 0 ||

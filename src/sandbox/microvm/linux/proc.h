@@ -12,5 +12,7 @@
 
 /* Put them into the tree.  Returns 0 or -errno. */
 int proc_build(struct kernel *kernel);
+/* Its number is another one. */
+int proc_add_pid(struct kernel *kernel);
 
 #endif

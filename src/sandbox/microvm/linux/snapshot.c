@@ -1,9 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "sandbox/microvm/linux/proc.h"
 #include "sandbox/microvm/linux/snapshot.h"
+
+#define PID_FIRST 1000000
+#define PID_COUNT 3000000u
 
 /* What is not in the heap: nothing of it is kept. */
 static void unbind(void *image, const struct heap *heap)
@@ -34,7 +41,7 @@ int kernel_freeze(struct kernel_snapshot *snapshot, struct kernel *kernel,
     if (snapshot->heap == NULL ||
         handles_share(&snapshot->handles, tree_handles(kernel->tree)) < 0) {
         kernel_snapshot_fini(snapshot);
-        return fail(err, GBX_EMEMORY, "no memory for a template");
+        return fail(err, GBX_EHOST, "no memory for a template");
     }
     heap_freeze(kernel->heap, snapshot->heap);
     unbind(snapshot->heap, kernel->heap);
@@ -66,7 +73,25 @@ static void bind_to(struct kernel *kernel, const struct kernel_config *config)
     kernel->trace_context = config->trace_context;
     space_bind(&kernel->space, config->memory, config->frames_at,
                config->frames_bytes);
-    tree_bind(kernel->tree, config->handles);
+    tree_bind(kernel->tree, config->handles, config->seen);
+}
+
+/*
+ * A copy has a number of its own, as a child of fork() has: libraries that keep
+ * something which must not be the same twice look whether it changed.  It lies
+ * far above those of threads, which stay: they are in their locks.
+ */
+static int rename_it(struct kernel *kernel)
+{
+    const int was = kernel->pid;
+    uint32_t drawn;
+
+    do {
+        if (getrandom(&drawn, sizeof(drawn), 0) != sizeof(drawn))
+            return -EIO;
+        kernel->pid = PID_FIRST + (int)(drawn % PID_COUNT);
+    } while (kernel->pid == was);
+    return proc_add_pid(kernel);
 }
 
 int kernel_thaw(struct kernel **kernel, const struct kernel_snapshot *snapshot,
@@ -81,13 +106,18 @@ int kernel_thaw(struct kernel **kernel, const struct kernel_snapshot *snapshot,
         heap_thaw(heap, snapshot->heap, snapshot->heap_bytes) < 0) {
         heap_close(heap);
         *kernel = NULL;
-        return fail(err, GBX_EMEMORY, "no memory for a copy of a guest");
+        return fail(err, GBX_EHOST, "no memory for a copy of a guest");
     }
     *kernel = heap->root;
     bind_to(*kernel, config);
     behind = clock_now_ns() - snapshot->now_ns;
     shift(*kernel, behind - (uint64_t)(*kernel)->waker.behind_ns);
     (*kernel)->waker.behind_ns = (int64_t)behind;
+    if (rename_it(*kernel) < 0) {
+        heap_close(heap);
+        *kernel = NULL;
+        return fail(err, GBX_EHOST, "no number for a copy of a guest");
+    }
     return 0;
 }
 
@@ -106,4 +136,30 @@ void kernel_snapshot_fini(struct kernel_snapshot *snapshot)
     free(snapshot->heap);
     handles_fini(&snapshot->handles);
     *snapshot = (struct kernel_snapshot){0};
+}
+
+void kernel_snapshot_save(const struct kernel_snapshot *snapshot,
+                          struct bytes_out *out)
+{
+    bytes_put_number(out, snapshot->now_ns);
+    bytes_put_block(out, snapshot->heap, snapshot->heap_bytes);
+    handles_save(&snapshot->handles, out);
+}
+
+bool kernel_snapshot_load(struct kernel_snapshot *snapshot, struct bytes_in *in)
+{
+    uint64_t now_ns = bytes_take_number(in);
+    size_t bytes;
+    const void *heap = bytes_take_block(in, &bytes);
+
+    *snapshot = (struct kernel_snapshot){.heap_bytes = bytes, .now_ns = now_ns};
+    if (in->failed)
+        return false;
+    snapshot->heap = malloc(bytes + 1);
+    if (snapshot->heap != NULL)
+        memcpy(snapshot->heap, heap, bytes);
+    if (snapshot->heap != NULL && handles_load(&snapshot->handles, in))
+        return true;
+    kernel_snapshot_fini(snapshot);
+    return false;
 }

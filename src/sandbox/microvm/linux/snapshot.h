@@ -30,7 +30,7 @@ struct kernel_snapshot {
 
 /*
  * The guest stands still, and what the processor has of it can be saved.
- * Returns 0, GBX_EHOST or GBX_EMEMORY.
+ * Returns 0 or GBX_EHOST.
  */
 int kernel_freeze(struct kernel_snapshot *snapshot, struct kernel *kernel,
                   struct gbx_error *err);
@@ -38,7 +38,7 @@ int kernel_freeze(struct kernel_snapshot *snapshot, struct kernel *kernel,
 /*
  * *kernel: NULL, or one that becomes what was frozen, and forgets all else.  Of
  * config: cpu, memory, handles, trace; all else is as it was.
- * Returns 0; or GBX_EHOST or GBX_EMEMORY, and *kernel is closed, and NULL.
+ * Returns 0; or GBX_EHOST, and *kernel is closed, and NULL.
  */
 int kernel_thaw(struct kernel **kernel, const struct kernel_snapshot *snapshot,
                 const struct kernel_config *config, struct gbx_error *err);
@@ -48,6 +48,13 @@ int kernel_thaw(struct kernel **kernel, const struct kernel_snapshot *snapshot,
  * take some (machine_reset).  Returns 0 or GBX_EHOST.
  */
 int kernel_load(struct kernel *kernel, struct gbx_error *err);
+
+/* To a file and back; good for the very same program alone.  load: false where
+ * it is damaged, or files of the host are not there any more. */
+void kernel_snapshot_save(const struct kernel_snapshot *snapshot,
+                          struct bytes_out *out);
+bool kernel_snapshot_load(struct kernel_snapshot *snapshot,
+                          struct bytes_in *in);
 
 void kernel_snapshot_fini(struct kernel_snapshot *snapshot); /* idempotent */
 

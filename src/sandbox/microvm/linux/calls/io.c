@@ -109,7 +109,7 @@ void calls_broken_pipe(struct kernel *kernel)
 {
     siginfo_t info = {.si_signo = SIGPIPE, .si_code = SI_USER};
 
-    info.si_pid = KERNEL_PID;
+    info.si_pid = kernel->pid;
     info.si_uid = kernel->uid;
     signal_send(kernel, kernel->current, SIGPIPE, &info);
 }

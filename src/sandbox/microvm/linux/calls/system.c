@@ -35,8 +35,8 @@ int64_t call_uname(struct kernel *kernel, const uint64_t a[6])
 
 int64_t call_getpid(struct kernel *kernel, const uint64_t a[6])
 {
-    (void)kernel, (void)a;
-    return KERNEL_PID;
+    (void)a;
+    return kernel->pid;
 }
 
 int64_t call_getppid(struct kernel *kernel, const uint64_t a[6])
@@ -53,13 +53,13 @@ int64_t call_gettid(struct kernel *kernel, const uint64_t a[6])
 
 int64_t call_getpgrp(struct kernel *kernel, const uint64_t a[6])
 {
-    return call_getpid(kernel, a);
+    (void)kernel, (void)a;
+    return KERNEL_PID;
 }
 
 static bool is_me(const struct kernel *kernel, uint64_t pid)
 {
-    (void)kernel;
-    return (int)pid == 0 || (int)pid == KERNEL_PID;
+    return (int)pid == 0 || (int)pid == kernel->pid;
 }
 
 int64_t call_getpgid(struct kernel *kernel, const uint64_t a[6])

@@ -49,6 +49,7 @@ struct mount {
     int path; /* owned handle, O_PATH */
     int file; /* owned handle: a mount of one file has it open; or NONE */
     uint32_t number;
+    char *origin;      /* owned: its path on the host; or NULL */
     uint32_t uid, gid; /* of the host, whose files are the guest's; or -1 */
 };
 
@@ -122,6 +123,7 @@ struct node_device {
 struct tree {
     struct frames *frames;
     struct handles *handles; /* beside the heap */
+    struct seen *seen;       /* the same, or NULL */
     struct quota quota;
     uint32_t nodes_max, node_count, entry_count;
     uint32_t uid, gid;           /* the guest */

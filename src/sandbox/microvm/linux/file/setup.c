@@ -43,6 +43,7 @@ int tree_open(struct tree **tree, const struct tree_config *config)
         return -ENOMEM;
     new->frames = config->frames;
     new->handles = config->handles;
+    new->seen = config->seen;
     new->quota =
         (struct quota){.frames = config->frames, .limit = config->disk_bytes};
     new->nodes_max = config->nodes_max;
@@ -90,11 +91,13 @@ struct handles *tree_handles(const struct tree *tree)
 void tree_unbind(struct tree *tree)
 {
     tree->handles = NULL;
+    tree->seen = NULL;
 }
 
-void tree_bind(struct tree *tree, struct handles *handles)
+void tree_bind(struct tree *tree, struct handles *handles, struct seen *seen)
 {
     tree->handles = handles;
+    tree->seen = seen;
 }
 
 int tree_look(struct tree *tree, struct node *from, const char *path,

@@ -42,6 +42,7 @@
 
 #include "sandbox/microvm/linux/file/file.h"
 #include "sandbox/microvm/linux/file/host/handles.h"
+#include "sandbox/microvm/linux/file/host/seen.h"
 #include "sandbox/microvm/linux/space/frames.h"
 
 struct tree;
@@ -50,6 +51,7 @@ struct node;
 struct tree_config {
     struct frames *frames;   /* borrowed until close: content of files */
     struct handles *handles; /* the same: files of the host */
+    struct seen *seen;       /* the same: what is found there; or NULL */
     uint64_t disk_bytes;     /* of content, at most */
     uint32_t nodes_max;      /* made by the guest */
     uint32_t files_max;      /* of the host, open at once; 0: no limit */
@@ -69,7 +71,7 @@ void tree_close(struct tree *tree); /* NULL allowed; all files are put */
 /* Of a copy of the heap: its files of the host. */
 struct handles *tree_handles(const struct tree *tree); /* borrowed */
 void tree_unbind(struct tree *tree);
-void tree_bind(struct tree *tree, struct handles *handles);
+void tree_bind(struct tree *tree, struct handles *handles, struct seen *seen);
 
 /*
  * Before the guest runs.  Directories on the way are made.  `at` is absolute.

@@ -145,20 +145,40 @@ static int fill_sized(struct space *space, const struct area *area,
     return 0;
 }
 
+/* Huge pages; where there were others before, those: each 2 MiB are cut for
+ * good (tables.h). */
+static int fill_huge(struct space *space, const struct area *area,
+                     uint64_t from, uint64_t to)
+{
+    unsigned access = space_leaf(area->access);
+    int rc = fill_sized(space, area, from, to, MEMORY_HUGE_BYTES,
+                        access | TABLES_HUGE);
+
+    if (rc == 0)
+        return 0;
+    for (rc = 0; rc == 0 && from < to; from += MEMORY_HUGE_BYTES) {
+        uint64_t end = from + MEMORY_HUGE_BYTES;
+
+        if (fill_sized(space, area, from, end, MEMORY_HUGE_BYTES,
+                       access | TABLES_HUGE) < 0)
+            rc = fill_sized(space, area, from, end, SPACE_PAGE_BYTES, access);
+    }
+    return rc;
+}
+
 /* The region, in huge pages where it lies well for them. */
 static int fill_physical(struct space *space, const struct area *area)
 {
     uint64_t end = area->start + there(space, area), huge = area->start;
-    unsigned access = space_leaf(area->access);
-    int rc = 0;
+    int rc;
 
     if (area->start % MEMORY_HUGE_BYTES == 0 &&
         area->off % MEMORY_HUGE_BYTES == 0)
         huge = end & ~(MEMORY_HUGE_BYTES - 1ull);
-    rc = fill_sized(space, area, area->start, huge, MEMORY_HUGE_BYTES,
-                    access | TABLES_HUGE);
+    rc = fill_huge(space, area, area->start, huge);
     if (rc == 0)
-        rc = fill_sized(space, area, huge, end, SPACE_PAGE_BYTES, access);
+        rc = fill_sized(space, area, huge, end, SPACE_PAGE_BYTES,
+                        space_leaf(area->access));
     return rc;
 }
 

@@ -407,6 +407,28 @@ static void the_region_ends_where_its_memory_ends(void **state)
     assert_int_equal(call(SYS_munmap, at, HALF_BYTES), 0);
 }
 
+/* As in each program, though the tables there are cut into pages for good. */
+static void a_half_can_lie_where_pages_were(void **state)
+{
+    const int64_t at = 0x50000000;
+
+    (void)state;
+    give_halves();
+    assert_int_equal(call(SYS_mmap, at, PAGE, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
+                     at);
+    poke((uint64_t)at, "page", 4);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(call(SYS_mmap, at, HALF_BYTES, PROT_READ | PROT_WRITE,
+                              MAP_SHARED | MAP_FIXED, 1, 0),
+                         at);
+        poke((uint64_t)at + HALF_THERE - 4, "half", 4);
+        assert_memory_equal(rig.halves[1] + HALF_THERE - 4, "half", 4);
+        check_kernel();
+        assert_int_equal(call(SYS_munmap, at, HALF_BYTES), 0);
+    }
+}
+
 static void populating_is_done_in_parts_or_refused(void **state)
 {
     uint64_t at = (uint64_t)map_some(12 << 20), physical;
@@ -456,6 +478,7 @@ int main(void)
         TEST(brk_grows_and_shrinks_within_its_bounds),
         TEST(a_shared_file_is_the_same_everywhere),
         TEST(the_region_ends_where_its_memory_ends),
+        TEST(a_half_can_lie_where_pages_were),
         TEST(populating_is_done_in_parts_or_refused),
         TEST(mincore_tells_of_each_page),
     };

@@ -196,7 +196,7 @@ static siginfo_t from_me(const struct kernel *kernel, uint64_t number, int code)
 {
     siginfo_t info = {.si_signo = (int)number, .si_code = code};
 
-    info.si_pid = KERNEL_PID;
+    info.si_pid = kernel->pid;
     info.si_uid = kernel->uid;
     return info;
 }
@@ -208,7 +208,7 @@ int64_t call_kill(struct kernel *kernel, const uint64_t a[6])
 
     if ((int)a[1] != 0 && !is_signal(a[1]))
         return -EINVAL;
-    if (pid != KERNEL_PID && pid != 0 && pid != -KERNEL_PID && pid != -1)
+    if (pid != kernel->pid && pid != 0 && pid != -KERNEL_PID && pid != -1)
         return -ESRCH;
     if ((int)a[1] != 0 && pid != -1)
         signal_send(kernel, NULL, (int)a[1], &info);
@@ -238,7 +238,7 @@ int64_t call_tgkill(struct kernel *kernel, const uint64_t a[6])
 {
     if ((int)a[0] <= 0 || (int)a[1] <= 0)
         return -EINVAL;
-    return (int)a[0] != KERNEL_PID ? -ESRCH : send_to(kernel, a[1], a[2]);
+    return (int)a[0] != kernel->pid ? -ESRCH : send_to(kernel, a[1], a[2]);
 }
 
 int64_t call_rt_sigqueueinfo(struct kernel *kernel, const uint64_t a[6])
@@ -248,7 +248,7 @@ int64_t call_rt_sigqueueinfo(struct kernel *kernel, const uint64_t a[6])
 
     if (rc < 0)
         return rc;
-    if ((int)a[0] != KERNEL_PID)
+    if ((int)a[0] != kernel->pid)
         return -ESRCH;
     if ((int)a[1] != 0 && !is_signal(a[1]))
         return -EINVAL;

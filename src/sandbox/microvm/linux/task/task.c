@@ -25,7 +25,7 @@ static int next_tid(struct kernel *kernel)
     do {
         if (++kernel->last_tid >= TID_MAX)
             kernel->last_tid = KERNEL_PID + 1;
-        is_taken = false;
+        is_taken = kernel->last_tid == kernel->pid && kernel->task_count > 0;
         for (uint32_t i = 0; i < kernel->tasks_max; i++)
             is_taken |= kernel->tasks[i] != NULL &&
                         kernel->tasks[i]->tid == kernel->last_tid;

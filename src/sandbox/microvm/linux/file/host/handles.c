@@ -2,23 +2,29 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/check.h"
 #include "sandbox/microvm/linux/file/host/handles.h"
 
-#define ROOM_FIRST 32u
+#define ROOM_FIRST  32u
+#define HANDLES_MAX (1 << 20)
 
 struct handle {
     atomic_uint references;
     int fd; /* owned */
 };
 
+static struct handle no_handle; /* while a table is loaded */
+
 static void put(struct handle *handle)
 {
-    if (handle == NULL || atomic_fetch_sub(&handle->references, 1) > 1)
+    if (handle == NULL || handle == &no_handle ||
+        atomic_fetch_sub(&handle->references, 1) > 1)
         return;
     close(handle->fd);
     free(handle);
@@ -136,4 +142,107 @@ void handles_fini(struct handles *handles)
     clear(handles);
     free(handles->all);
     *handles = (struct handles){0};
+}
+
+/* A descriptor in a file. */
+struct saved {
+    int32_t number, flags;
+    uint64_t dev, ino, size;
+    int64_t written_s, written_ns;
+};
+
+static struct saved describe(int number, int flags, const struct stat *st)
+{
+    return (struct saved){.number = number,
+                          .flags = flags,
+                          .dev = st->st_dev,
+                          .ino = st->st_ino,
+                          .size = (uint64_t)st->st_size,
+                          .written_s = st->st_mtim.tv_sec,
+                          .written_ns = st->st_mtim.tv_nsec};
+}
+
+static bool save_one(int fd, int number, struct bytes_out *out)
+{
+    char link[32], path[4096];
+    int flags = fcntl(fd, F_GETFL);
+    struct saved saved;
+    struct stat st;
+    ssize_t n;
+
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    n = readlink(link, path, sizeof(path) - 1);
+    if (n <= 0 || flags < 0 || fstat(fd, &st) < 0)
+        return false;
+    path[n] = '\0';
+    saved = describe(number, (flags & O_PATH) != 0 ? O_PATH : O_RDONLY, &st);
+    bytes_put(out, &saved, sizeof(saved));
+    bytes_put_text(out, path);
+    return true;
+}
+
+void handles_save(const struct handles *handles, struct bytes_out *out)
+{
+    uint64_t count = 0;
+
+    for (uint32_t i = 0; i < handles->room; i++)
+        count += handles->all[i] != NULL;
+    bytes_put_number(out, count);
+    for (uint32_t i = 0; i < handles->room; i++)
+        if (handles->all[i] != NULL &&
+            !save_one(handles->all[i]->fd, (int)i, out))
+            out->failed = true;
+}
+
+/* At its number. */
+static bool load_one(struct handles *handles, struct bytes_in *in)
+{
+    struct saved was, is;
+    const char *path;
+    struct stat st;
+    int fd, number;
+
+    bytes_take(in, &was, sizeof(was));
+    path = bytes_take_text(in);
+    if (in->failed || path == NULL || was.number < 0 ||
+        was.number >= HANDLES_MAX)
+        return false;
+    fd = open(path, was.flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        return false;
+    if (fstat(fd, &st) < 0) {
+        close(fd);
+        return false;
+    }
+    is = describe(was.number, was.flags, &st);
+    number = handles_add(handles, fd);
+    if (number < 0 || memcmp(&is, &was, sizeof(is)) != 0)
+        return false;
+    while (number != was.number) { /* those between are of closed files */
+        struct handle *handle = handles->all[number];
+        int next;
+
+        handles->all[number] = &no_handle;
+        next = find_free(handles);
+        if (next < 0)
+            return false;
+        handles->all[next] = handle;
+        number = next;
+    }
+    return true;
+}
+
+bool handles_load(struct handles *handles, struct bytes_in *in)
+{
+    uint64_t count = bytes_take_number(in);
+    bool good = true;
+
+    for (uint64_t i = 0; i < count && good; i++)
+        good = load_one(handles, in);
+    for (uint32_t i = 0; i < handles->room; i++)
+        if (handles->all[i] == &no_handle)
+            handles->all[i] = NULL;
+    if (!good)
+        handles_fini(handles);
+    return good && !in->failed;
 }

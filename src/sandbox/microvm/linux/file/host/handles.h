@@ -15,7 +15,10 @@
 #ifndef SANDBOX_MICROVM_LINUX_FILE_HOST_HANDLES_H
 #define SANDBOX_MICROVM_LINUX_FILE_HOST_HANDLES_H
 
+#include <stdbool.h>
 #include <stdint.h>
+
+#include "base/bytes.h"
 
 #define HANDLE_NONE (-1)
 
@@ -45,5 +48,10 @@ void handles_drop(struct handles *handles, int number); /* NONE is allowed */
  * none. */
 int handles_share(struct handles *handles, const struct handles *from);
 void handles_fini(struct handles *handles); /* idempotent */
+
+/* To a file and back: by their paths.  load: false where one of them is not
+ * there any more, or another file. */
+void handles_save(const struct handles *handles, struct bytes_out *out);
+bool handles_load(struct handles *handles, struct bytes_in *in);
 
 #endif

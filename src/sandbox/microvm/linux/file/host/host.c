@@ -85,9 +85,45 @@ static void move_mount(void *object, size_t bytes, const struct heap_move *move)
 
     (void)bytes;
     move_pointer(move, &mount->next);
+    move_pointer(move, &mount->origin);
 }
 
 static const struct heap_type mount_type = {"mount", move_mount};
+
+/* Its path, as the host knows it now. */
+static void note_mount(struct tree *tree, struct mount *mount,
+                       const struct stat *st)
+{
+    char link[32], path[NODE_PATH_MAX];
+    ssize_t n;
+
+    snprintf(link, sizeof(link), "/proc/self/fd/%d",
+             handles_fd(tree->handles, mount->path));
+    n = readlink(link, path, sizeof(path) - 1);
+    if (n > 0) {
+        path[n] = '\0';
+        mount->origin = heap_text(tree->frames->heap, path);
+    }
+    if (mount->origin != NULL)
+        seen_note(tree->seen, mount->origin, st);
+    else
+        tree->seen->failed = true;
+}
+
+/* Below a mount was looked for a path: st NULL: in vain. */
+static void note(const struct tree *tree, const struct mount *mount,
+                 const char *path, const struct stat *st)
+{
+    char all[2 * NODE_PATH_MAX];
+
+    if (mount->origin == NULL) {
+        tree->seen->failed = true;
+        return;
+    }
+    snprintf(all, sizeof(all), "%s%s%s", mount->origin,
+             mount->origin[1] == '\0' ? "" : "/", path);
+    seen_note(tree->seen, all, st);
+}
 
 static int take_handles(struct tree *tree, struct mount *mount, int fd,
                         bool is_file)
@@ -126,6 +162,8 @@ int host_mount(struct tree *tree, struct mount **mount, int fd, bool is_foreign)
         heap_free(new);
         return rc;
     }
+    if (tree->seen != NULL)
+        note_mount(tree, new, &st);
     new->next = tree->mounts;
     new->number = ++tree->mount_count;
     new->uid = tree->host_uid;
@@ -142,6 +180,7 @@ void host_unmount(struct tree *tree, struct mount *mount)
 {
     handles_drop(tree->handles, mount->file);
     handles_drop(tree->handles, mount->path);
+    heap_free(mount->origin);
     heap_free(mount);
 }
 
@@ -197,6 +236,9 @@ int host_look(struct node *dir, const char *name, struct stat *st)
         return -ENAMETOOLONG;
     fd = open_below(dir->tree, dir->mount, path,
                     O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (dir->tree->seen != NULL)
+        note(dir->tree, dir->mount, path,
+             fd >= 0 && fstat(fd, st) == 0 ? st : NULL);
     return look(dir->tree, dir->mount, fd, st);
 }
 

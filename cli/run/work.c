@@ -2,8 +2,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "cli.h"
-#include "run.h"
+#include "cli/cli.h"
+#include "glovebox/cache.h"
+#include "cli/run/repeat.h"
 
 static uint64_t now_ns(void)
 {
@@ -103,8 +104,8 @@ static int run_call(struct gbx_call *call, const struct run_options *o,
     return rc;
 }
 
-static int call_once(struct gbx_script *script, const struct run_options *o,
-                     uint64_t open_ns)
+int call_once(struct gbx_script *script, const struct run_options *o,
+              uint64_t open_ns)
 {
     uint64_t deadline_ns = o->timeout_ns ? now_ns() + o->timeout_ns : 0;
     struct gbx_error err = {0};
@@ -116,7 +117,7 @@ static int call_once(struct gbx_script *script, const struct run_options *o,
     rc = put_inputs(call, o);
     if (rc == CLI_OK)
         rc = run_call(call, o, deadline_ns);
-    if (o->stats)
+    if (o->stats && o->repeat == 1)
         print_stats(script, call, open_ns);
     gbx_call_finish(call);
     return rc;
@@ -130,6 +131,29 @@ static int open_failed(const struct gbx_error *err, bool has_told)
     return cli_say(gbx_strerror(err->code), cli_exit_code(err->code));
 }
 
+static void print_note(void *context, const char *text)
+{
+    (void)context;
+    cli_say(text, CLI_OK);
+}
+
+/* A script that reads our standard input may take its time. */
+static bool is_brief(const struct run_options *o)
+{
+    for (size_t i = 0; i < o->in_count; i++)
+        if (strstr(o->in[i], "=@-") != NULL)
+            return false;
+    return o->repeat == 1;
+}
+
+static void settle(const struct run_options *o, struct gbx_script_config *sc)
+{
+    sc->start_ns = o->timeout_ns;
+    sc->pool.total_max = o->parallel;
+    if (sc->wipe == GBX_WIPE_DEFAULT)
+        sc->wipe = o->repeat > 1 ? GBX_WIPE_PER_CALL : GBX_WIPE_ON_ERROR;
+}
+
 int run(const struct run_options *o)
 {
     struct printing printing = {.options = o};
@@ -138,15 +162,22 @@ int run(const struct run_options *o)
         .libexec_dir = cli_libexec(),
         .output = print,
         .output_context = &printing,
+        .is_brief = is_brief(o),
+        .note = print_note,
     };
     struct gbx_script_config sc = o->script;
+    char cache[4096];
     uint64_t from_ns = now_ns();
     struct gbx_runtime *runtime;
     struct gbx_script *script;
     struct gbx_error err;
     int rc;
 
-    sc.start_ns = o->timeout_ns;
+    settle(o, &sc);
+    config.cache_dir = o->cache;
+    if (o->cache == NULL && !o->no_cache &&
+        gbx_cache_default(cache, sizeof(cache)) == 0)
+        config.cache_dir = cache;
     if (gbx_runtime_open(&runtime, &config, &err) < 0)
         return cli_fail(&err);
     if (gbx_script_open(&script, runtime, o->file, &sc, &err) < 0) {
@@ -154,7 +185,8 @@ int run(const struct run_options *o)
     } else {
         if (o->why)
             print_why(script);
-        rc = call_once(script, o, now_ns() - from_ns);
+        rc = o->repeat > 1 ? repeat(script, o)
+                           : call_once(script, o, now_ns() - from_ns);
         gbx_script_close(script);
     }
     gbx_runtime_close(runtime);

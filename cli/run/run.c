@@ -7,8 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cli.h"
-#include "run.h"
+#include "cli/cli.h"
+#include "cli/run/run.h"
 
 enum {
     OPTION_ISOLATION = 256,
@@ -16,7 +16,12 @@ enum {
     OPTION_TRACE,
     OPTION_CONFIG,
     OPTION_HIDE,
-    OPTION_STATS
+    OPTION_STATS,
+    OPTION_REPEAT,
+    OPTION_PARALLEL,
+    OPTION_WIPE,
+    OPTION_CACHE,
+    OPTION_NO_CACHE
 };
 
 static const struct argp_option options[] = {
@@ -60,6 +65,17 @@ static const struct argp_option options[] = {
      "Print the script's system calls to standard error, as strace does; "
      "micro-VMs only, so auto means microvm",
      3},
+    {"repeat", OPTION_REPEAT, "N", 0,
+     "Call it N times, each time in a sandbox that is as new (see --wipe)", 4},
+    {"parallel", OPTION_PARALLEL, "M", 0, "In up to M sandboxes at once", 4},
+    {"wipe", OPTION_WIPE, "WHEN", 0,
+     "When a sandbox becomes as it was when the script had been loaded: "
+     "never, per-call, on-error; default per-call",
+     4},
+    {"cache", OPTION_CACHE, "DIR", 0,
+     "Where to keep what scripts start from; default $XDG_CACHE_HOME/glovebox",
+     4},
+    {"no-cache", OPTION_NO_CACHE, NULL, 0, "Keep nothing, use nothing kept", 4},
     {"hide-folder", OPTION_HIDE, NULL, 0,
      "Do not show the script its own folder (as /script)", 3},
     {0}};
@@ -105,10 +121,62 @@ static void parse_isolation(struct run_options *o, const char *arg,
         argp_error(state, "--isolation %s: auto, microvm or process", arg);
 }
 
+static void parse_wipe(struct run_options *o, const char *arg,
+                       struct argp_state *state)
+{
+    if (strcmp(arg, "never") == 0)
+        o->script.wipe = GBX_WIPE_NEVER;
+    else if (strcmp(arg, "per-call") == 0)
+        o->script.wipe = GBX_WIPE_PER_CALL;
+    else if (strcmp(arg, "on-error") == 0)
+        o->script.wipe = GBX_WIPE_ON_ERROR;
+    else
+        argp_error(state, "--wipe %s: never, per-call or on-error", arg);
+}
+
+/* Options about more than one call.  False: it is none of them. */
+static bool parse_many(struct run_options *o, int key, char *arg,
+                       struct argp_state *state)
+{
+    switch (key) {
+    case OPTION_REPEAT:
+        o->repeat =
+            (uint32_t)cli_option_number("repeat", arg, 1, 100000000, state);
+        return true;
+    case OPTION_PARALLEL:
+        o->parallel = (uint32_t)cli_option_number("parallel", arg, 1,
+                                                  RUN_PARALLEL_MAX, state);
+        return true;
+    case OPTION_WIPE:
+        parse_wipe(o, arg, state);
+        return true;
+    case OPTION_CACHE:
+        o->cache = arg;
+        return true;
+    case OPTION_NO_CACHE:
+        o->no_cache = true;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void check(const struct run_options *o, struct argp_state *state)
+{
+    if (o->file == NULL)
+        argp_error(state, "the FILE of a script is missing");
+    if (o->repeat > 1 && o->out_count > 0)
+        argp_error(state, "--out is for one call, not for --repeat");
+    if (o->cache != NULL && o->no_cache)
+        argp_error(state, "--cache or --no-cache?");
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct run_options *o = state->input;
 
+    if (parse_many(o, key, arg, state))
+        return 0;
     switch (key) {
     case 't':
         o->timeout_ns = cli_option_time("timeout", arg, state);
@@ -146,8 +214,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         o->file = arg;
         return 0;
     case ARGP_KEY_END:
-        if (o->file == NULL)
-            argp_error(state, "the FILE of a script is missing");
+        check(o, state);
         return 0;
     default:
         return cli_option_limit(&o->script.limits, key, arg, state);
@@ -162,7 +229,8 @@ static const struct argp argp = {.options = options,
 int cli_run(int argc, char **argv)
 {
     static char name[] = "glovebox run";
-    struct run_options o = {.script.struct_bytes = sizeof(o.script)};
+    struct run_options o = {
+        .script.struct_bytes = sizeof(o.script), .repeat = 1, .parallel = 1};
 
     argv[0] = name;
     argp_err_exit_status = CLI_USAGE;

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "run.h"
+#include "cli/run/run.h"
 
 static int say(struct gbx_error *err, int code, const char *what,
                const char *why)

@@ -10,14 +10,18 @@
 
 #include "glovebox/runtime.h"
 
-#define RUN_PORTS_MAX 64
+#define RUN_PORTS_MAX    64
+#define RUN_PARALLEL_MAX 1024u
 
 struct run_options {
     const char *file;
     const char *in[RUN_PORTS_MAX], *out[RUN_PORTS_MAX]; /* PORT=... */
     size_t in_count, out_count;
     bool json, stats, why;
-    uint64_t timeout_ns; /* 0: none */
+    uint64_t timeout_ns;       /* 0: none */
+    uint32_t repeat, parallel; /* calls; sandboxes at once */
+    const char *cache;         /* the directory; NULL: the usual one */
+    bool no_cache;
     struct gbx_script_config script;
 };
 

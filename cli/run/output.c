@@ -5,8 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli.h"
-#include "run.h"
+#include "cli/cli.h"
+#include "cli/run/run.h"
 
 /* Keep the first thing that went wrong; it decides how the program ends. */
 static void note(struct output *output, int code, const char *what,
@@ -189,6 +189,7 @@ void output_message(void *context, const char *port,
     struct output *output = context;
     int place = place_for(output, port);
 
+    flockfile(stdout); /* other calls (--parallel) have lines of their own */
     if (place >= 0)
         write_file(output, place, port, message);
     else if (output->options->json)
@@ -196,4 +197,5 @@ void output_message(void *context, const char *port,
     else
         print_value(output, port, message);
     fflush(stdout); /* seen when it is sent; ferror remembers a failure */
+    funlockfile(stdout);
 }

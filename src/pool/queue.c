@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * queue.c - a free member goes to whoever waits longest of those it is good
+ * for.  Nobody is woken in vain: it is put into that waiter's hand.
+ */
+#include <string.h>
+
+#include "base/clock.h"
+#include "pool/queue.h"
+
+struct pool_waiter {
+    struct pool_waiter *next;
+    const char *key;
+    pthread_cond_t given;
+    struct pool_member *member; /* in its hand */
+    bool may_make;              /* or the right to make one */
+};
+
+static bool has_key(const struct pool_member *member, const char *key)
+{
+    if (key == NULL || !member->has_key)
+        return key == NULL && !member->has_key;
+    return strcmp(member->key, key) == 0;
+}
+
+/* May whoever comes with this key have it as it is? */
+static bool is_good_for(const struct pool *pool,
+                        const struct pool_member *member, const char *key)
+{
+    switch (pool->config.wipe) {
+    case GBX_WIPE_NEVER:
+    case GBX_WIPE_PER_TENANT:
+        return member->is_clean || has_key(member, key);
+    default:
+        return true;
+    }
+}
+
+struct pool_member *queue_take_out_locked(struct pool *pool,
+                                          struct pool_member **at)
+{
+    struct pool_member *member = *at;
+
+    *at = member->next;
+    member->next = NULL;
+    member->is_lent = true;
+    pool->ready--;
+    return member;
+}
+
+/* One that is good, rather the one it had before than a clean one. */
+static struct pool_member *find_locked(struct pool *pool, const char *key)
+{
+    struct pool_member **good = NULL;
+
+    for (struct pool_member **at = &pool->free; *at != NULL;
+         at = &(*at)->next) {
+        if (!is_good_for(pool, *at, key))
+            continue;
+        if (has_key(*at, key))
+            return queue_take_out_locked(pool, at);
+        if (good == NULL)
+            good = at;
+    }
+    return good == NULL ? NULL : queue_take_out_locked(pool, good);
+}
+
+/* The oldest that somebody else left: to be wiped first, or closed. */
+static struct pool_member *find_other_locked(struct pool *pool)
+{
+    struct pool_member **oldest = &pool->free;
+
+    if (pool->free == NULL || pool->config.wipe != GBX_WIPE_PER_TENANT)
+        return NULL;
+    while ((*oldest)->next != NULL)
+        oldest = &(*oldest)->next;
+    return queue_take_out_locked(pool, oldest);
+}
+
+static struct pool_waiter *take_waiter_locked(struct pool *pool,
+                                              struct pool_waiter **at)
+{
+    struct pool_waiter *waiter = *at, *last = NULL;
+
+    *at = waiter->next;
+    for (struct pool_waiter *w = pool->first; w != NULL; w = w->next)
+        last = w;
+    pool->last = last;
+    pool->stats.waiting--;
+    return waiter;
+}
+
+/* Stateful: it is there, or being made. */
+static bool is_taken_locked(const struct pool *pool, const char *key)
+{
+    for (const struct pool_member *m = pool->all;
+         m != NULL && pool->config.wipe == GBX_WIPE_NEVER; m = m->other)
+        if ((m->is_lent || !m->is_clean) && has_key(m, key))
+            return true;
+    return false;
+}
+
+bool queue_hand_on_locked(struct pool *pool, struct pool_member *member)
+{
+    for (struct pool_waiter **at = &pool->first; *at != NULL;
+         at = &(*at)->next) {
+        struct pool_waiter *waiter;
+
+        if (pool->config.wipe == GBX_WIPE_NEVER &&
+            (member != NULL ? !is_good_for(pool, member, (*at)->key)
+                            : is_taken_locked(pool, (*at)->key)))
+            continue;
+        waiter = take_waiter_locked(pool, at);
+        waiter->member = member;
+        waiter->may_make = member == NULL;
+        pthread_cond_signal(&waiter->given);
+        return true;
+    }
+    return false;
+}
+
+/* Wait for one's turn.  Returns 0 with a member, or with none and the right to
+ * make one; or GBX_ETIME. */
+static int wait_locked(struct pool *pool, const char *key, uint64_t deadline_ns,
+                       struct pool_member **member)
+{
+    struct timespec until = {.tv_sec = (time_t)(deadline_ns / 1000000000u),
+                             .tv_nsec = (long)(deadline_ns % 1000000000u)};
+    struct pool_waiter waiter = {.key = key};
+    struct pool_waiter **at = &pool->first;
+    uint64_t from_ns = clock_now_ns(), waited;
+    pthread_condattr_t attr;
+    int rc = 0;
+
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&waiter.given, &attr);
+    pthread_condattr_destroy(&attr);
+    if (pool->last != NULL)
+        pool->last->next = &waiter;
+    else
+        pool->first = &waiter;
+    pool->last = &waiter;
+    pool->stats.waiting++;
+    while (waiter.member == NULL && !waiter.may_make && rc == 0)
+        rc = deadline_ns == 0
+                 ? pthread_cond_wait(&waiter.given, &pool->lock)
+                 : pthread_cond_timedwait(&waiter.given, &pool->lock, &until);
+    if (waiter.member != NULL || waiter.may_make) {
+        rc = 0;
+    } else {
+        while (*at != &waiter)
+            at = &(*at)->next;
+        take_waiter_locked(pool, at);
+        rc = GBX_ETIME;
+    }
+    pthread_cond_destroy(&waiter.given);
+    waited = clock_now_ns() - from_ns;
+    pool->stats.waits++;
+    pool->stats.wait_ns += waited;
+    if (waited > pool->stats.wait_ns_max)
+        pool->stats.wait_ns_max = waited;
+    *member = waiter.member;
+    return rc;
+}
+
+/* A stateful one that nobody has, and for which there is no place. */
+static bool is_hopeless_locked(const struct pool *pool, const char *key)
+{
+    return pool->config.wipe == GBX_WIPE_NEVER &&
+           pool->total >= pool->config.total_max && !is_taken_locked(pool, key);
+}
+
+void queue_set_key(struct pool_member *member, const char *key)
+{
+    member->has_key = key != NULL;
+    if (key != NULL)
+        memcpy(member->key, key, strlen(key) + 1);
+}
+
+int queue_choose_locked(struct pool *pool, const char *key,
+                        uint64_t deadline_ns, struct pool_member **member,
+                        enum pool_next *next)
+{
+    int rc = 0;
+
+    pool->stats.taken++;
+    *next = NEXT_NOTHING;
+    *member = find_locked(pool, key);
+    if (*member == NULL && is_hopeless_locked(pool, key))
+        return GBX_ELIMIT;
+    if (*member == NULL) {
+        if (pool->total < pool->config.total_max && !is_taken_locked(pool, key))
+            pool->total++;
+        else if ((*member = find_other_locked(pool)) == NULL)
+            rc = wait_locked(pool, key, deadline_ns, member);
+    }
+    if (rc < 0)
+        return rc;
+    if (*member == NULL) {
+        *next = NEXT_MAKE;
+        return 0;
+    }
+    if (!is_good_for(pool, *member, key))
+        *next = NEXT_RENEW;
+    queue_set_key(*member, key);
+    return 0;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * queue.h - who gets which member of a pool; for the files of this folder.
+ *
+ * Threads: who holds the pool's lock.
+ */
+#ifndef POOL_QUEUE_H
+#define POOL_QUEUE_H
+
+#include "pool/pool.h"
+
+/* What a member needs before it can be used. */
+enum pool_next { NEXT_NOTHING, NEXT_RENEW, NEXT_MAKE };
+
+/*
+ * A member for this key, now lent; or NULL, NEXT_MAKE, and a place for one that
+ * counts already.  Waits until there is either.
+ * Returns 0, GBX_ETIME; or GBX_ELIMIT: there will never be one.
+ */
+int queue_choose_locked(struct pool *pool, const char *key,
+                        uint64_t deadline_ns, struct pool_member **member,
+                        enum pool_next *next);
+
+/* Out of the list of free ones, where *at points to it; it is lent. */
+struct pool_member *queue_take_out_locked(struct pool *pool,
+                                          struct pool_member **at);
+
+/* A lent member, or (NULL) a place for one: to whoever waits for such.  False:
+ * nobody does. */
+bool queue_hand_on_locked(struct pool *pool, struct pool_member *member);
+
+void queue_set_key(struct pool_member *member, const char *key);
+
+#endif

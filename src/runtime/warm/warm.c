@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "runtime/warm/warm.h"
+
+struct warm_language {
+    struct warm_language *next;
+    const struct backend *backend;
+    char *program; /* owned */
+    struct gbx_limits limits;
+    uint32_t starts;
+    struct template *template; /* counted, or NULL */
+    bool is_hopeless;          /* it was tried, in vain */
+    bool is_new;               /* and not in the cache */
+    struct bytes_out key;
+    pthread_mutex_t making;
+};
+
+void warm_open(struct warm *warm, const struct cache *cache)
+{
+    *warm = (struct warm){.cache = cache};
+    must(pthread_mutex_init(&warm->lock, NULL) == 0);
+}
+
+void warm_close(struct warm *warm)
+{
+    static const struct bytes_out none;
+
+    while (warm->languages != NULL) {
+        struct warm_language *language = warm->languages;
+
+        warm->languages = language->next;
+        if (language->is_new)
+            cache_save(warm->cache, language->template, &language->key, &none);
+        template_put(language->template);
+        bytes_out_fini(&language->key);
+        pthread_mutex_destroy(&language->making);
+        free(language->program);
+        free(language);
+    }
+    pthread_mutex_destroy(&warm->lock);
+}
+
+static bool is_it(const struct warm_language *language,
+                  const struct sandbox_config *config)
+{
+    return language->backend == config->backend &&
+           strcmp(language->program, config->bundle.program) == 0 &&
+           memcmp(&language->limits, &config->bundle.limits,
+                  sizeof(language->limits)) == 0;
+}
+
+static struct warm_language *find_locked(struct warm *warm,
+                                         const struct sandbox_config *config)
+{
+    struct warm_language *language = warm->languages;
+
+    while (language != NULL && !is_it(language, config))
+        language = language->next;
+    if (language != NULL)
+        return language;
+    language = calloc(1, sizeof(*language));
+    if (language == NULL)
+        return NULL;
+    language->program = strdup(config->bundle.program);
+    if (language->program == NULL) {
+        free(language);
+        return NULL;
+    }
+    language->backend = config->backend;
+    language->limits = config->bundle.limits;
+    cache_key(&language->key, config);
+    must(pthread_mutex_init(&language->making, NULL) == 0);
+    language->next = warm->languages;
+    warm->languages = language;
+    return language;
+}
+
+/* Nothing of a script is in it: no folder, no host calls, nobody who hears. */
+static struct template *make(const struct sandbox_config *config,
+                             uint64_t deadline_ns)
+{
+    struct sandbox_config bare = *config;
+    struct sandbox *sandbox = calloc(1, sizeof(*sandbox));
+    struct template *template = NULL;
+
+    bare.bundle.folder = NULL;
+    bare.output = NULL;
+    bare.output_context = NULL;
+    bare.bundle.is_watched = true;
+    if (sandbox != NULL && sandbox_open(sandbox, &bare, deadline_ns, NULL) == 0)
+        template_take(&template, sandbox, NULL);
+    if (sandbox != NULL)
+        sandbox_close(sandbox);
+    free(sandbox);
+    return template;
+}
+
+/* One thread makes it, others wait. */
+static void make_once(struct warm *warm, struct warm_language *language,
+                      const struct sandbox_config *config, uint64_t deadline_ns)
+{
+    struct template *template;
+    struct bytes_out extra;
+    bool needs, is_new;
+
+    pthread_mutex_lock(&language->making);
+    pthread_mutex_lock(&warm->lock);
+    needs = language->template == NULL && !language->is_hopeless;
+    pthread_mutex_unlock(&warm->lock);
+    if (needs) {
+        template = cache_load(warm->cache, config, &language->key, &extra);
+        bytes_out_fini(&extra);
+        is_new = template == NULL;
+        if (is_new)
+            template = make(config, deadline_ns);
+        pthread_mutex_lock(&warm->lock);
+        language->template = template;
+        language->is_new = is_new && template != NULL;
+        language->is_hopeless = template == NULL;
+        pthread_mutex_unlock(&warm->lock);
+    }
+    pthread_mutex_unlock(&language->making);
+}
+
+struct template *warm_get(struct warm *warm,
+                          const struct sandbox_config *config,
+                          uint64_t deadline_ns)
+{
+    struct warm_language *language;
+    struct template *template = NULL;
+    bool wants;
+
+    if (config->bundle.trace != NULL || config->backend->snapshot == NULL)
+        return NULL;
+    pthread_mutex_lock(&warm->lock);
+    language = find_locked(warm, config);
+    wants = language != NULL &&
+            (++language->starts > 1 || warm->cache->dir_fd >= 0);
+    pthread_mutex_unlock(&warm->lock);
+    if (!wants)
+        return NULL;
+    make_once(warm, language, config, deadline_ns);
+    pthread_mutex_lock(&warm->lock);
+    if (language->template != NULL)
+        template = template_get(language->template);
+    pthread_mutex_unlock(&warm->lock);
+    return template;
+}
