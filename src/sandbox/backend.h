@@ -131,12 +131,12 @@ struct backend {
     int (*prepare)(const struct bundle *what, uint64_t deadline_ns,
                    struct snapshot **snapshot, struct gbx_error *err);
     /*
-     * As open, but the guest is where it was then.  what: the same program,
-     * folder and limits.  Any number at once.  Of a snapshot: the region holds
-     * what it held.  Prepared: the region is new, only the limits on addresses
-     * must be the same, and the guest has not rung yet.
-     * Returns as open; GBX_ESTALE where it can be none of this host's, or is
-     * gone: what was cloned before goes on.
+     * As open, but the guest is where it was then.  what: the same program and
+     * limits.  Any number at once.  Of a snapshot: the region holds what it
+     * held.  Prepared: the region is new, the guest has not rung yet, and the
+     * limits may be others.
+     * Returns as open; GBX_ESTALE where it can be none of this host's, cannot
+     * show this folder, or is gone: what was cloned before goes on.
      */
     int (*clone)(void *self, const struct bundle *what,
                  struct snapshot *snapshot, struct region *shared,

@@ -81,8 +81,8 @@ int sandbox_open(struct sandbox *sandbox, const struct sandbox_config *config,
 void sandbox_close(struct sandbox *sandbox); /* idempotent */
 
 /*
- * One that stands where the template's stood.  config: the same program, folder
- * and limits; all else is its own.
+ * One that stands where the template's stood.  config: the same program and
+ * limits; all else is its own.
  * Returns 0 and an IDLE sandbox, or a code and an EMPTY one; GBX_ESTALE for a
  * template that can make no more.
  */

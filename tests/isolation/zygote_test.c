@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One zygote, many copies: what they share is that they began alike. */
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,11 +22,12 @@ static struct box boxes[MANY], *const first = &boxes[0],
                                       *const second = &boxes[1];
 static struct snapshot *snapshot;
 
-static void prepare(const char *kind)
+static void prepare(const char *kind, const char *folder)
 {
     int rc;
 
     box_begin(first, kind, "");
+    first->bundle.folder = folder;
     rc = box_backend->prepare(&first->bundle, clock_now_ns() + BOX_WAIT_NS,
                               &snapshot, &first->err);
     if (rc < 0)
@@ -101,7 +103,7 @@ static void a_zygote_makes_as_many_as_are_wanted(void **state)
     const int fds = count_fds();
 
     (void)state;
-    prepare("echo");
+    prepare("echo", NULL);
     for (int i = 0; i < MANY; i++)
         copy(&boxes[i]);
     assert_int_equal(count_strays(), 2 + 2 * MANY);
@@ -136,7 +138,7 @@ static void any_thread_may_ask_at_any_time(void **state)
     pthread_t threads[THREADS];
 
     (void)state;
-    prepare("echo");
+    prepare("echo", NULL);
     for (intptr_t i = 0; i < THREADS; i++)
         pthread_create(&threads[i], NULL, copy_share, (void *)i);
     for (intptr_t i = 0; i < THREADS; i++) {
@@ -154,7 +156,7 @@ static void it_lives_as_long_as_its_copies(void **state)
     const int fds = count_fds();
 
     (void)state;
-    prepare("echo");
+    prepare("echo", NULL);
     copy(first);
     box_backend->put(snapshot);
     assert_int_equal(box_run(first, BOX_WAIT_NS), 0);
@@ -172,7 +174,7 @@ static void a_dead_zygote_takes_nothing_with_it(void **state)
     const int fds = count_fds();
 
     (void)state;
-    prepare("echo");
+    prepare("echo", NULL);
     copy(first);
     assert_int_equal(box_run(first, BOX_WAIT_NS), 0);
     end_zygote();
@@ -202,7 +204,7 @@ static void an_order_dies_with_its_zygote(void **state)
     pid_t zygote;
 
     (void)state;
-    prepare("echo");
+    prepare("echo", NULL);
     zygote = zygote_pid();
     kill(zygote, SIGSTOP);
     pthread_create(&thread, NULL, end_stopped, &zygote);
@@ -226,7 +228,7 @@ static void what_is_no_order_is_ignored(void **state)
     int orders;
 
     (void)state;
-    prepare("echo");
+    prepare("echo", NULL);
     orders = snapshot->zygote.cell.orders;
     for (int good = 0; good < 2; good++) /* with no descriptors, though */
         for (size_t i = 0; i < sizeof(bytes) / sizeof(bytes[0]); i++) {
@@ -240,24 +242,92 @@ static void what_is_no_order_is_ignored(void **state)
     box_backend->put(snapshot);
 }
 
-static void it_is_of_one_program_and_one_folder(void **state)
+static int copy_with_folder(struct box *box, const char *folder)
+{
+    box_begin(box, "", "");
+    box->bundle.folder = folder;
+    return box_backend->clone(box->self, &box->bundle, snapshot, &box->region,
+                              &box->err);
+}
+
+static void it_is_of_one_program(void **state)
 {
     (void)state;
-    prepare("echo");
-    for (int i = 0; i < 2; i++) {
-        box_begin(first, "", "");
-        if (i == 0)
-            first->bundle.program = "/usr/bin/env";
-        else
-            first->bundle.folder = "/tmp";
-        assert_int_equal(box_backend->clone(first->self, &first->bundle,
-                                            snapshot, &first->region,
-                                            &first->err),
-                         GBX_ESTALE);
-        assert_non_null(strstr(first->err.what, "the template"));
-        box_close(first);
-    }
+    prepare("echo", NULL);
+    box_begin(first, "", "");
+    first->bundle.program = "/usr/bin/env";
+    assert_int_equal(box_backend->clone(first->self, &first->bundle, snapshot,
+                                        &first->region, &first->err),
+                     GBX_ESTALE);
+    assert_non_null(strstr(first->err.what, "the template is of"));
+    box_close(first);
     box_backend->put(snapshot);
+}
+
+static void expect_in_folder(struct box *box, const char *folder,
+                             const char *want)
+{
+    if (copy_with_folder(box, folder) < 0)
+        fail_msg("%s", box->err.what);
+    assert_int_equal(box_end(box), GBX_EEXIT);
+    for (int i = 0; i < 2; i++) { /* and after a wipe */
+        assert_non_null(strstr(box->text, want));
+        assert_int_equal(strstr(box->text, "/script/a") != NULL,
+                         strcmp(want, "/script/a\n") == 0);
+        box->text_bytes = 0;
+        assert_int_equal(box_backend->wipe(box->self, &box->err), 0);
+        assert_int_equal(box_end(box), GBX_EEXIT);
+    }
+    box_close(box);
+}
+
+static void make_folder(char *folder, const char *name)
+{
+    char path[64];
+
+    assert_non_null(mkdtemp(folder)); /* its owner's alone */
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    close(open(path, O_CREAT | O_WRONLY, 0600));
+}
+
+static void remove_folder(const char *folder, const char *name)
+{
+    char path[64];
+
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(folder), 0);
+}
+
+/* Who may bring mounts, shows each copy another one; else it is the one that
+ * the template shows. */
+static void each_copy_may_have_a_folder_of_its_own(void **state)
+{
+    char a[] = "/tmp/glovebox-test-XXXXXX", b[] = "/tmp/glovebox-test-XXXXXX";
+    const int fds = count_fds();
+
+    (void)state;
+    make_folder(a, "a");
+    make_folder(b, "b");
+    for (int i = 0; i < 2; i++) {
+        prepare("look", i == 0 ? NULL : a);
+        if (snapshot->zygote.brings_mounts || i == 1)
+            expect_in_folder(first, a, "/script/a\n");
+        if (snapshot->zygote.brings_mounts)
+            expect_in_folder(second, b, "/script/b\n");
+        else
+            assert_int_equal(copy_with_folder(second, b), GBX_ESTALE);
+        if (!snapshot->zygote.brings_mounts)
+            box_close(second);
+        if (i == 1) { /* what it shows cannot be hidden */
+            assert_int_equal(copy_with_folder(second, NULL), GBX_ESTALE);
+            box_close(second);
+        }
+        box_backend->put(snapshot);
+    }
+    remove_folder(a, "a");
+    remove_folder(b, "b");
+    nothing_is_left(fds);
 }
 
 /* It ends before it says that it is ready. */
@@ -282,7 +352,7 @@ static void each_has_a_seed_of_its_own(void **state)
     const struct gbx_half_head *one, *other;
 
     (void)state;
-    prepare("echo");
+    prepare("echo", NULL);
     copy(first);
     copy(second);
     one = (void *)first->region.base;
@@ -297,7 +367,7 @@ static void each_has_a_seed_of_its_own(void **state)
 /* Prints what the one before it changed. */
 static void run_twice(const char *kind, const char *want)
 {
-    prepare(kind);
+    prepare(kind, NULL);
     copy(first);
     assert_int_equal(box_run(first, BOX_WAIT_NS), 0); /* it is done, and rang */
     copy(second);
@@ -326,7 +396,7 @@ static void siblings_do_not_count_each_others_processes(void **state)
 static void a_copy_that_kills_all_it_can_reaches_no_other(void **state)
 {
     (void)state;
-    prepare("kill_all");
+    prepare("kill_all", NULL);
     copy(first);
     assert_int_equal(box_end(first), GBX_ESIGNAL);
     copy(second);
@@ -346,7 +416,7 @@ static void nothing_survives_a_killed_caller(void **state)
     assert_int_equal(pipe(tell), 0);
     pid = fork();
     if (pid == 0) {
-        prepare("hang");
+        prepare("hang", NULL);
         for (int i = 0; i < 5; i++)
             copy(&boxes[i]);
         (void)!write(tell[1], "x", 1);
@@ -374,7 +444,8 @@ int main(void)
         cmocka_unit_test(a_dead_zygote_takes_nothing_with_it),
         cmocka_unit_test(an_order_dies_with_its_zygote),
         cmocka_unit_test(what_is_no_order_is_ignored),
-        cmocka_unit_test(it_is_of_one_program_and_one_folder),
+        cmocka_unit_test(it_is_of_one_program),
+        cmocka_unit_test(each_copy_may_have_a_folder_of_its_own),
         cmocka_unit_test(a_program_that_makes_no_copies_is_no_template),
         cmocka_unit_test(each_has_a_seed_of_its_own),
         cmocka_unit_test(siblings_share_no_file_and_no_open_file),

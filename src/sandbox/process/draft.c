@@ -128,10 +128,13 @@ static int list_root(struct draft *draft, const struct process *self,
              basename(what->program));
     view_files(plan->uid, plan->gid, see, draft);
     view_devices(see, draft);
-    if (self->is_zygote) /* each copy mounts its own there */
+    if (self->is_zygote) { /* each copy mounts its own there */
         operation(draft, OPERATION_DIR, "", "tmp", 0);
-    else
+        if (self->brings_mounts && what->folder == NULL)
+            operation(draft, OPERATION_DIR, "", "script", 0);
+    } else {
         private_tmp(draft, self->limits.disk_bytes);
+    }
     operation(draft, OPERATION_DIR, "", ".glovebox", 0);
     rc = show(draft, self->brings_mounts, INIT_FD_PROGRAM, what->program,
               program + 1, OPERATION_FILE, err);
@@ -228,14 +231,20 @@ int draft_plan(struct process *self, const struct bundle *what,
     return 0;
 }
 
-void draft_copy(struct process *self)
+int draft_copy(struct process *self, const struct bundle *what,
+               struct gbx_error *err)
 {
     struct draft draft = {.plan = self->plan};
+    int rc = 0;
 
     private_tmp(&draft, self->limits.disk_bytes);
+    if (self->folder_fd >= 0)
+        rc =
+            show(&draft, true, ORDER_FD_FOLDER, what->folder, "script", 0, err);
     list_limits_of_all(self->plan);
     list_limits(self->plan, &self->limits, self->shared->half_bytes);
     self->plan->magic = PLAN_MAGIC;
+    return rc;
 }
 
 void plan_set_processes(struct plan *plan, uint64_t count)

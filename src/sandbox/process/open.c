@@ -58,12 +58,6 @@ static int step_files(struct process *self, const struct bundle *what,
         (st.st_mode & 0111) == 0)
         return fail(err, GBX_EFILE, "%s: not an executable file",
                     what->program);
-    if (what->folder == NULL)
-        return 0;
-    self->folder_fd = open(what->folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (self->folder_fd < 0)
-        return fail(err, GBX_EFILE, "%s: %s", what->folder,
-                    strerrordesc_np(errno));
     return 0;
 }
 
@@ -87,30 +81,37 @@ static bool can_idmap(int folder_fd, int idmap_fd)
                          sizeof(attr)) == 0;
 }
 
+int process_idmap(uid_t uid, gid_t gid)
+{
+    const struct birth_ids nobody = {NOBODY, NOBODY};
+    auto_fd int caller = (int)syscall(SYS_pidfd_open, getpid(), 0);
+
+    return caller < 0
+               ? -1
+               : birth_idmap(caller, &(struct birth_ids){uid, gid}, &nobody);
+}
+
 /*
  * Run by root the guest is nobody, and a folder that only its owner may read
  * would be closed to it.  So where the file system can, the folder is shown as
  * if its owner's files were the guest's.
  */
-static int step_folder(struct process *self, const struct bundle *what,
-                       struct gbx_error *err)
+int process_find_folder(struct process *self, const struct bundle *what,
+                        struct gbx_error *err)
 {
-    const struct birth_ids nobody = {NOBODY, NOBODY};
-    auto_fd int caller = -1;
-    auto_fd int tree = -1;
     struct stat st;
 
-    if (geteuid() != 0 || (tree = try_tree(self->program_fd)) < 0)
-        return 0;
-    self->brings_mounts = true;
+    self->folder_fd = open(what->folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (self->folder_fd < 0)
+        return fail(err, GBX_EFILE, "%s: %s", what->folder,
+                    strerrordesc_np(errno));
+    if (!self->brings_mounts)
         return 0;
     if (fstat(self->folder_fd, &st) < 0)
         return fail(err, GBX_EHOST, "look at %s", what->folder);
-    caller = (int)syscall(SYS_pidfd_open, getpid(), 0);
-    if (caller >= 0)
-        self->idmap_fd = birth_idmap(
-            caller, &(struct birth_ids){st.st_uid, st.st_gid}, &nobody);
+    self->idmap_fd = self->from != NULL
+                         ? zygote_idmap(self->from, st.st_uid, st.st_gid)
+                         : process_idmap(st.st_uid, st.st_gid);
     if (can_idmap(self->folder_fd, self->idmap_fd))
         return 0;
     close_fd(&self->idmap_fd);
@@ -120,6 +121,14 @@ static int step_folder(struct process *self, const struct bundle *what,
                     "shown to another user: chmod o+rx it, or move it",
                     what->folder);
     return 0;
+}
+
+static void see_mounts(struct process *self)
+{
+    auto_fd int tree = -1;
+
+    self->brings_mounts =
+        geteuid() == 0 && (tree = try_tree(self->program_fd)) >= 0;
 }
 
 static int step_plan(struct process *self, const struct bundle *what,
@@ -144,8 +153,10 @@ int process_find(struct process *self, const struct bundle *what,
 {
     int rc;
 
-    if ((rc = step_files(self, what, err)) < 0 ||
-        (rc = step_folder(self, what, err)) < 0)
+    if ((rc = step_files(self, what, err)) < 0)
+        return rc;
+    see_mounts(self);
+    if (what->folder != NULL && (rc = process_find_folder(self, what, err)) < 0)
         return rc;
     return step_plan(self, what, err);
 }

@@ -74,12 +74,14 @@ enum {
 #define ZYGOTE_FD_PROC   INIT_FD_GUEST_HALF /* O_PATH */
 
 /*
- * With an order come the descriptors INIT_FD_OUT to INIT_FD_CALLER of a copy
- * and, for cgroups v2, the directory that it is born in.  v1: the copy is sent
- * "tasks" files through its control socket, made while it was being born.
+ * With an order come the descriptors INIT_FD_OUT to INIT_FD_CALLER of a copy;
+ * the mount of its own folder, if it has one; and, for cgroups v2, the
+ * directory that it is born in.  v1: the copy is sent "tasks" files through its
+ * control socket, made while it was being born.
  */
-#define ORDER_FDS     INIT_FD_CALLER
-#define ORDER_FDS_MAX (ORDER_FDS + PLAN_CGROUPS)
+#define ORDER_FDS       INIT_FD_CALLER
+#define ORDER_FD_FOLDER (ORDER_FDS + 1)
+#define ORDER_FDS_MAX   (ORDER_FDS + PLAN_CGROUPS)
 
 /* One step in building the root.  Paths in the root have no leading slash. */
 enum operation_kind {
@@ -111,10 +113,11 @@ struct operation {
 #define PLAN_TEXT_MAX       24576
 #define PLAN_NAME_MAX       64 /* of a cgroup, with its end */
 
-#define PLAN_SET_GROUPS 1u /* may, and must, leave all other groups */
-#define PLAN_CGROUP_V1  2u /* pid 2 joins by writing to "tasks" */
-#define PLAN_CGROUP_V2  4u /* pid 2 is born in it */
-#define PLAN_ZYGOTE     8u /* pid 2 becomes one, in cgroup NAME/zygote */
+#define PLAN_SET_GROUPS 1u  /* may, and must, leave all other groups */
+#define PLAN_CGROUP_V1  2u  /* pid 2 joins by writing to "tasks" */
+#define PLAN_CGROUP_V2  4u  /* pid 2 is born in it */
+#define PLAN_ZYGOTE     8u  /* pid 2 becomes one, in cgroup NAME/zygote */
+#define PLAN_FOLDER     16u /* with an order: comes with it */
 
 #define PLAN_ZYGOTE_CGROUP "zygote"
 

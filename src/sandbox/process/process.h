@@ -84,6 +84,12 @@ struct snapshot {
     atomic_uint references;
     char *program, *folder; /* what it shows; folder may be NULL */
     struct process zygote;  /* of its cell, only orders is used, by anybody */
+
+    /* Copies' folders often have one owner; below it, any thread. */
+    pthread_mutex_t lock;
+    int idmap_fd; /* owned, or -1 */
+    uid_t idmap_uid;
+    gid_t idmap_gid;
 };
 
 /* open.c: the parts of opening and closing one, but for its cell. */
@@ -92,12 +98,17 @@ int process_take(struct process *self, const struct bundle *what,
                  struct gbx_error *err); /* limits and callbacks */
 int process_find(struct process *self, const struct bundle *what,
                  struct gbx_error *err); /* files, and a plan */
+int process_find_folder(struct process *self, const struct bundle *what,
+                        struct gbx_error *err);
+int process_idmap(uid_t uid, gid_t gid); /* whose are the guest's: owned, -1 */
 void process_fini(struct process *self);
 
 /* draft.c: write self->plan.  GBX_ELIMIT for too many or too long texts. */
 int draft_plan(struct process *self, const struct bundle *what,
                struct gbx_error *err);
-void draft_copy(struct process *self); /* what a zygote's copy adds */
+/* The same of what a zygote's copy has besides. */
+int draft_copy(struct process *self, const struct bundle *what,
+               struct gbx_error *err);
 
 void plan_set_processes(struct plan *plan, uint64_t count); /* the limit */
 
@@ -121,6 +132,7 @@ int process_clone(void *self, const struct bundle *what,
                   struct snapshot *snapshot, struct region *shared,
                   struct gbx_error *err);
 void process_put(struct snapshot *snapshot);
+int zygote_idmap(struct snapshot *snapshot, uid_t uid, gid_t gid);
 int zygote_order(struct process *self, struct ends *ends,
                  struct gbx_error *err);
 int process_run(void *self, uint64_t deadline_ns);

@@ -146,7 +146,8 @@ static int step_mounts(struct process *self, struct ends *ends,
 
     if (!self->brings_mounts)
         return 0;
-    if ((ends->program = clone_tree(self->program_fd)) < 0)
+    if (self->from == NULL &&
+        (ends->program = clone_tree(self->program_fd)) < 0)
         return fail(err, GBX_EHOST, "clone the mount of the guest program");
     if (self->folder_fd < 0)
         return 0;
@@ -400,7 +401,6 @@ static int be_born(struct process *self, struct ends *ends,
     int rc;
 
     if ((rc = step_orders(self, ends, err)) < 0 ||
-        (rc = step_mounts(self, ends, err)) < 0 ||
         (rc = step_clone(self, ends, &pid, err)) < 0 ||
         (rc = cell_make_cgroup(self, err)) < 0 ||
         (rc = step_identity(self, pid, err)) < 0)
@@ -418,6 +418,7 @@ int cell_start(struct process *self, struct gbx_error *err)
         cgroup_choose_name(&self->cgroup);
     if ((rc = step_pipes(self, &ends, err)) < 0 ||
         (rc = step_watch(self, err)) < 0 ||
+        (rc = step_mounts(self, &ends, err)) < 0 ||
         (rc = self->from == NULL ? be_born(self, &ends, err)
                                  : zygote_order(self, &ends, err)) < 0 ||
         (rc = step_wait(self, &ends, err)) < 0)

@@ -10,6 +10,7 @@
  * A zygote that is gone takes nothing with it but the chance to make more.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +63,8 @@ int process_prepare(const struct bundle *what, uint64_t deadline_ns,
     if (made == NULL)
         return fail(err, GBX_EHOST, "no memory for a template");
     made->references = 1;
+    made->idmap_fd = -1;
+    pthread_mutex_init(&made->lock, NULL);
     zygote = &made->zygote;
     process_init(zygote);
     zygote->is_zygote = true;
@@ -83,14 +86,36 @@ void process_put(struct snapshot *snapshot)
     if (snapshot == NULL || atomic_fetch_sub(&snapshot->references, 1) > 1)
         return;
     process_fini(&snapshot->zygote);
+    close_fd(&snapshot->idmap_fd);
+    pthread_mutex_destroy(&snapshot->lock);
     free(snapshot->program);
     free(snapshot->folder);
     free(snapshot);
 }
 
-/* What a copy sees is what its zygote sees. */
+int zygote_idmap(struct snapshot *snapshot, uid_t uid, gid_t gid)
+{
+    int fd = -1;
+
+    pthread_mutex_lock(&snapshot->lock);
+    if (snapshot->idmap_fd < 0) {
+        snapshot->idmap_fd = process_idmap(uid, gid);
+        snapshot->idmap_uid = uid;
+        snapshot->idmap_gid = gid;
+    }
+    if (snapshot->idmap_uid == uid && snapshot->idmap_gid == gid)
+        fd = fcntl(snapshot->idmap_fd, F_DUPFD_CLOEXEC, 0);
+    pthread_mutex_unlock(&snapshot->lock);
+    return fd >= 0 ? fd : process_idmap(uid, gid);
+}
+
+/*
+ * What a copy sees is what its zygote sees; but where the host can bring
+ * mounts, a folder of its own is put over that.  Sets *brings when it is.
+ */
 static int check_same(const struct snapshot *snapshot,
-                      const struct bundle *what, struct gbx_error *err)
+                      const struct bundle *what, bool *brings,
+                      struct gbx_error *err)
 {
     const char *folder = what->folder != NULL ? what->folder : "",
                *shown = snapshot->folder != NULL ? snapshot->folder : "";
@@ -99,7 +124,8 @@ static int check_same(const struct snapshot *snapshot,
     if (strcmp(what->program, snapshot->program) != 0)
         return fail(err, GBX_ESTALE, "the template is of %s, not of %s",
                     snapshot->program, what->program);
-    if (strcmp(folder, shown) != 0)
+    *brings = strcmp(folder, shown) != 0;
+    if (*brings && (what->folder == NULL || !snapshot->zygote.brings_mounts))
         return fail(err, GBX_ESTALE,
                     "the template shows the folder \"%s\", not \"%s\"", shown,
                     folder);
@@ -119,13 +145,16 @@ int process_clone(void *context, const struct bundle *what,
     self->from = snapshot;
     self->shared = shared;
     if ((rc = process_take(self, what, err)) < 0 ||
-        (rc = check_same(snapshot, what, err)) < 0)
+        (rc = check_same(snapshot, what, &self->brings_mounts, err)) < 0 ||
+        (self->brings_mounts &&
+         (rc = process_find_folder(self, what, err)) < 0))
         return rc;
     self->plan->uid = zygote->plan->uid;
     self->plan->gid = zygote->plan->gid;
     self->uid = zygote->uid;
     self->gid = zygote->gid;
-    draft_copy(self);
+    if ((rc = draft_copy(self, what, err)) < 0)
+        return rc;
     /* Pid 1 of a copy is of the guest's own user, so it is counted, too. */
     plan_set_processes(self->plan, self->limits.processes + 1ull);
     if (region_seed(shared) < 0)
@@ -190,7 +219,7 @@ static int send_order(struct process *self, const int *fds, size_t count,
 static int step_order(struct process *self, const struct ends *ends,
                       struct gbx_error *err)
 {
-    int fds[ORDER_FDS + 1] = {
+    int fds[ORDER_FDS_MAX] = {
         [INIT_FD_OUT - 1] = ends->output[0],
         [INIT_FD_ERR - 1] = ends->output[1],
         [INIT_FD_HOST_HALF - 1] = self->shared->host_read_fd,
@@ -200,17 +229,20 @@ static int step_order(struct process *self, const struct ends *ends,
         [INIT_FD_START - 1] = ends->start,
         [INIT_FD_CALLER - 1] = ends->caller,
     };
+    size_t count = ORDER_FDS;
     auto_fd int entry = -1;
     int rc;
 
+    if (ends->folder >= 0)
+        fds[count++] = ends->folder;
     if (self->cgroup.version != 2)
-        return send_order(self, fds, ORDER_FDS, err);
+        return send_order(self, fds, count, err);
     if ((rc = step_cgroup(self, err)) < 0)
         return rc;
     if ((entry = cgroup_entry(&self->cgroup, 0)) < 0)
         return fail(err, GBX_EHOST, "open a cgroup");
-    fds[ORDER_FDS] = entry;
-    return send_order(self, fds, ORDER_FDS + 1, err);
+    fds[count++] = entry;
+    return send_order(self, fds, count, err);
 }
 
 /* v1: it joins its cgroup once it is there, which is made meanwhile. */
@@ -251,6 +283,8 @@ int zygote_order(struct process *self, struct ends *ends, struct gbx_error *err)
     self->plan->flags = cgroup->version == 1   ? PLAN_CGROUP_V1
                         : cgroup->version == 2 ? PLAN_CGROUP_V2
                                                : 0;
+    if (ends->folder >= 0)
+        self->plan->flags |= PLAN_FOLDER;
     rc = step_order(self, ends, err);
 
     /* Only the copy has these now, so that an end is seen as one. */

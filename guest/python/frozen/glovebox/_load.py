@@ -74,13 +74,13 @@ def process(context):
 
 def _visible(its_file):
     """Where the script finds its own file, if it may see it at all."""
-    name = its_file.rpartition("/")[2]
+    visible = f"{FOLDER}/{its_file.rpartition('/')[2]}"
     try:
-        stat(FOLDER)
+        stat(visible)  # the folder may be there, and empty
     except OSError:
         return its_file
     sys.path.insert(0, FOLDER)
-    return f"{FOLDER}/{name}"
+    return visible
 
 
 def _freeze():

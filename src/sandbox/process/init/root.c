@@ -50,7 +50,8 @@ static int make_target(const struct operation *operation, const char *target)
 {
     if (operation->flags & OPERATION_FILE)
         return mknodat(AT_FDCWD, target, S_IFREG | 0444, 0);
-    return mkdir(target, 0755);
+    /* A copy of a zygote finds the place there. */
+    return mkdir(target, 0755) == 0 || errno == EEXIST ? 0 : -1;
 }
 
 /* Close to the guest what the host's mount would allow. */
@@ -92,8 +93,7 @@ static int do_tmpfs(const struct operation *operation, const char *target)
     int tree = tmpfs_open(operation->size_bytes, operation->inodes, "1777");
     int rc = -1;
 
-    /* A copy of a zygote finds the place there. */
-    if (tree >= 0 && (mkdir(target, 0755) == 0 || errno == EEXIST))
+    if (tree >= 0 && make_target(operation, target) == 0)
         rc = attach(tree, target);
     if (tree >= 0)
         close(tree);

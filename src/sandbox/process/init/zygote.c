@@ -104,13 +104,19 @@ static size_t receive(int from, void *to, size_t bytes)
     return message.msg_flags & (MSG_TRUNC | MSG_CTRUNC) ? 0 : (size_t)got;
 }
 
+/* How many descriptors come with it, but for a cgroup. */
+static size_t count_own(void)
+{
+    return ORDER_FDS + (plan.flags & PLAN_FOLDER ? 1 : 0);
+}
+
 /* Wait for the next one.  Returns whether it is as the host sends them. */
 static bool take_order(void)
 {
     const size_t got = receive(orders, &plan, sizeof(plan));
 
     return plan_is_whole(&plan, got) &&
-           are_placed(ORDER_FDS + (plan.flags & PLAN_CGROUP_V2 ? 1u : 0u));
+           are_placed(count_own() + (plan.flags & PLAN_CGROUP_V2 ? 1 : 0));
 }
 
 /* ---- in a copy ---- */
@@ -155,6 +161,7 @@ static noreturn void be_first(pid_t guest)
     prctl(PR_SET_NAME, "glovebox-init");
     close_range(INIT_FD_OUT, INIT_FD_BELL, 0);
     close(INIT_FD_START);
+    close_range(ORDER_FD_FOLDER, ~0u, 0);
     if ((duty.signals = init_signals()) < 0)
         _exit(127);
     capabilities_drop(UINT64_C(1) << CAP_KILL);
@@ -196,7 +203,7 @@ static void become_copy(void)
     setsid(); /* else kill(0, ...) would reach the zygote */
     open_input();
     map_identity();
-    close_range(ORDER_FDS + 1, ~0u, 0);
+    close_range((unsigned)count_own() + 1, ~0u, 0);
     signal(SIGCHLD, SIG_DFL);
     if ((guest = fork()) < 0)
         init_fail(STEP_FORK, 1);
@@ -238,7 +245,7 @@ static long clone_copy(int *pidfd)
 
     if (plan.flags & PLAN_CGROUP_V2) {
         args.flags |= CLONE_INTO_CGROUP;
-        args.cgroup = ORDER_FDS + 1;
+        args.cgroup = count_own() + 1;
     }
     return syscall(SYS_clone3, &args, sizeof(args));
 }
