@@ -43,6 +43,20 @@ struct gbx_guest;
  */
 int gbx_guest_attach(struct gbx_guest **guest);
 
+/*
+ * Was this program started to be copied?  Then it has no region yet: it makes
+ * its language ready, with one thread and no file open, and runs nothing of
+ * anybody's, for it is not sealed.  Before attach.
+ */
+bool gbx_guest_is_template(void);
+
+/*
+ * Of a template, once: makes copies as the host wants them.  Returns in each of
+ * them, which is a process of its own, is sealed, and goes on with attach;
+ * never in the template.
+ */
+void gbx_guest_multiply(void);
+
 /* Is this a fork()ed child, which has no host? */
 bool gbx_guest_is_detached(const struct gbx_guest *guest);
 

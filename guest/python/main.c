@@ -82,12 +82,27 @@ static PyStatus initialize(void)
     return Py_InitializeFromConfig(&config);
 }
 
+/* What a copy of a template takes for itself is drawn anew. */
+static int multiply(PyObject *package)
+{
+    PyObject *nothing = PyObject_CallMethod(package, "_on_template", NULL);
+
+    if (nothing == NULL)
+        return -1;
+    Py_DECREF(nothing);
+    PyOS_BeforeFork();
+    gbx_guest_multiply();
+    PyOS_AfterFork_Child();
+    return gbx_guest_attach(&program.guest);
+}
+
 int main(void)
 {
+    const bool is_template = gbx_guest_is_template();
     PyStatus status;
     PyObject *package;
 
-    if (gbx_guest_attach(&program.guest) < 0)
+    if (!is_template && gbx_guest_attach(&program.guest) < 0)
         return complain("this program is started by the Glovebox library");
     /* As python3 does it: a broken pipe is an exception, not the end. */
     signal(SIGPIPE, SIG_IGN);
@@ -104,6 +119,8 @@ int main(void)
         return complain(status.err_msg != NULL ? status.err_msg
                                                : "Python does not start");
     package = PyImport_ImportModule("glovebox");
+    if (is_template && (package == NULL || multiply(package) < 0))
+        return complain("no template can be made of this Python");
     if (package != NULL)
         serve();
     if (PyErr_Occurred())

@@ -29,6 +29,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -287,6 +288,24 @@ int region_set(struct region *region, enum half half, uint64_t bytes)
         return rc;
     exists(region, half, bytes);
     return 0;
+}
+
+static int fill_random(void *to, size_t bytes)
+{
+    ssize_t n;
+
+    do {
+        n = getrandom(to, bytes, 0);
+    } while (n < 0 && errno == EINTR);
+    return n == (ssize_t)bytes ? 0 : GBX_EHOST;
+}
+
+int region_seed(struct region *region)
+{
+    struct gbx_half_head *head = head_of(region, HALF_HOST);
+    int rc = fill_random(head->seed, sizeof(head->seed));
+
+    return rc < 0 ? rc : fill_random(&head->copy, sizeof(head->copy));
 }
 
 /*

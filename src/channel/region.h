@@ -59,6 +59,12 @@ int region_grow(struct region *region, enum half half, uint64_t bytes);
 int region_set(struct region *region, enum half half, uint64_t bytes);
 
 /*
+ * A copy of a guest will find that it is one (abi/region.h): a number and a
+ * seed.  While it sleeps, or is not there yet.  Returns 0 or GBX_EHOST.
+ */
+int region_seed(struct region *region);
+
+/*
  * All memory back to the state after open, with nobody else using it.  The
  * descriptors keep their numbers, but a half that had grown is a new file: a
  * guest must map both anew.

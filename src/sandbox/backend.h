@@ -124,9 +124,19 @@ struct backend {
     int (*snapshot)(void *self, struct snapshot **snapshot,
                     struct gbx_error *err);
     /*
+     * Start the language without a script, to make sandboxes from: in place of
+     * snapshot, where a guest that is sealed cannot be copied any more.
+     * Returns 0 and a snapshot, counted; or as open; GBX_ETIME.
+     */
+    int (*prepare)(const struct bundle *what, uint64_t deadline_ns,
+                   struct snapshot **snapshot, struct gbx_error *err);
+    /*
      * As open, but the guest is where it was then.  what: the same program and
-     * limits.  The region holds what it held.  Any number at once.
-     * Returns as open; GBX_ESTALE where it can be none of this host's.
+     * limits.  Any number at once.  Of a snapshot: the region holds what it
+     * held.  Prepared: the region is new, the guest has not rung yet, and the
+     * limits may be others.
+     * Returns as open; GBX_ESTALE where it can be none of this host's, cannot
+     * show this folder, or is gone: what was cloned before goes on.
      */
     int (*clone)(void *self, const struct bundle *what,
                  struct snapshot *snapshot, struct region *shared,
@@ -146,7 +156,8 @@ struct backend {
 
     /* Back to how it was when open returned: nothing of the past is left.  The
      * region is reset by it.  Of a clone: to the snapshot, also after an end or
-     * a kill; the region is the caller's to bring back, before the next run. */
+     * a kill; the region is the caller's to bring back, before the next run,
+     * unless it was prepared. */
     int (*wipe)(void *self, struct gbx_error *err);
 
     /*

@@ -170,6 +170,11 @@ int sandbox_open(struct sandbox *sandbox, const struct sandbox_config *config,
     return rc;
 }
 
+static bool follows(const struct sandbox *sandbox)
+{
+    return sandbox->template != NULL && !sandbox->template->is_bare;
+}
+
 /* What both sides share is the template's, and this side stands where its
  * did. */
 static int follow(struct sandbox *sandbox, struct gbx_error *err)
@@ -184,10 +189,15 @@ static int follow(struct sandbox *sandbox, struct gbx_error *err)
                           sandbox->channel.config.spin_ns,
                           memory_order_relaxed);
     sandbox->last_call = template->last_call;
+    return 0;
+}
+
+/* A new guest, or one as it was, knows nothing of it. */
+static void forget(struct sandbox *sandbox)
+{
     sandbox->call = 0;
     sandbox->ended = sandbox->stopped = 0;
     atomic_store(&sandbox->canceled, false);
-    return 0;
 }
 
 int sandbox_clone(struct sandbox *sandbox, const struct sandbox_config *config,
@@ -196,14 +206,13 @@ int sandbox_clone(struct sandbox *sandbox, const struct sandbox_config *config,
 {
     int rc;
 
-    (void)deadline_ns; /* it stands at READY already */
-
     init(sandbox, config);
     must(config->backend == template->backend);
     sandbox->template = template_get(template);
     if ((rc = step_region(sandbox, config, err)) < 0 ||
-        (rc = follow(sandbox, err)) < 0 ||
-        (rc = step_guest(sandbox, config, err)) < 0)
+        (follows(sandbox) && (rc = follow(sandbox, err)) < 0) ||
+        (rc = step_guest(sandbox, config, err)) < 0 ||
+        (!follows(sandbox) && (rc = step_ready(sandbox, deadline_ns, err)) < 0))
         sandbox_close(sandbox);
     else
         become(sandbox, SANDBOX_IDLE);
@@ -235,7 +244,8 @@ int sandbox_wipe(struct sandbox *sandbox, uint64_t deadline_ns,
     must(sandbox->state == SANDBOX_IDLE || sandbox->template != NULL);
     become(sandbox, SANDBOX_WIPING);
     rc = sandbox->backend->wipe(sandbox->self, err);
-    if (rc == 0 && sandbox->template != NULL) {
+    forget(sandbox);
+    if (rc == 0 && follows(sandbox)) {
         rc = follow(sandbox, err);
     } else if (rc == 0) {
         start_channel(sandbox, sandbox->channel.config.spin_ns);

@@ -83,7 +83,8 @@ void sandbox_close(struct sandbox *sandbox); /* idempotent */
 /*
  * One that stands where the template's stood.  config: the same program and
  * limits; all else is its own.
- * Returns 0 and an IDLE sandbox, or a code and an EMPTY one.
+ * Returns 0 and an IDLE sandbox, or a code and an EMPTY one; GBX_ESTALE for a
+ * template that can make no more.
  */
 int sandbox_clone(struct sandbox *sandbox, const struct sandbox_config *config,
                   struct template *template, uint64_t deadline_ns,

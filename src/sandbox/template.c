@@ -7,14 +7,78 @@
  * (abi/region.h), which a guest's language looks at before it does anything
  * else.
  */
-#include <errno.h>
 #include <stdlib.h>
-#include <sys/random.h>
 
 #include "base/check.h"
 #include "base/error.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/template.h"
+
+static struct template *make(const struct backend *backend)
+{
+    struct template *made = calloc(1, sizeof(*made));
+
+    if (made != NULL) {
+        made->references = 1;
+        made->backend = backend;
+    }
+    return made;
+}
+
+/* Where what a language prints goes while there is no sandbox. */
+struct printer {
+    gbx_output_fn output;
+    void *context;
+};
+
+static int print(void *context, int stream, const void *text, size_t bytes)
+{
+    const struct printer *printer = context;
+
+    if (printer->output != NULL)
+        printer->output(printer->context, stream, text, bytes);
+    return 0;
+}
+
+static int prepare_bare(struct template **template,
+                        const struct sandbox_config *config,
+                        uint64_t deadline_ns, struct gbx_error *err)
+{
+    struct printer printer = {config->output, config->output_context};
+    struct bundle bundle = config->bundle;
+    struct template *made = make(config->backend);
+    int rc;
+
+    if (made == NULL)
+        return fail(err, GBX_EHOST, "no memory for a template");
+    made->is_bare = true;
+    bundle.output = print;
+    bundle.output_context = &printer;
+    rc = config->backend->prepare(&bundle, deadline_ns, &made->snapshot, err);
+    if (rc < 0)
+        template_put(made);
+    else
+        *template = made;
+    return rc;
+}
+
+int template_prepare(struct template **template,
+                     const struct sandbox_config *config, uint64_t deadline_ns,
+                     struct gbx_error *err)
+{
+    struct sandbox sandbox;
+    int rc;
+
+    *template = NULL;
+    if (config->backend->prepare != NULL)
+        return prepare_bare(template, config, deadline_ns, err);
+    rc = sandbox_open(&sandbox, config, deadline_ns, err);
+    if (rc == 0) {
+        rc = template_take(template, &sandbox, err);
+        sandbox_close(&sandbox);
+    }
+    return rc;
+}
 
 int template_take(struct template **template, struct sandbox *sandbox,
                   struct gbx_error *err)
@@ -26,13 +90,12 @@ int template_take(struct template **template, struct sandbox *sandbox,
     *template = NULL;
     must(sandbox->state == SANDBOX_IDLE);
     if (backend->snapshot == NULL)
-        return fail(err, GBX_EUNSUPPORTED, "%s sandboxes have no templates",
+        return fail(err, GBX_EUNSUPPORTED,
+                    "a %s sandbox that has started is no template",
                     backend->name);
-    made = calloc(1, sizeof(*made));
+    made = make(backend);
     if (made == NULL)
         return fail(err, GBX_EHOST, "no memory for a template");
-    made->references = 1;
-    made->backend = backend;
     rc = backend->snapshot(sandbox->self, &made->snapshot, err);
     if (rc == 0)
         rc = region_image_take(&made->region, &sandbox->region, err);
@@ -64,25 +127,9 @@ void template_put(struct template *template)
     free(template);
 }
 
-static int fill_random(void *to, size_t bytes)
-{
-    ssize_t n;
-
-    do {
-        n = getrandom(to, bytes, 0);
-    } while (n < 0 && errno == EINTR);
-    return n == (ssize_t)bytes ? 0 : GBX_EHOST;
-}
-
 int template_fill(const struct template *template, struct region *region)
 {
-    struct gbx_half_head *head = (struct gbx_half_head *)(void *)region->base;
     int rc = region_image_put(&template->region, region);
 
-    if (rc < 0)
-        return rc;
-    rc = fill_random(head->seed, sizeof(head->seed));
-    if (rc == 0)
-        rc = fill_random(&head->copy, sizeof(head->copy));
-    return rc;
+    return rc < 0 ? rc : region_seed(region);
 }

@@ -3,10 +3,15 @@
  * template.h - a sandbox as it stood between two calls, to clone others from
  * and to wipe them back to.
  *
+ *  template_prepare(&template, &config, deadline_ns, &err);  no script, or:
  *  template_take(&template, &sandbox, &err);       the sandbox goes on
- *  sandbox_clone(&other, &config, template, &err);  IDLE, as that one was
- *  sandbox_wipe(&other, deadline_ns, &err);         as it was again
- *  template_put(template);                          clones hold theirs
+ *  sandbox_clone(&other, &config, template, deadline_ns, &err);  as it was
+ *  sandbox_wipe(&other, deadline_ns, &err);        as it was again
+ *  template_put(template);                         clones hold theirs
+ *
+ * A template is bare where an isolation can only copy a guest before it is
+ * sealed: then it holds the language alone, and each clone starts the
+ * conversation itself, over a region of its own.
  *
  * Threads: any; nothing in it changes.
  */
@@ -14,6 +19,7 @@
 #define SANDBOX_TEMPLATE_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "channel/channel.h"
@@ -21,20 +27,32 @@
 #include "sandbox/backend.h"
 
 struct sandbox;
+struct sandbox_config;
 
 struct template
 {
     atomic_uint references;
     const struct backend *backend;
     struct snapshot *snapshot; /* the backend's */
+    bool is_bare;              /* then there is no more: */
     struct region_image region;
     struct channel channel; /* where the host's side stood */
     uint32_t last_call;
 };
 
 /*
+ * The language of config's program, ready for a script.  What it prints until
+ * then goes to config's output.
+ * Returns 0 and a template to put, or as sandbox_open.
+ */
+int template_prepare(struct template **template,
+                     const struct sandbox_config *config, uint64_t deadline_ns,
+                     struct gbx_error *err);
+
+/*
  * From IDLE.  Returns 0 and a template to put; GBX_EUNSUPPORTED where the
- * isolation has none; GBX_EHOST; or another code and a BROKEN sandbox.
+ * isolation has none of what has started; GBX_EHOST; or another code and a
+ * BROKEN sandbox.
  */
 int template_take(struct template **template, struct sandbox *sandbox,
                   struct gbx_error *err);

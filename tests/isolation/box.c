@@ -65,8 +65,30 @@ void box_begin(struct box *box, const char *kind, const char *argument)
     assert_non_null(box->self);
 }
 
+/* A template for this one alone: it goes when the box does.  Root can show a
+ * clone a folder that its template does not. */
+static int open_clone(struct box *box)
+{
+    struct bundle bare = box->bundle;
+    struct snapshot *snapshot;
+    int rc;
+
+    if (geteuid() == 0)
+        bare.folder = NULL;
+    rc = box_backend->prepare(&bare, clock_now_ns() + BOX_WAIT_NS, &snapshot,
+                              &box->err);
+    if (rc < 0)
+        return rc;
+    rc = box_backend->clone(box->self, &box->bundle, snapshot, &box->region,
+                            &box->err);
+    box_backend->put(snapshot);
+    return rc;
+}
+
 int box_open(struct box *box)
 {
+    if (is_clone())
+        return open_clone(box);
     return box_backend->open(box->self, &box->bundle, &box->region, &box->err);
 }
 
@@ -223,11 +245,21 @@ int count_cgroups(void)
     return cgroups_seen;
 }
 
+bool is_clone(void)
+{
+    const char *name = getenv("GLOVEBOX_TEST_ISOLATION");
+
+    return name != NULL && strcmp(name, "clone") == 0;
+}
+
 static const struct backend *choose(void)
 {
     static const struct backend *const all[] = {&backend_process,
                                                 &backend_microvm};
     const char *name = getenv("GLOVEBOX_TEST_ISOLATION");
+
+    if (is_clone())
+        return &backend_process;
 
     for (size_t i = 0; name != NULL && i < ARRAY_SIZE(all); i++)
         if (strcmp(all[i]->name, name) == 0)
@@ -260,7 +292,7 @@ void only_microvm(const char *reason)
 
 int box_processes(void)
 {
-    return is_microvm() ? 0 : 2;
+    return is_microvm() ? 0 : is_clone() ? 4 : 2;
 }
 
 static void *do_nothing(void *context)

@@ -2,7 +2,8 @@
 /*
  * box.h - one sandbox without the core above it: a region, a bundle around
  * tests/isolation/guest.c, and what it printed.  GLOVEBOX_TEST_ISOLATION says
- * of which isolation: "process", the default, or "microvm".
+ * of which isolation: "process", the default, "microvm", or "clone": a process
+ * that is a copy of a zygote of its own.
  *
  *  box_begin(&box, "end", "x3");
  *  ... spoil box.bundle ...
@@ -53,6 +54,7 @@ int box_try(struct box *box, const char *kind, const char *argument);
 void only_process(const char *reason);
 void only_microvm(const char *reason);
 bool is_microvm(void);
+bool is_clone(void);
 
 /* For leak checks.  The latter two: what belongs to box_caller's sandboxes. */
 int count_fds(void);

@@ -25,6 +25,7 @@
 #include <linux/futex.h>
 
 #include "glovebox/abi/region.h"
+#include "guest/lib/guest.h"
 #include "tests/isolation/guest.h"
 
 const char *guest_argument;
@@ -408,8 +409,11 @@ static const struct guest_kind kinds[] = {
 int main(int argc, char **argv)
 {
     static const struct guest_kind *const all[] = {
-        kinds, guest_calls, guest_limits, guest_machine, guest_threads};
+        kinds,         guest_calls,    guest_limits,
+        guest_machine, guest_siblings, guest_threads};
 
+    if (gbx_guest_is_template())
+        gbx_guest_multiply();
     guest_argument = argc > 2 ? argv[2] : "";
     for (size_t i = 0; argc > 1 && i < sizeof(all) / sizeof(all[0]); i++)
         for (const struct guest_kind *kind = all[i]; kind->name != NULL; kind++)

@@ -10,7 +10,7 @@ struct guest_kind {
 
 /* Tables, to a kind without a name. */
 extern const struct guest_kind guest_calls[], guest_limits[], guest_machine[],
-    guest_threads[];
+    guest_siblings[], guest_threads[];
 
 extern const char *guest_argument;
 

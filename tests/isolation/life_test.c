@@ -120,9 +120,10 @@ static void the_fd_is_readable_when_run_would_return(void **state)
     assert_int_equal(poll(&waits, 1, 0), 0);
     head->bell++;
     box_backend->ring(box.self);
-    if (box_run(&box, 1) != 0) /* it has rung already, or will by itself */
+    if (box_run(&box, 1) != 0) { /* else it has rung already */
         assert_int_equal(poll(&waits, 1, 10000), 1);
-    assert_int_equal(box_run(&box, BOX_WAIT_NS), 0);
+        assert_int_equal(box_run(&box, BOX_WAIT_NS), 0);
+    }
     box_backend->kill(box.self);
     assert_int_equal(poll(&waits, 1, 10000), 1);
     assert_int_equal(box_run(&box, 1), GBX_ECANCELED);

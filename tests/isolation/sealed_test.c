@@ -58,6 +58,8 @@ static void the_root_holds_what_it_should(void **state)
     assert_non_null(strstr(seen, "/usr "));
     for (int n; sscanf(seen, "%127s %n", name, &n) == 1; seen += n) {
         strcat(name, " ");
+        if (is_clone() && strcmp(name, "/script ") == 0)
+            continue; /* where a folder could be */
         if (strstr(known, name) == NULL &&
             (!is_microvm() || strstr(own, name) == NULL))
             fail_msg("%sis visible", name);

@@ -22,7 +22,10 @@ cp "$libexec/glovebox-init" "$libexec/glovebox-python" "$@" "$folder"
 chmod -R a+rX "$folder"
 
 for story in "$@"; do
-    env GLOVEBOX_LIBEXEC="$folder" \
-        setpriv --reuid=65534 --regid=65534 --clear-groups \
-        "$folder/$(basename "$story")"
+    for clones in '' GLOVEBOX_TEST_CLONES=1; do
+        # shellcheck disable=SC2086
+        env GLOVEBOX_LIBEXEC="$folder" $clones \
+            setpriv --reuid=65534 --regid=65534 --clear-groups \
+            "$folder/$(basename "$story")"
+    done
 done

@@ -1,11 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "glovebox/doctor.h"
+#include "sandbox/sandbox.h"
 #include "story.h"
 
 #include <dirent.h>
 #include <time.h>
 
 static int fds_before;
+
+/*
+ * With GLOVEBOX_TEST_CLONES each sandbox is a clone, of a template that it has
+ * for itself.  The linker puts this in front of the real one (--wrap).
+ */
+int __real_sandbox_open(struct sandbox *sandbox,
+                        const struct sandbox_config *config,
+                        uint64_t deadline_ns, struct gbx_error *err);
+int __wrap_sandbox_open(struct sandbox *sandbox,
+                        const struct sandbox_config *config,
+                        uint64_t deadline_ns, struct gbx_error *err);
+
+int __wrap_sandbox_open(struct sandbox *sandbox,
+                        const struct sandbox_config *config,
+                        uint64_t deadline_ns, struct gbx_error *err)
+{
+    struct template *template;
+    int rc;
+
+    if (getenv("GLOVEBOX_TEST_CLONES") == NULL ||
+        config->backend->prepare == NULL)
+        return __real_sandbox_open(sandbox, config, deadline_ns, err);
+    rc = template_prepare(&template, config, deadline_ns, err);
+    if (rc < 0)
+        return rc;
+    rc = sandbox_clone(sandbox, config, template, deadline_ns, err);
+    template_put(template);
+    return rc;
+}
 
 static int count_entries(const char *path)
 {

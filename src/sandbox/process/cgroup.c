@@ -200,6 +200,16 @@ void cgroup_choose_name(struct cgroup *cgroup)
              (int)getpid(), clock_now_ns(), atomic_fetch_add(&count, 1));
 }
 
+void cgroup_choose_inside(struct cgroup *cgroup, const struct cgroup *outer)
+{
+    static atomic_uint count;
+
+    *cgroup = *outer;
+    cgroup->nests = false;
+    snprintf(cgroup->name, sizeof(cgroup->name), "%.50s/%u", outer->name,
+             atomic_fetch_add(&count, 1));
+}
+
 /* A value into a file of our directory; missing files are older kernels'. */
 static int set(const struct cgroup *cgroup, int controller, const char *file,
                uint64_t value)
@@ -216,11 +226,30 @@ static int set(const struct cgroup *cgroup, int controller, const char *file,
     return 0;
 }
 
+/* v2: who is in a cgroup that hands controllers down is in a leaf of it. */
+static int make_nest(const struct cgroup *cgroup)
+{
+    char path[PLAN_NAME_MAX + 32];
+
+    snprintf(path, sizeof(path), "%s/cgroup.subtree_control", cgroup->name);
+    if (cgroup->version == 2 &&
+        write_text(cgroup->parent[0], path, "+memory +pids") < 0)
+        return -1;
+    snprintf(path, sizeof(path), "%s/" PLAN_ZYGOTE_CGROUP, cgroup->name);
+    for (int i = 0; i < PLAN_CGROUPS; i++)
+        if (cgroup->parent[i] >= 0 &&
+            mkdirat(cgroup->parent[i], path, 0755) < 0)
+            return -1;
+    return 0;
+}
+
 static int set_limits(const struct cgroup *cgroup,
                       const struct cgroup_limits *limits)
 {
     const uint64_t bytes = limits->memory_bytes;
 
+    if (cgroup->nests)
+        return make_nest(cgroup);
     if (cgroup->version == 2)
         return set(cgroup, 0, "memory.max", bytes) < 0 ||
                        set(cgroup, 0, "memory.swap.max", 0) < 0 ||
@@ -254,16 +283,50 @@ int cgroup_make(const struct cgroup *cgroup, const struct cgroup_limits *limits,
     return GBX_EHOST;
 }
 
+int cgroup_hand_over(const struct cgroup *cgroup, uid_t uid, gid_t gid,
+                     struct gbx_error *err)
+{
+    char path[PLAN_NAME_MAX + 32];
+
+    if (cgroup->version != 2 || geteuid() == uid)
+        return 0;
+    snprintf(path, sizeof(path), "%s/cgroup.procs", cgroup->name);
+    return fchownat(cgroup->parent[0], path, uid, gid, 0) == 0
+               ? 0
+               : fail(err, GBX_EHOST, "hand cgroup %s over", cgroup->name);
+}
+
+int cgroup_entry(const struct cgroup *cgroup, int i)
+{
+    char path[PLAN_NAME_MAX + 32];
+
+    snprintf(path, sizeof(path), "%s/tasks", cgroup->name);
+    return cgroup->version == 1
+               ? openat(cgroup->parent[i], path, O_WRONLY | O_CLOEXEC)
+               : openat(cgroup->parent[i], cgroup->name,
+                        O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
 /* The kernel may need a moment to see that the last process is gone. */
+static void remove_one(int parent, const char *name)
+{
+    for (int tries = 0; parent >= 0 && tries < 200; tries++) {
+        if (unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno != EBUSY)
+            break;
+        poll(NULL, 0, 1);
+    }
+}
+
 void cgroup_remove(const struct cgroup *cgroup)
 {
-    for (int i = 0; i < PLAN_CGROUPS; i++)
-        for (int tries = 0; cgroup->parent[i] >= 0 && tries < 200; tries++) {
-            if (unlinkat(cgroup->parent[i], cgroup->name, AT_REMOVEDIR) == 0 ||
-                errno != EBUSY)
-                break;
-            poll(NULL, 0, 1);
-        }
+    char leaf[PLAN_NAME_MAX + 16];
+
+    snprintf(leaf, sizeof(leaf), "%s/" PLAN_ZYGOTE_CGROUP, cgroup->name);
+    for (int i = 0; i < PLAN_CGROUPS; i++) {
+        if (cgroup->nests)
+            remove_one(cgroup->parent[i], leaf);
+        remove_one(cgroup->parent[i], cgroup->name);
+    }
 }
 
 /* The number behind a word in one of our files; 0 when it is not there. */

@@ -16,6 +16,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "glovebox/error.h"
 #include "sandbox/process/plan.h"
@@ -29,6 +30,9 @@ struct cgroup {
      * are numbered by enum cgroup_controller. */
     int parent[PLAN_CGROUPS];
     char name[PLAN_NAME_MAX]; /* ours */
+
+    /* A zygote's: it is in a part of it, its copies in others. */
+    bool nests;
 };
 
 #define CGROUP_NONE                                                            \
@@ -48,9 +52,25 @@ void cgroup_close(struct cgroup *cgroup); /* idempotent */
 /* A name that nobody else uses; the next make uses it. */
 void cgroup_choose_name(struct cgroup *cgroup);
 
-/* Returns 0, or GBX_EHOST; nothing is left over then. */
+/* Choose a name inside of one that nests; the descriptors stay the outer's. */
+void cgroup_choose_inside(struct cgroup *cgroup, const struct cgroup *outer);
+
+/* Returns 0, or GBX_EHOST; nothing is left over then.  One that nests has no
+ * limits. */
 int cgroup_make(const struct cgroup *cgroup, const struct cgroup_limits *limits,
                 struct gbx_error *err);
+
+/*
+ * v2: this user may join it.  Of one that nests, and of one inside of it, who
+ * is in one part may then move to the other.  Returns 0 or GBX_EHOST.
+ */
+int cgroup_hand_over(const struct cgroup *cgroup, uid_t uid, gid_t gid,
+                     struct gbx_error *err);
+
+/* What a zygote's copy joins it by: v1, a file to write "0" to, of controller
+ * i; v2, a directory to be born in.  An owned fd, or -1. */
+int cgroup_entry(const struct cgroup *cgroup, int i);
+
 /* Its processes must be dead; what is not there is no error. */
 void cgroup_remove(const struct cgroup *cgroup);
 

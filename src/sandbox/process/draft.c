@@ -128,7 +128,13 @@ static int list_root(struct draft *draft, const struct process *self,
              basename(what->program));
     view_files(plan->uid, plan->gid, see, draft);
     view_devices(see, draft);
-    private_tmp(draft, self->limits.disk_bytes);
+    if (self->is_zygote) { /* each copy mounts its own there */
+        operation(draft, OPERATION_DIR, "", "tmp", 0);
+        if (self->brings_mounts && what->folder == NULL)
+            operation(draft, OPERATION_DIR, "", "script", 0);
+    } else {
+        private_tmp(draft, self->limits.disk_bytes);
+    }
     operation(draft, OPERATION_DIR, "", ".glovebox", 0);
     rc = show(draft, self->brings_mounts, INIT_FD_PROGRAM, what->program,
               program + 1, OPERATION_FILE, err);
@@ -148,6 +154,14 @@ static void limit(struct plan *plan, __rlimit_resource_t resource,
     plan->rlimits[plan->rlimit_count++].hard = hard;
 }
 
+/* What a zygote has, too: where its memory lies depends on the first. */
+static void list_limits_of_all(struct plan *plan)
+{
+    limit(plan, RLIMIT_STACK, STACK_BYTES, STACK_BYTES);
+    /* 1, not 0: it keeps a core handler that is a program from running, too. */
+    limit(plan, RLIMIT_CORE, 1, 1);
+}
+
 static void list_limits(struct plan *plan, const struct gbx_limits *limits,
                         uint64_t half_bytes)
 {
@@ -160,11 +174,8 @@ static void list_limits(struct plan *plan, const struct gbx_limits *limits,
      * addresses is the net below it. */
     limit(plan, RLIMIT_DATA, limits->memory_bytes, limits->memory_bytes);
     limit(plan, RLIMIT_AS, addresses, addresses);
-    limit(plan, RLIMIT_STACK, STACK_BYTES, STACK_BYTES);
     limit(plan, RLIMIT_NOFILE, limits->files, limits->files);
     limit(plan, RLIMIT_FSIZE, limits->disk_bytes, limits->disk_bytes);
-    /* 1, not 0: it keeps a core handler that is a program from running, too. */
-    limit(plan, RLIMIT_CORE, 1, 1);
     limit(plan, RLIMIT_MEMLOCK, 65536, 65536);
     limit(plan, RLIMIT_MSGQUEUE, 0, 0);
     limit(plan, RLIMIT_SIGPENDING, 1024, 1024);
@@ -207,13 +218,40 @@ int draft_plan(struct process *self, const struct bundle *what,
         (rc = list_texts(&draft, what->envp, plan->envs, &plan->env_count,
                          err)) < 0)
         return rc;
-    list_limits(plan, &self->limits, self->shared->half_bytes);
+    list_limits_of_all(plan);
+    if (self->is_zygote)
+        plan->flags = PLAN_ZYGOTE;
+    else
+        list_limits(plan, &self->limits, self->shared->half_bytes);
     if (draft.is_full)
         return fail(err, GBX_ELIMIT,
                     "arguments and paths of a guest exceed %d bytes",
                     PLAN_TEXT_MAX);
     plan->magic = PLAN_MAGIC;
     return 0;
+}
+
+int draft_copy(struct process *self, const struct bundle *what,
+               struct gbx_error *err)
+{
+    struct draft draft = {.plan = self->plan};
+    int rc = 0;
+
+    private_tmp(&draft, self->limits.disk_bytes);
+    if (self->folder_fd >= 0)
+        rc =
+            show(&draft, true, ORDER_FD_FOLDER, what->folder, "script", 0, err);
+    list_limits_of_all(self->plan);
+    list_limits(self->plan, &self->limits, self->shared->half_bytes);
+    self->plan->magic = PLAN_MAGIC;
+    return rc;
+}
+
+void plan_set_processes(struct plan *plan, uint64_t count)
+{
+    for (uint32_t i = 0; i < plan->rlimit_count; i++)
+        if (plan->rlimits[i].resource == RLIMIT_NPROC)
+            plan->rlimits[i].soft = plan->rlimits[i].hard = count;
 }
 
 size_t plan_bytes(const struct plan *plan)

@@ -68,6 +68,8 @@ int explain_report(const struct process *self, const struct report *report,
     const char *reason = strerrordesc_np(report->sys);
     int code = code_of(report);
 
+    if (report->step == STEP_COPY)
+        return explain_clone(report->sys, err);
     if (report->step == STEP_OPERATION &&
         report->detail < plan->operation_count)
         operation = &plan->operations[report->detail];

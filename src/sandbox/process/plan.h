@@ -15,6 +15,20 @@
  *    | <-------------- control socket: hello  | the guest program runs
  *    |                                        |
  *    | <-------------- control socket: ended  | when pid 2 is gone
+ *
+ * A template's guest is a zygote: it is not sealed, runs nothing of a script,
+ * and makes copies of itself, each with an init of its own (zygote.c):
+ *
+ *   host                                   zygote
+ *    | filter --------- orders socket ------> | when its program starts
+ *    | <------------------ bell: a ring       | its language is ready
+ *    |                                        |
+ *    | plan, fds ------ orders socket ------> | clone a pid 1
+ *    | <----- copy's control socket: born     |   | it forks pid 2, which
+ *    | cgroup v1 --- copy's control socket -> |   | joins it, mounts, and
+ *    | <-- copy's start pipe: a report, when a step fails
+ *    | <----- copy's control socket: hello    |   | seals itself: it is a guest
+ *    | <----- copy's control socket: ended    |   | when pid 2 is gone
  */
 #ifndef SANDBOX_PROCESS_PLAN_H
 #define SANDBOX_PROCESS_PLAN_H
@@ -27,6 +41,8 @@
 #define ENDED_MAGIC  0x31646e6578626767ull
 #define REPORT_MAGIC 0x3174707278626767ull
 #define HELLO_MAGIC  0x316f6c6878626767ull /* init: the guest runs */
+#define BORN_MAGIC   0x316e726278626767ull /* zygote: with a pidfd of pid 1 */
+#define JOIN_MAGIC   0x316e6f6a78626767ull /* host: with "tasks" files */
 
 /*
  * File descriptors init is born with.  0 is closed; 1 to 5 are the guest's own:
@@ -49,6 +65,23 @@ enum {
 };
 
 #define PLAN_CGROUPS (INIT_FD_SELF - INIT_FD_CGROUP)
+
+/*
+ * A zygote has no region, so it finds other things there.  /proc is the host's,
+ * and no copy keeps it: pid 1 of a copy says in it who it is.
+ */
+#define ZYGOTE_FD_ORDERS INIT_FD_HOST_HALF  /* socket, SOCK_SEQPACKET */
+#define ZYGOTE_FD_PROC   INIT_FD_GUEST_HALF /* O_PATH */
+
+/*
+ * With an order come the descriptors INIT_FD_OUT to INIT_FD_CALLER of a copy;
+ * the mount of its own folder, if it has one; and, for cgroups v2, the
+ * directory that it is born in.  v1: the copy is sent "tasks" files through its
+ * control socket, made while it was being born.
+ */
+#define ORDER_FDS       INIT_FD_CALLER
+#define ORDER_FD_FOLDER (ORDER_FDS + 1)
+#define ORDER_FDS_MAX   (ORDER_FDS + PLAN_CGROUPS)
 
 /* One step in building the root.  Paths in the root have no leading slash. */
 enum operation_kind {
@@ -80,9 +113,13 @@ struct operation {
 #define PLAN_TEXT_MAX       24576
 #define PLAN_NAME_MAX       64 /* of a cgroup, with its end */
 
-#define PLAN_SET_GROUPS 1u /* may, and must, leave all other groups */
-#define PLAN_CGROUP_V1  2u /* pid 2 joins by writing to "tasks" */
-#define PLAN_CGROUP_V2  4u /* pid 2 is born in it */
+#define PLAN_SET_GROUPS 1u  /* may, and must, leave all other groups */
+#define PLAN_CGROUP_V1  2u  /* pid 2 joins by writing to "tasks" */
+#define PLAN_CGROUP_V2  4u  /* pid 2 is born in it */
+#define PLAN_ZYGOTE     8u  /* pid 2 becomes one, in cgroup NAME/zygote */
+#define PLAN_FOLDER     16u /* with an order: comes with it */
+
+#define PLAN_ZYGOTE_CGROUP "zygote"
 
 struct plan {
     uint64_t magic;
@@ -114,6 +151,7 @@ struct filter {
     X(EXEC_INIT, "start glovebox-init")                                        \
     X(READ_PLAN, "read the plan")                                              \
     X(FORK, "fork the guest")                                                  \
+    X(COPY, "clone the zygote")                                                \
     X(JOIN_CGROUP, "join the cgroup")                                          \
     X(CGROUP_NAMESPACE, "leave the host's cgroup namespace")                   \
     X(IDENTITY, "become the sandbox's user")                                   \

@@ -34,130 +34,11 @@
 #include "sandbox/process/probe.h"
 #include "sandbox/process/process.h"
 
-#define NOBODY 65534u
-
 /* Output read in one go before something else gets its turn. */
 #define DRAIN_BYTES_MAX (1u << 20)
 
 /* How often CPU time of all processes is looked at, where it is limited. */
 #define CPU_CHECK_NS 100000000u
-
-static int step_limits(struct process *self, const struct bundle *what,
-                       struct gbx_error *err)
-{
-    int rc;
-
-    if (what->root != NULL || what->stdio != NULL || what->trace != NULL)
-        return fail(err, GBX_EUNSUPPORTED,
-                    "the process isolation runs no other programs and traces "
-                    "no system calls: use the microvm isolation");
-    self->limits = what->limits;
-    self->output = what->output;
-    self->output_context = what->output_context;
-    if ((rc = bundle_check(what, err)) < 0)
-        return rc;
-    if ((self->plan = calloc(1, sizeof(*self->plan))) == NULL)
-        return fail(err, GBX_EHOST, "no memory for a plan");
-    if ((self->epoll_fd = epoll_create1(EPOLL_CLOEXEC)) < 0)
-        return fail(err, GBX_EHOST, "open an epoll instance");
-    return 0;
-}
-
-static int step_files(struct process *self, const struct bundle *what,
-                      struct gbx_error *err)
-{
-    char init[PATH_MAX];
-    struct stat st;
-
-    snprintf(init, sizeof(init), "%s/glovebox-init", what->libexec_dir);
-    if ((self->init_fd = open(init, O_RDONLY | O_CLOEXEC)) < 0)
-        return fail(err, GBX_EFILE, "%s: %s; is Glovebox installed?", init,
-                    strerrordesc_np(errno));
-    self->program_fd = open(what->program, O_PATH | O_CLOEXEC);
-    if (self->program_fd < 0)
-        return fail(err, GBX_EFILE, "%s: %s; is Glovebox installed?",
-                    what->program, strerrordesc_np(errno));
-    if (fstat(self->program_fd, &st) < 0 || !S_ISREG(st.st_mode) ||
-        (st.st_mode & 0111) == 0)
-        return fail(err, GBX_EFILE, "%s: not an executable file",
-                    what->program);
-    if (what->folder == NULL)
-        return 0;
-    self->folder_fd = open(what->folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (self->folder_fd < 0)
-        return fail(err, GBX_EFILE, "%s: %s", what->folder,
-                    strerrordesc_np(errno));
-    return 0;
-}
-
-/* Clone once to see whether we may. */
-static int try_tree(int fd)
-{
-    return open_tree(fd, "",
-                     OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE |
-                         AT_EMPTY_PATH);
-}
-
-/* Not every file system can be shown as somebody else's. */
-static bool can_idmap(int folder_fd, int idmap_fd)
-{
-    struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP,
-                              .userns_fd = (unsigned)idmap_fd};
-    auto_fd int tree = try_tree(folder_fd);
-
-    return tree >= 0 && idmap_fd >= 0 &&
-           mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr,
-                         sizeof(attr)) == 0;
-}
-
-/*
- * Run by root the guest is nobody, and a folder that only its owner may read
- * would be closed to it.  So where the file system can, the folder is shown as
- * if its owner's files were the guest's.
- */
-static int step_folder(struct process *self, const struct bundle *what,
-                       struct gbx_error *err)
-{
-    const struct birth_ids nobody = {NOBODY, NOBODY};
-    auto_fd int caller = -1;
-    auto_fd int tree = -1;
-    struct stat st;
-
-    if (geteuid() != 0 || (tree = try_tree(self->program_fd)) < 0)
-        return 0;
-    self->brings_mounts = true;
-    if (self->folder_fd < 0)
-        return 0;
-    if (fstat(self->folder_fd, &st) < 0)
-        return fail(err, GBX_EHOST, "look at %s", what->folder);
-    caller = (int)syscall(SYS_pidfd_open, getpid(), 0);
-    if (caller >= 0)
-        self->idmap_fd = birth_idmap(
-            caller, &(struct birth_ids){st.st_uid, st.st_gid}, &nobody);
-    if (can_idmap(self->folder_fd, self->idmap_fd))
-        return 0;
-    close_fd(&self->idmap_fd);
-    if ((st.st_mode & 05) != 05 && st.st_uid != NOBODY)
-        return fail(err, GBX_EFILE,
-                    "%s is its owner's alone, and its file system cannot be "
-                    "shown to another user: chmod o+rx it, or move it",
-                    what->folder);
-    return 0;
-}
-
-static int step_plan(struct process *self, const struct bundle *what,
-                     struct gbx_error *err)
-{
-    const bool root = geteuid() == 0;
-
-    /* What the guest will be called (start.c does it). */
-    self->plan->uid = root ? NOBODY : geteuid();
-    self->plan->gid = root ? NOBODY : getegid();
-    cgroup_open(&self->cgroup);
-    if (self->cgroup.version == 1 && self->limits.cpu_ns == 0)
-        close_fd(&self->cgroup.parent[CGROUP_CPU]);
-    return draft_plan(self, what, err);
-}
 
 static int process_open(void *context, const struct bundle *what,
                         struct region *shared, struct gbx_error *err)
@@ -165,17 +46,10 @@ static int process_open(void *context, const struct bundle *what,
     struct process *self = context;
     int rc;
 
-    self->is_open = true;
+    process_init(self);
     self->shared = shared;
-    self->init_fd = self->program_fd = self->folder_fd = -1;
-    self->idmap_fd = self->epoll_fd = -1;
-    self->cgroup = (struct cgroup)CGROUP_NONE;
-    self->cell = (struct cell)CELL_NONE;
-    pthread_mutex_init(&self->lock, NULL);
-    if ((rc = step_limits(self, what, err)) < 0 ||
-        (rc = step_files(self, what, err)) < 0 ||
-        (rc = step_folder(self, what, err)) < 0 ||
-        (rc = step_plan(self, what, err)) < 0)
+    if ((rc = process_take(self, what, err)) < 0 ||
+        (rc = process_find(self, what, err)) < 0)
         return rc;
     return cell_start(self, err);
 }
@@ -184,19 +58,9 @@ static void process_close(void *context)
 {
     struct process *self = context;
 
-    if (!self->is_open)
-        return;
-    cell_stop(self);
-    cgroup_close(&self->cgroup);
-    close_fd(&self->epoll_fd);
-    close_fd(&self->idmap_fd);
-    close_fd(&self->folder_fd);
-    close_fd(&self->program_fd);
-    close_fd(&self->init_fd);
-    free(self->plan);
-    self->plan = NULL;
-    pthread_mutex_destroy(&self->lock);
-    self->is_open = false;
+    process_fini(self);
+    process_put(self->from);
+    self->from = NULL;
 }
 
 static void process_kill(void *context)
@@ -214,7 +78,8 @@ static int process_wipe(void *context, struct gbx_error *err)
     struct process *self = context;
 
     cell_stop(self);
-    if (region_reset(self->shared) < 0)
+    if (region_reset(self->shared) < 0 ||
+        (self->from != NULL && region_seed(self->shared) < 0))
         return fail(err, GBX_EHOST, "empty the region");
     atomic_store(&self->killed, false);
     return cell_start(self, err);
@@ -354,7 +219,7 @@ static int run(struct process *self, uint64_t deadline_ns)
     }
 }
 
-static int process_run(void *context, uint64_t deadline_ns)
+int process_run(void *context, uint64_t deadline_ns)
 {
     struct process *self = context;
 
@@ -402,6 +267,9 @@ const struct backend backend_process = {
     .fd = process_fd,
     .status = process_status,
     .explain = process_explain,
+    .prepare = process_prepare,
+    .clone = process_clone,
+    .put = process_put,
     .wipe = process_wipe,
     .kill = process_kill,
     .close = process_close,

@@ -2,8 +2,9 @@
 /*
  * process.h - a guest as a sealed process: the private part of the backend.
  *
- *   open    looks for what will be needed, writes the plan   process.c, draft.c
+ *   open    looks for what will be needed, writes the plan   open.c, draft.c
  *   start   pipes, cgroup, clone, identity, plan, filter     start.c
+ *           or: pipes, cgroup, an order to a zygote          zygote.c
  *   run     waits for a bell, some output, or an end         process.c
  *   stop    kills, buries, removes the cgroup                start.c
  *
@@ -26,6 +27,7 @@
 struct cell {
     int pidfd;       /* of init; changed under the lock of kill */
     int control;     /* socket to init; likewise */
+    int orders;      /* socket to a zygote */
     int bell;        /* eventfd, never read: epoll tells of each ring once */
     int output[2];   /* read ends of the guest's stdout and stderr */
     bool has_cgroup; /* made, to be removed */
@@ -33,13 +35,24 @@ struct cell {
 
 #define CELL_NONE                                                              \
     {                                                                          \
-        .pidfd = -1, .control = -1, .bell = -1, .output = { -1, -1 }           \
+        .pidfd = -1, .control = -1, .orders = -1, .bell = -1, .output = {      \
+            -1,                                                                \
+            -1                                                                 \
+        }                                                                      \
     }
+
+/* The other ends, which die with the start. */
+struct ends {
+    int output[2], control, start, start_in, caller, program, folder;
+    int orders, proc; /* of a zygote */
+};
 
 /* Owner thread; but `killed` and, under `lock`, the cell's control also belong
  * to whoever kills. */
 struct process {
     bool is_open;
+    bool is_zygote;        /* a template's: never run once it is ready */
+    struct snapshot *from; /* counted: whose copy it is, or NULL */
     pthread_mutex_t lock;
     atomic_bool killed;
 
@@ -55,6 +68,8 @@ struct process {
     int idmap_fd;      /* user namespace that shows the folder as the guest's */
     int epoll_fd;
     bool brings_mounts; /* the host clones program and folder, not init */
+    uid_t uid;          /* the guest's, outside */
+    gid_t gid;
     struct cgroup cgroup;
 
     struct cell cell;
@@ -64,9 +79,38 @@ struct process {
     char buffer[OUTPUT_BYTES];
 };
 
+/* zygote.c: a template's part. */
+struct snapshot {
+    atomic_uint references;
+    char *program, *folder; /* what it shows; folder may be NULL */
+    struct process zygote;  /* of its cell, only orders is used, by anybody */
+
+    /* Copies' folders often have one owner; below it, any thread. */
+    pthread_mutex_t lock;
+    int idmap_fd; /* owned, or -1 */
+    uid_t idmap_uid;
+    gid_t idmap_gid;
+};
+
+/* open.c: the parts of opening and closing one, but for its cell. */
+void process_init(struct process *self);
+int process_take(struct process *self, const struct bundle *what,
+                 struct gbx_error *err); /* limits and callbacks */
+int process_find(struct process *self, const struct bundle *what,
+                 struct gbx_error *err); /* files, and a plan */
+int process_find_folder(struct process *self, const struct bundle *what,
+                        struct gbx_error *err);
+int process_idmap(uid_t uid, gid_t gid); /* whose are the guest's: owned, -1 */
+void process_fini(struct process *self);
+
 /* draft.c: write self->plan.  GBX_ELIMIT for too many or too long texts. */
 int draft_plan(struct process *self, const struct bundle *what,
                struct gbx_error *err);
+/* The same of what a zygote's copy has besides. */
+int draft_copy(struct process *self, const struct bundle *what,
+               struct gbx_error *err);
+
+void plan_set_processes(struct plan *plan, uint64_t count); /* the limit */
 
 /* How many bytes of the plan are to be sent. */
 size_t plan_bytes(const struct plan *plan);
@@ -77,6 +121,21 @@ void cell_stop(struct process *self);
 
 /* Tell init to end everything; locked or by the owner.  Never waits. */
 void cell_end(const struct process *self);
+
+/* A part of it, where there is a cgroup at all. */
+int cell_make_cgroup(struct process *self, struct gbx_error *err);
+
+/* zygote.c: the door's functions, and a step of cell_start. */
+int process_prepare(const struct bundle *what, uint64_t deadline_ns,
+                    struct snapshot **snapshot, struct gbx_error *err);
+int process_clone(void *self, const struct bundle *what,
+                  struct snapshot *snapshot, struct region *shared,
+                  struct gbx_error *err);
+void process_put(struct snapshot *snapshot);
+int zygote_idmap(struct snapshot *snapshot, uid_t uid, gid_t gid);
+int zygote_order(struct process *self, struct ends *ends,
+                 struct gbx_error *err);
+int process_run(void *self, uint64_t deadline_ns);
 
 /* explain.c: fail() with what init reported, and the remedy. */
 int explain_report(const struct process *self, const struct report *report,

@@ -30,15 +30,10 @@
 #define END_WAIT_MS  3000
 #define KERNEL_BYTES (16u << 20)
 
-/* The other ends, which die with the start. */
-struct ends {
-    int output[2], control, start, start_in, caller, program, folder;
-};
-
 #define ENDS_NONE                                                              \
     {                                                                          \
         .output = {-1, -1}, .control = -1, .start = -1, .start_in = -1,        \
-        .caller = -1, .program = -1, .folder = -1                              \
+        .caller = -1, .program = -1, .folder = -1, .orders = -1, .proc = -1    \
     }
 
 static void close_ends(struct ends *ends)
@@ -51,6 +46,8 @@ static void close_ends(struct ends *ends)
     close_fd(&ends->caller);
     close_fd(&ends->program);
     close_fd(&ends->folder);
+    close_fd(&ends->orders);
+    close_fd(&ends->proc);
 }
 
 /* Our end never waits; the guest's does, that is how a flood is slowed down. */
@@ -95,6 +92,22 @@ static int step_pipes(struct process *self, struct ends *ends,
     return 0;
 }
 
+/* What a zygote has where others have a region. */
+static int step_orders(struct process *self, struct ends *ends,
+                       struct gbx_error *err)
+{
+    int both[2];
+
+    if (!self->is_zygote)
+        return 0;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, both) < 0)
+        return fail(err, GBX_EHOST, "open a socket pair");
+    self->cell.orders = both[0];
+    ends->orders = both[1];
+    ends->proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return ends->proc >= 0 ? 0 : fail(err, GBX_EHOST, "open /proc");
+}
+
 static int step_watch(struct process *self, struct gbx_error *err)
 {
     const struct cell *cell = &self->cell;
@@ -133,7 +146,8 @@ static int step_mounts(struct process *self, struct ends *ends,
 
     if (!self->brings_mounts)
         return 0;
-    if ((ends->program = clone_tree(self->program_fd)) < 0)
+    if (self->from == NULL &&
+        (ends->program = clone_tree(self->program_fd)) < 0)
         return fail(err, GBX_EHOST, "clone the mount of the guest program");
     if (self->folder_fd < 0)
         return 0;
@@ -153,14 +167,17 @@ static int step_clone(struct process *self, struct ends *ends, pid_t *pid,
                       struct gbx_error *err)
 {
     const struct cgroup *cgroup = &self->cgroup;
+    const struct region *shared = self->shared;
     const struct birth birth = {
         .fd =
             {
                 [0] = -1,
                 [INIT_FD_OUT] = ends->output[0],
                 [INIT_FD_ERR] = ends->output[1],
-                [INIT_FD_HOST_HALF] = self->shared->host_read_fd,
-                [INIT_FD_GUEST_HALF] = self->shared->fd[HALF_GUEST],
+                [INIT_FD_HOST_HALF] =
+                    shared != NULL ? shared->host_read_fd : ends->orders,
+                [INIT_FD_GUEST_HALF] =
+                    shared != NULL ? shared->fd[HALF_GUEST] : ends->proc,
                 [INIT_FD_BELL] = self->cell.bell,
                 [INIT_FD_CONTROL] = ends->control,
                 [INIT_FD_START] = ends->start,
@@ -189,17 +206,22 @@ static int step_clone(struct process *self, struct ends *ends, pid_t *pid,
     close_fd(&ends->output[1]);
     close_fd(&ends->control);
     close_fd(&ends->start);
+    close_fd(&ends->orders);
     return 0;
 }
 
-static int step_cgroup(struct process *self, struct gbx_error *err)
+int cell_make_cgroup(struct process *self, struct gbx_error *err)
 {
+    const uint64_t half_bytes =
+        self->shared != NULL ? self->shared->half_bytes : 0;
     const struct cgroup_limits limits = {
         /* All that is charged to it: private memory, /tmp, what it writes in
          * its half of the region, and what the kernel keeps about it. */
         .memory_bytes = self->limits.memory_bytes + self->limits.disk_bytes +
-                        self->shared->half_bytes + KERNEL_BYTES,
-        .processes = self->limits.processes,
+                        half_bytes + KERNEL_BYTES,
+        /* v2: pid 1 of a copy is born in it, too. */
+        .processes = self->limits.processes +
+                     (self->from != NULL && self->cgroup.version == 2),
     };
     int rc;
 
@@ -217,17 +239,17 @@ static int step_cgroup(struct process *self, struct gbx_error *err)
     return 0;
 }
 
-static void set_process_limit(struct plan *plan, uint64_t count)
-{
-    for (uint32_t i = 0; i < plan->rlimit_count; i++)
-        if (plan->rlimits[i].resource == RLIMIT_NPROC)
-            plan->rlimits[i].soft = plan->rlimits[i].hard = count;
-}
-
 static int fail_no_init(const struct process *self, struct gbx_error *err)
 {
     if (atomic_load(&self->killed))
         return fail(err, GBX_ECANCELED, "killed while it started");
+    if (self->from != NULL && self->cell.pidfd < 0) {
+        errno = 0;
+        return fail(err, GBX_ESTALE, "the template's process has ended");
+    }
+    if (self->from != NULL)
+        return fail(err, GBX_EBROKEN,
+                    "the sandbox's first process ended at once");
     return fail(err, GBX_EFILE,
                 "glovebox-init ended at once: is it of the same build as the "
                 "library? Install both again");
@@ -260,24 +282,27 @@ static int step_identity(struct process *self, pid_t pid, struct gbx_error *err)
     plan->uid = inside->uid;
     plan->gid = inside->gid;
     plan->flags &= ~PLAN_SET_GROUPS;
+    self->uid = geteuid();
+    self->gid = getegid();
     if (root && birth_map(pid, &nobody, &nobody, true) == 0) {
+        self->uid = self->gid = NOBODY;
         plan->flags |= PLAN_SET_GROUPS;
-        set_process_limit(plan, self->limits.processes);
+        plan_set_processes(plan, self->limits.processes);
         return 0;
     }
-    set_process_limit(plan, self->limits.processes + 1ull);
+    plan_set_processes(plan, self->limits.processes + 1ull);
     if ((root && errno != EPERM) ||
         birth_map(pid, inside, &self_ids, false) < 0)
         return fail_identity(self, err);
     return 0;
 }
 
-static int send_all(const struct process *self, const void *bytes, size_t count,
+static int send_all(int to, const void *bytes, size_t count,
                     struct gbx_error *err)
 {
     /* A broken connection has a reason, and step_wait will hear it. */
-    if (send(self->cell.control, bytes, count, MSG_NOSIGNAL) < 0 &&
-        errno != EPIPE && errno != ECONNRESET)
+    if (send(to, bytes, count, MSG_NOSIGNAL) < 0 && errno != EPIPE &&
+        errno != ECONNRESET)
         return fail(err, GBX_EHOST, "send to glovebox-init");
     return 0;
 }
@@ -285,22 +310,39 @@ static int send_all(const struct process *self, const void *bytes, size_t count,
 static int step_send(struct process *self, struct gbx_error *err)
 {
     const struct filter *filter = &process_filter;
-    int rc = send_all(self, self->plan, plan_bytes(self->plan), err);
+    const struct cell *cell = &self->cell;
+    int rc = send_all(cell->control, self->plan, plan_bytes(self->plan), err);
 
+    /* A zygote wants it later, for its copies. */
     return rc < 0 ? rc
-                  : send_all(self, filter,
+                  : send_all(self->is_zygote ? cell->orders : cell->control,
+                             filter,
                              offsetof(struct filter, code) +
                                  filter->count * sizeof(filter->code[0]),
                              err);
 }
 
-static bool said_hello(const struct process *self)
+/* Init's next word, and the pidfd that comes with BORN; 0 when it said none. */
+static uint64_t hear(struct process *self)
 {
-    uint64_t hello = 0;
+    _Alignas(struct cmsghdr) char rights[CMSG_SPACE(sizeof(int))];
+    uint64_t word = 0;
+    struct iovec all = {.iov_base = &word, .iov_len = sizeof(word)};
+    struct msghdr message = {.msg_iov = &all,
+                             .msg_iovlen = 1,
+                             .msg_control = rights,
+                             .msg_controllen = sizeof(rights)};
+    struct cmsghdr *head;
 
-    return recv(self->cell.control, &hello, sizeof(hello), MSG_DONTWAIT) ==
-               sizeof(hello) &&
-           hello == HELLO_MAGIC;
+    if (recvmsg(self->cell.control, &message,
+                MSG_DONTWAIT | MSG_CMSG_CLOEXEC) != sizeof(word))
+        return 0;
+    head = CMSG_FIRSTHDR(&message);
+    if (head != NULL && head->cmsg_type == SCM_RIGHTS) {
+        close_fd(&self->cell.pidfd);
+        memcpy(&self->cell.pidfd, CMSG_DATA(head), sizeof(int));
+    }
+    return word;
 }
 
 /*
@@ -315,12 +357,15 @@ static int step_wait(struct process *self, struct ends *ends,
     struct pollfd waits[] = {
         {.fd = self->cell.control, .events = POLLIN},
         {.fd = ends->start_in, .events = POLLIN},
-        {.fd = self->cell.pidfd, .events = POLLIN},
+        {.events = POLLIN}, /* of init, once it is known */
     };
     struct report report;
+    bool greeted = false;
+    uint64_t word;
     int ready;
 
-    for (;;) {
+    while (!greeted || self->cell.pidfd < 0) {
+        waits[2].fd = self->cell.pidfd;
         ready = poll(waits, ARRAY_SIZE(waits), START_MS);
         if (ready < 0 && errno == EINTR)
             continue;
@@ -332,27 +377,50 @@ static int step_wait(struct process *self, struct ends *ends,
             read(ends->start_in, &report, sizeof(report)) == sizeof(report) &&
             report.magic == REPORT_MAGIC && report.step < STEP_COUNT)
             return explain_report(self, &report, err);
-        if (waits[0].revents != 0 || waits[2].revents != 0)
-            return said_hello(self) ? 0 : fail_no_init(self, err);
-        waits[1].fd = -1; /* it ended */
+        if (waits[0].revents == 0 && waits[2].revents == 0) {
+            waits[1].fd = -1; /* it ended */
+            continue;
+        }
+        word = hear(self);
+        if (word != HELLO_MAGIC && word != BORN_MAGIC)
+            return fail_no_init(self, err);
+        greeted = greeted || word == HELLO_MAGIC;
+        if (word == BORN_MAGIC && self->cell.pidfd < 0) {
+            errno = EMFILE;
+            return fail(err, GBX_EHOST, "take a copy's pidfd");
+        }
     }
+    return 0;
+}
+
+/* In the way of init: it is executed anew. */
+static int be_born(struct process *self, struct ends *ends,
+                   struct gbx_error *err)
+{
+    pid_t pid;
+    int rc;
+
+    if ((rc = step_orders(self, ends, err)) < 0 ||
+        (rc = step_clone(self, ends, &pid, err)) < 0 ||
+        (rc = cell_make_cgroup(self, err)) < 0 ||
+        (rc = step_identity(self, pid, err)) < 0)
+        return rc;
+    return step_send(self, err);
 }
 
 int cell_start(struct process *self, struct gbx_error *err)
 {
     struct ends ends = ENDS_NONE;
-    pid_t pid;
     int rc;
 
     self->end = 0;
-    cgroup_choose_name(&self->cgroup);
+    if (self->from == NULL)
+        cgroup_choose_name(&self->cgroup);
     if ((rc = step_pipes(self, &ends, err)) < 0 ||
         (rc = step_watch(self, err)) < 0 ||
         (rc = step_mounts(self, &ends, err)) < 0 ||
-        (rc = step_clone(self, &ends, &pid, err)) < 0 ||
-        (rc = step_cgroup(self, err)) < 0 ||
-        (rc = step_identity(self, pid, err)) < 0 ||
-        (rc = step_send(self, err)) < 0 ||
+        (rc = self->from == NULL ? be_born(self, &ends, err)
+                                 : zygote_order(self, &ends, err)) < 0 ||
         (rc = step_wait(self, &ends, err)) < 0)
         cell_stop(self);
     close_ends(&ends);
@@ -379,7 +447,7 @@ void cell_stop(struct process *self)
     /* What keeps the processes also removes the cgroup: were that left to us,
      * a caller killed at the wrong moment would leave it behind. */
     cell_end(self);
-    if (cell->has_cgroup)
+    if (cell->has_cgroup && cell->pidfd >= 0)
         birth_await(cell->pidfd, END_WAIT_MS);
     if (cell->pidfd >= 0)
         birth_end(cell->pidfd);
@@ -393,6 +461,7 @@ void cell_stop(struct process *self)
     unwatch(self, cell->output[0]);
     unwatch(self, cell->output[1]);
     close_fd(&cell->bell);
+    close_fd(&cell->orders);
     close_fd(&cell->output[0]);
     close_fd(&cell->output[1]);
 

@@ -247,6 +247,12 @@ def _on_load(file, source, actor_id):
     return _load.load(file, source, actor_id)
 
 
+def _on_template():
+    import glovebox._failure
+    import glovebox._load
+    _load.warm()
+
+
 def _on_failure(exception):
     if _failure is None:
         import glovebox._failure

@@ -6,23 +6,75 @@
 #ifndef PROCESS_INIT_H
 #define PROCESS_INIT_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdnoreturn.h>
+#include <sys/types.h>
 
 #include "sandbox/process/plan.h"
 
-/* Tell the host which step failed, with errno, and exit. */
+/* ---- first.c: pid 1 ---- */
+
+/* Tell the host which step failed, with errno; the latter exits. */
+void init_report(int fd, enum init_step step, uint32_t detail);
 noreturn void init_fail(enum init_step step, uint32_t detail);
 
-/* pid 2: from a copy of pid 1 to the guest program. */
+/* Did it come as it was sent? */
+bool plan_is_whole(const struct plan *plan, size_t got);
+
+struct init_duty {
+    pid_t guest;
+    int signals;        /* of init_signals */
+    const char *cgroup; /* to be removed at last, or NULL */
+    bool spares;        /* others outlive the guest */
+};
+
+/* A file descriptor that tells of dead children; -1 with errno.  All signals
+ * are blocked. */
+int init_signals(void);
+
+/* Until the caller is gone, which the latter takes for granted: leaves no
+ * process and no cgroup. */
+noreturn void init_stay(const struct init_duty *duty);
+noreturn void init_leave(const char *cgroup);
+
+/* ---- guest.c: pid 2 ---- */
+
+/* From a copy of pid 1 to the guest program. */
 noreturn void guest_start(const struct plan *plan, const char *cgroup);
+
+/* ---- root.c ---- */
 
 /* Build the root that the plan lists, and move into it. */
 void root_build(const struct plan *plan);
+
+/* What the plan lists is put into the root we are in. */
+void root_add(const struct plan *plan);
+
+/* ---- seal.c, landlock.c ---- */
+
+void leave_cgroup_namespace(void);
+
+/* The list of allowed system calls comes through a socket. */
+void filter_read(int fd);
+
+/* Keep no right but what a guest has.  The filter has been read. */
+void seal(const struct plan *plan);
+void rlimits_lower(const struct plan *plan); /* a part of it */
 
 /* No file but what the root is meant to give, best effort. */
 void landlock_restrict(void);
 
 /* Have no capabilities but those in `keep`, now or after any exec. */
 void capabilities_drop(uint64_t keep);
+
+/* ---- zygote.c ---- */
+
+/* Was this program started as one? */
+bool zygote_is_this(void);
+
+/* Serve orders.  Returns in each copy, which is a sealed guest then, with the
+ * descriptors that any is born with; never in the zygote. */
+void zygote_serve(void);
 
 #endif

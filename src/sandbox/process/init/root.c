@@ -50,7 +50,8 @@ static int make_target(const struct operation *operation, const char *target)
 {
     if (operation->flags & OPERATION_FILE)
         return mknodat(AT_FDCWD, target, S_IFREG | 0444, 0);
-    return mkdir(target, 0755);
+    /* A copy of a zygote finds the place there. */
+    return mkdir(target, 0755) == 0 || errno == EEXIST ? 0 : -1;
 }
 
 /* Close to the guest what the host's mount would allow. */
@@ -92,7 +93,7 @@ static int do_tmpfs(const struct operation *operation, const char *target)
     int tree = tmpfs_open(operation->size_bytes, operation->inodes, "1777");
     int rc = -1;
 
-    if (tree >= 0 && mkdir(target, 0755) == 0)
+    if (tree >= 0 && make_target(operation, target) == 0)
         rc = attach(tree, target);
     if (tree >= 0)
         close(tree);
@@ -146,6 +147,13 @@ static void pivot(void)
         init_fail(STEP_PIVOT, 0);
 }
 
+void root_add(const struct plan *plan)
+{
+    for (uint32_t i = 0; i < plan->operation_count; i++)
+        if (do_operation(plan, &plan->operations[i]) < 0)
+            init_fail(STEP_OPERATION, i);
+}
+
 void root_build(const struct plan *plan)
 {
     int root;
@@ -154,9 +162,7 @@ void root_build(const struct plan *plan)
     root = tmpfs_open(1 << 20, 256, "0755");
     if (root < 0 || attach(root, "/") < 0 || fchdir(root) < 0)
         init_fail(STEP_ROOT, 0);
-    for (uint32_t i = 0; i < plan->operation_count; i++)
-        if (do_operation(plan, &plan->operations[i]) < 0)
-            init_fail(STEP_OPERATION, i);
+    root_add(plan);
     pivot();
     close(root);
 }

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * zygote.c - a guest program whose language is ready makes copies of itself,
+ * each of which becomes a guest.
+ *
+ *   zygote                 waits for orders; has no capability, no region, and
+ *     |                    has run nothing but its language's own start
+ *     | clone: new user, pid, mount and ipc namespaces
+ *   pid 1 of a copy        does what init does (first.c)
+ *     | fork
+ *   pid 2 of a copy        mounts its own /tmp, joins its cgroup, is sealed by
+ *                          the very code that seals any guest, and returns
+ *
+ * A copy has a user namespace of its own: processes are counted in there, and
+ * what it may do to its mounts it may do to nobody else's.  To be somebody in
+ * it, pid 1 writes its own maps through a descriptor of the host's /proc, which
+ * the copy then has no more.  The network and the host name stay the zygote's:
+ * no guest can make a socket or name the host, and a network namespace would
+ * cost as much as all the others together.
+ *
+ * A copy is a copy of memory, but must share no open file: flags and locks of
+ * one are seen by all who have it.  So all are closed or opened anew.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <linux/capability.h>
+#include <linux/sched.h>
+
+#include "sandbox/process/init/init.h"
+
+/* The order that is being done. */
+static struct plan plan;
+
+/* What came with the last message. */
+static int fds[ORDER_FDS_MAX];
+static size_t fd_count;
+
+/* Of the zygote, above all that init and a guest have. */
+static int orders, proc;
+
+bool zygote_is_this(void)
+{
+    struct stat st;
+
+    return fstat(ZYGOTE_FD_ORDERS, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+/*
+ * The kernel gives the lowest numbers that are free, in turn.  While all from 1
+ * on are, what comes with an order gets the very numbers that init and a guest
+ * have it under, and nothing need be moved.
+ */
+static void free_numbers(void)
+{
+    close_range(STDIN_FILENO + 1, INIT_FD_COUNT - 1, 0);
+}
+
+static bool are_placed(size_t count)
+{
+    for (size_t i = 0; i < fd_count; i++)
+        if (fds[i] != (int)i + 1)
+            return false;
+    return fd_count == count;
+}
+
+static void take_fds(struct msghdr *message)
+{
+    struct cmsghdr *head = CMSG_FIRSTHDR(message);
+
+    fd_count = 0;
+    if (head == NULL || head->cmsg_type != SCM_RIGHTS)
+        return;
+    fd_count = (head->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    memcpy(fds, CMSG_DATA(head), fd_count * sizeof(int));
+}
+
+/* Returns how many bytes came; none from nobody, or in part. */
+static size_t receive(int from, void *to, size_t bytes)
+{
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(fds))];
+    struct iovec all = {.iov_base = to, .iov_len = bytes};
+    struct msghdr message = {.msg_iov = &all,
+                             .msg_iovlen = 1,
+                             .msg_control = control,
+                             .msg_controllen = sizeof(control)};
+    ssize_t got;
+
+    do {
+        got = recvmsg(from, &message, 0);
+    } while (got < 0 && errno == EINTR);
+    if (got <= 0) /* the host is gone, or the template */
+        _exit(0);
+    take_fds(&message);
+    return message.msg_flags & (MSG_TRUNC | MSG_CTRUNC) ? 0 : (size_t)got;
+}
+
+/* How many descriptors come with it, but for a cgroup. */
+static size_t count_own(void)
+{
+    return ORDER_FDS + (plan.flags & PLAN_FOLDER ? 1 : 0);
+}
+
+/* Wait for the next one.  Returns whether it is as the host sends them. */
+static bool take_order(void)
+{
+    const size_t got = receive(orders, &plan, sizeof(plan));
+
+    return plan_is_whole(&plan, got) &&
+           are_placed(count_own() + (plan.flags & PLAN_CGROUP_V2 ? 1 : 0));
+}
+
+/* ---- in a copy ---- */
+
+/* The zygote's own has flags that all would see. */
+static void open_input(void)
+{
+    close(STDIN_FILENO);
+    if (open("/dev/null", O_RDONLY) != STDIN_FILENO)
+        init_fail(STEP_FDS, 0);
+}
+
+static void write_own(const char *path, const char *text)
+{
+    int fd = openat(proc, path, O_WRONLY | O_CLOEXEC);
+
+    if (fd < 0 || write(fd, text, strlen(text)) < 0)
+        init_fail(STEP_IDENTITY, 1);
+    close(fd);
+}
+
+/* The one user that we are, under its own name. */
+static void map_identity(void)
+{
+    char text[32];
+
+    write_own("self/setgroups", "deny");
+    snprintf(text, sizeof(text), "%u %u 1\n", plan.gid, plan.gid);
+    write_own("self/gid_map", text);
+    snprintf(text, sizeof(text), "%u %u 1\n", plan.uid, plan.uid);
+    write_own("self/uid_map", text);
+}
+
+static noreturn void be_first(pid_t guest)
+{
+    struct init_duty duty = {.guest = guest};
+    sigset_t all;
+
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+    prctl(PR_SET_DUMPABLE, 0);
+    prctl(PR_SET_NAME, "glovebox-init");
+    close_range(INIT_FD_OUT, INIT_FD_BELL, 0);
+    close(INIT_FD_START);
+    close_range(ORDER_FD_FOLDER, ~0u, 0);
+    if ((duty.signals = init_signals()) < 0)
+        _exit(127);
+    capabilities_drop(UINT64_C(1) << CAP_KILL);
+    init_stay(&duty);
+}
+
+/* The host opens "tasks" files for us: we could not. */
+static void join_cgroups(void)
+{
+    uint64_t join = 0;
+
+    errno = EPROTO;
+    if (receive(INIT_FD_CONTROL, &join, sizeof(join)) != sizeof(join) ||
+        join != JOIN_MAGIC)
+        init_fail(STEP_JOIN_CGROUP, 0);
+    for (size_t i = 0; i < fd_count; i++)
+        if (write(fds[i], "0", 1) != 1)
+            init_fail(STEP_JOIN_CGROUP, (uint32_t)i);
+}
+
+static void be_guest(void)
+{
+    const uint64_t hello = HELLO_MAGIC;
+
+    if (plan.flags & PLAN_CGROUP_V1)
+        join_cgroups();
+    leave_cgroup_namespace();
+    root_add(&plan);
+    seal(&plan);
+    send(INIT_FD_CONTROL, &hello, sizeof(hello), MSG_NOSIGNAL);
+    close_range(INIT_FD_CONTROL, ~0u, 0);
+}
+
+/* Returns in pid 2, which is a guest then. */
+static void become_copy(void)
+{
+    pid_t guest;
+
+    setsid(); /* else kill(0, ...) would reach the zygote */
+    open_input();
+    map_identity();
+    close_range((unsigned)count_own() + 1, ~0u, 0);
+    signal(SIGCHLD, SIG_DFL);
+    if ((guest = fork()) < 0)
+        init_fail(STEP_FORK, 1);
+    if (guest > 0)
+        be_first(guest);
+    be_guest();
+}
+
+/* ---- in the zygote ---- */
+
+/* The host is told who is born, in a way that cannot mean anybody else. */
+static void tell_born(int pidfd)
+{
+    _Alignas(struct cmsghdr) char rights[CMSG_SPACE(sizeof(int))] = {0};
+    uint64_t born = BORN_MAGIC;
+    struct iovec all = {.iov_base = &born, .iov_len = sizeof(born)};
+    struct msghdr message = {.msg_iov = &all,
+                             .msg_iovlen = 1,
+                             .msg_control = rights,
+                             .msg_controllen = sizeof(rights)};
+    struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+
+    head->cmsg_level = SOL_SOCKET;
+    head->cmsg_type = SCM_RIGHTS;
+    head->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(head), &pidfd, sizeof(int));
+    sendmsg(INIT_FD_CONTROL, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* Returns 0 in the copy. */
+static long clone_copy(int *pidfd)
+{
+    struct clone_args args = {
+        .flags = CLONE_PIDFD | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS |
+                 CLONE_NEWIPC,
+        .pidfd = (uintptr_t)pidfd,
+        .exit_signal = SIGCHLD,
+    };
+
+    if (plan.flags & PLAN_CGROUP_V2) {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = count_own() + 1;
+    }
+    return syscall(SYS_clone3, &args, sizeof(args));
+}
+
+/* The language is ready. */
+static void begin(void)
+{
+    const uint64_t ring = 1;
+
+    filter_read(ZYGOTE_FD_ORDERS);
+    signal(SIGCHLD, SIG_IGN); /* the dead of ours are the host's to miss */
+    orders = fcntl(ZYGOTE_FD_ORDERS, F_DUPFD, INIT_FD_COUNT);
+    proc = fcntl(ZYGOTE_FD_PROC, F_DUPFD, INIT_FD_COUNT);
+    if (orders < 0 || proc < 0 || write(INIT_FD_BELL, &ring, sizeof(ring)) < 0)
+        _exit(70);
+    free_numbers();
+}
+
+void zygote_serve(void)
+{
+    for (begin();; free_numbers()) {
+        int pidfd = -1;
+        long pid;
+
+        if (!take_order())
+            continue;
+        pid = clone_copy(&pidfd);
+        if (pid == 0) {
+            become_copy();
+            return;
+        }
+        if (pid < 0) {
+            init_report(INIT_FD_START, STEP_COPY, 0);
+            continue;
+        }
+        tell_born(pidfd);
+    }
+}
