@@ -16,9 +16,11 @@ bool bench_call(struct report *report, const struct paths *paths);
 bool bench_payload(struct report *report, const struct paths *paths);
 bool bench_start(struct report *report, const struct paths *paths);
 
-/* In microvm/.  Without KVM they say so, and return true. */
+/* Without KVM they say so, and return true. */
 bool bench_floor(struct report *report, const struct paths *paths);
 bool bench_isolation(struct report *report, const struct paths *paths);
+bool bench_wipe(struct report *report, const struct paths *paths);
+bool bench_density(struct report *report, const struct paths *paths);
 bool bench_compute(struct report *report, const struct paths *paths);
 
 #endif

@@ -19,7 +19,9 @@ bool box_open(struct box *box, const struct paths *paths,
                                         .libexec_dir = paths->libexec};
     struct gbx_script_config script = {.struct_bytes = sizeof(script),
                                        .isolation = how->isolation,
-                                       .spin_ns = how->spin ? BOX_SPIN_NS : 1};
+                                       .spin_ns = how->spin ? BOX_SPIN_NS : 1,
+                                       .wipe = how->wipe,
+                                       .pool = how->pool};
     char path[4300];
     int rc;
 
@@ -125,12 +127,13 @@ bool box_call(struct box *box, struct box_call *call, struct gbx_error *err)
     bool right = false;
     int rc;
 
-    rc = gbx_call_begin(&c, box->script, deadline_ns, err);
+    rc = gbx_call_begin_for(&c, box->script, call->key, deadline_ns, err);
     if (rc < 0)
         return false;
     rc = put_input(c, call, err);
     if (rc == 0)
         rc = gbx_call_run(c, deadline_ns, err);
+    call->answer_ns = measure_now_ns() - from_ns - call->fill_ns;
     if (rc == 0 && gbx_call_next(c, &port, &message) == 0) {
         check_ns = measure_now_ns();
         right = is_right(&message, call);

@@ -35,6 +35,8 @@ struct box_how {
     enum gbx_isolation isolation;
     enum place place;
     bool spin; /* always; else never */
+    enum gbx_wipe wipe;
+    struct gbx_pool_config pool;
 };
 
 /* Returns true and a box to close, else says why not. */
@@ -55,13 +57,15 @@ struct box_call {
     size_t bytes;     /* 8 at least */
     uint64_t stamp; /* not 0: only this is written and checked, at both ends */
     int64_t number;
+    const char *key; /* of the actor, or NULL */
     enum box_want want;
     int64_t want_number;
 
     /* What came of it. */
-    uint64_t call_ns; /* begin to finish, without filling and checking */
-    uint64_t fill_ns; /* a memcpy of data into the message's place */
-    int64_t answer;   /* when it is an Integer */
+    uint64_t call_ns;   /* begin to finish, without filling and checking */
+    uint64_t answer_ns; /* begin to the answer, the same */
+    uint64_t fill_ns;   /* a memcpy of data into the message's place */
+    int64_t answer;     /* when it is an Integer */
     struct gbx_call_stats stats;
 };
 

@@ -17,6 +17,7 @@ static const struct {
     bool (*run)(struct report *report, const struct paths *paths);
 } parts[] = {{"call", bench_call},           {"payload", bench_payload},
              {"start", bench_start},         {"floor", bench_floor},
+             {"wipe", bench_wipe},           {"density", bench_density},
              {"isolation", bench_isolation}, {"compute", bench_compute}};
 
 #define PART_COUNT (sizeof(parts) / sizeof(parts[0]))
@@ -35,7 +36,9 @@ static const char doc[] =
     "\n"
     "  call       small calls, against wake-ups and a WebSocket server\n"
     "  payload    64 B to 256 MiB, against memcpy and that server\n"
-    "  start      from nothing to the first answer, against python3\n"
+    "  start      from nothing, and from a template, to the first answer\n"
+    "  wipe       a call that leaves no trace, against a raw exit of KVM\n"
+    "  density    a thousand actors, and ten thousand, in one process\n"
     "  floor      what KVM itself costs here, and a guest's system call\n"
     "  isolation  the same calls in a process and in a micro-VM\n"
     "  compute    the same programs as a process and in a micro-VM\n";
@@ -55,8 +58,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
                 break;
         if (i == PART_COUNT)
             argp_error(state,
-                       "%s: call, payload, start, floor, isolation or compute "
-                       "is expected",
+                       "%s: call, payload, start, wipe, density, floor, "
+                       "isolation or compute is expected",
                        arg);
         o->wanted[i] = o->any = true;
         return 0;

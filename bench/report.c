@@ -116,13 +116,20 @@ void report_note(struct report *report, const char *format, ...)
                           json_string(text));
 }
 
+static const char *unit_of(enum report_kind kind)
+{
+    return kind == REPORT_TIME    ? "ns"
+           : kind == REPORT_BYTES ? "bytes"
+                                  : "times";
+}
+
 void report_target(struct report *report, const char *what,
                    enum report_kind kind, double value, enum report_side side,
                    double limit)
 {
     json_t *target = json_pack("{s:s, s:s, s:s, s:n, s:n, s:n}", "what", what,
-                               "unit", kind == REPORT_TIME ? "ns" : "times",
-                               "side", side == AT_MOST ? "at most" : "at least",
+                               "unit", unit_of(kind), "side",
+                               side == AT_MOST ? "at most" : "at least",
                                "value", "limit", "met");
 
     if (value > 0 && limit > 0) {
@@ -205,10 +212,10 @@ static void print_rows(const struct report *report)
 
 static void print_target(const json_t *target)
 {
-    enum report_kind kind =
-        strcmp(json_string_value(json_object_get(target, "unit")), "ns") == 0
-            ? REPORT_TIME
-            : REPORT_TIMES;
+    const char *unit = json_string_value(json_object_get(target, "unit"));
+    enum report_kind kind = strcmp(unit, "ns") == 0      ? REPORT_TIME
+                            : strcmp(unit, "bytes") == 0 ? REPORT_BYTES
+                                                         : REPORT_TIMES;
     const json_t *met = json_object_get(target, "met");
     char value[CELL_BYTES], limit[CELL_BYTES];
 

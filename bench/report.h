@@ -73,7 +73,8 @@ void report_ratio(struct report *report, const char *key, double a, double b);
 void report_note(struct report *report, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* value and limit are times in ns, or ratios.  A value of 0 was not measured.
+/* value and limit are times in ns, bytes, or ratios.  A value of 0 was not
+ * measured.
  */
 void report_target(struct report *report, const char *what,
                    enum report_kind kind, double value, enum report_side side,

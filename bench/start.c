@@ -1,30 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * start.c - from nothing to the first answer, against a bare start of Python.
+ * start.c - from nothing, or from a template, to the first answer, against a
+ * bare start of Python.
  *
  * Each round measures each row once, so that all meet the same machine.  None
  * is pinned: this is how they are used.
  */
 #include <fcntl.h>
+#include <ftw.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "baseline/baseline.h"
 #include "bench.h"
+#include "microvm/raw.h"
 
 #define ROUNDS        41
 #define SOCKET_ROUNDS 5
 #define WARM_UP       3
 #define PYTHON        "/usr/bin/python3.11"
 
-enum step { LIBRARY, OPEN, FIRST_CALL, CLOSE, COMMAND, STEPS };
+enum step { LIBRARY, OPEN, FIRST_CALL, CLOSE, CLONE, COMMAND, CACHED, STEPS };
 
 static const char *const names[STEPS] = {
-    "open to first answer", "  runtime and script open", "  first call",
-    "close", "glovebox run, whole"};
+    "open to first answer",
+    "  runtime and script open",
+    "  first call",
+    "close",
+    "clone to first answer",
+    "glovebox run --no-cache, whole",
+    "glovebox run, not for the first time"};
 
 enum { PROCESS, MICROVM, SIDES };
 
@@ -40,9 +50,11 @@ struct row {
 };
 
 struct start {
-    struct row python, steps[SIDES][STEPS], socket;
+    struct row python, hello, raw, steps[SIDES][STEPS], socket;
+    struct box clones[SIDES]; /* each call in a new clone; opened once */
     const char *glovebox;
     char script[4300];
+    char cache[40]; /* a folder of this run's */
 };
 
 /* Start a program, and wait until it has ended. */
@@ -67,25 +79,46 @@ static void measure_python(struct start *start, bool keep)
 {
     static char python[] = PYTHON, isolated[] = "-I", bare[] = "-S",
                 command[] = "-c", pass[] = "pass";
-    char *argv[] = {python, isolated, bare, command, pass, NULL};
-    uint64_t took_ns;
+    char *least[] = {python, isolated, bare, command, pass, NULL};
+    char *hello[] = {python, start->script, NULL};
+    uint64_t least_ns, hello_ns;
 
-    if (!run(argv, &took_ns))
+    if (!run(least, &least_ns) || !run(hello, &hello_ns)) {
         strcpy(start->python.why, PYTHON " does not run");
-    else if (keep)
-        samples_add(&start->python.samples, took_ns);
+    } else if (keep) {
+        samples_add(&start->python.samples, least_ns);
+        samples_add(&start->hello.samples, hello_ns);
+    }
 }
 
-static void measure_command(struct start *start, int side, bool keep)
+static void measure_raw(struct start *start, bool keep)
 {
-    static char verb[] = "run", in[] = "--in", value[] = "in=42";
-    struct row *row = &start->steps[side][COMMAND];
-    char path[4200], option[40];
-    char *argv[] = {path, verb, option, start->script, in, value, NULL};
+    uint64_t from_ns = measure_now_ns();
+    struct raw_times times;
+    struct raw raw;
+    bool good;
+
+    if (!raw_open(&raw, &times, start->raw.why))
+        return;
+    good = raw_exit(&raw);
+    if (good && keep)
+        samples_add(&start->raw.samples, measure_now_ns() - from_ns);
+    raw_close(&raw);
+}
+
+static void measure_command(struct start *start, int side, enum step step,
+                            bool keep)
+{
+    static char verb[] = "run", none[] = "--no-cache";
+    struct row *row = &start->steps[side][step];
+    char path[4200], option[40], cache[60];
+    char *argv[] = {path,          verb, option, step == COMMAND ? none : cache,
+                    start->script, NULL};
     uint64_t took_ns;
 
     snprintf(path, sizeof(path), "%s", start->glovebox);
     snprintf(option, sizeof(option), "%s", sides[side].option);
+    snprintf(cache, sizeof(cache), "--cache=%s", start->cache);
     if (!run(argv, &took_ns))
         snprintf(row->why, sizeof(row->why), "%.200s run %s fails", path,
                  option);
@@ -120,6 +153,26 @@ static void measure_library(struct start *start, const struct paths *paths,
         samples_add(&rows[FIRST_CALL].samples, answered_ns - opened_ns);
         samples_add(&rows[CLOSE].samples, closed_ns - answered_ns);
     }
+}
+
+/* The first one makes the template. */
+static void measure_clone(struct start *start, const struct paths *paths,
+                          int side, bool keep)
+{
+    struct box_how how = {.script = "echo.py",
+                          .isolation = sides[side].isolation,
+                          .place = PLACE_FREE,
+                          .pool.recycle_calls = 1};
+    struct row *row = &start->steps[side][CLONE];
+    struct box *box = &start->clones[side];
+    struct box_call call = {.number = 42};
+    struct gbx_error err = {0};
+
+    if ((box->runtime == NULL && !box_open(box, paths, &how, &err)) ||
+        !box_call(box, &call, &err))
+        snprintf(row->why, sizeof(row->why), "%s", err.what);
+    else if (keep)
+        samples_add(&row->samples, call.answer_ns);
 }
 
 static void measure_socket(struct start *start, const struct paths *paths)
@@ -174,6 +227,7 @@ static void tell_target(struct report *report, const char *what,
 static void tell(struct report *report, struct start *start)
 {
     struct figure figures[SIDES][STEPS];
+    struct figure raw, hello;
     double python_ns;
 
     report_begin(report, "start", "from nothing to the first answer", columns,
@@ -181,6 +235,10 @@ static void tell(struct report *report, struct start *start)
     python_ns =
         tell_row(report, "python3.11 -I -S -c pass", NULL, &start->python, 0)
             .median;
+    hello =
+        tell_row(report, "python3.11 hello.py", NULL, &start->hello, python_ns);
+    raw = tell_row(report, "a virtual machine of KVM, and one exit", NULL,
+                   &start->raw, python_ns);
     for (int side = 0; side < SIDES; side++)
         for (int step = 0; step < STEPS; step++)
             figures[side][step] =
@@ -194,7 +252,39 @@ static void tell(struct report *report, struct start *start)
                 &figures[PROCESS][LIBRARY], python_ns, 1.6);
     tell_target(report, "micro-VM, glovebox run as a whole, against python",
                 &figures[MICROVM][COMMAND], python_ns, 6);
+    tell_target(report, "process, clone to first answer, against python",
+                &figures[PROCESS][CLONE], python_ns, 0.25);
+    tell_target(report, "micro-VM, clone to first answer, against python",
+                &figures[MICROVM][CLONE], python_ns, 0.2);
+    tell_target(report, "micro-VM, clone to first answer, against KVM's own",
+                &figures[MICROVM][CLONE], raw.median, 3);
+    tell_target(report, "micro-VM, glovebox run again, against python hello.py",
+                &figures[MICROVM][CACHED], hello.median, 0.6);
     report_end(report);
+}
+
+/* One side of one round.  What failed once is not tried again. */
+static void measure_side(struct start *start, const struct paths *paths,
+                         int side, bool keep)
+{
+    struct row *rows = start->steps[side];
+
+    if (rows[LIBRARY].why[0] == '\0')
+        measure_library(start, paths, side, keep);
+    if (rows[LIBRARY].why[0] != '\0')
+        return;
+    if (rows[CLONE].why[0] == '\0')
+        measure_clone(start, paths, side, keep);
+    for (enum step step = COMMAND; step <= CACHED; step++)
+        if (rows[step].why[0] == '\0')
+            measure_command(start, side, step, keep);
+}
+
+static int remove_one(const char *path, const struct stat *stat, int kind,
+                      struct FTW *walk)
+{
+    (void)stat, (void)kind, (void)walk;
+    return remove(path);
 }
 
 bool bench_start(struct report *report, const struct paths *paths)
@@ -202,24 +292,27 @@ bool bench_start(struct report *report, const struct paths *paths)
     static struct start start;
 
     start = (struct start){.glovebox = paths->glovebox};
-    snprintf(start.script, sizeof(start.script), "%s/scripts/echo.py",
+    snprintf(start.script, sizeof(start.script), "%s/scripts/hello.py",
              paths->bench);
+    strcpy(start.cache, "/tmp/glovebox-bench-XXXXXX");
+    if (mkdtemp(start.cache) == NULL)
+        return false;
     for (size_t round = 0; round < WARM_UP + ROUNDS; round++) {
         bool keep = round >= WARM_UP;
 
         report_progress(report, "start: round %zu of %d", round + 1,
                         WARM_UP + ROUNDS);
         measure_python(&start, keep);
-        for (int side = 0; side < SIDES; side++) {
-            if (start.steps[side][LIBRARY].why[0] == '\0')
-                measure_library(&start, paths, side, keep);
-            if (start.steps[side][LIBRARY].why[0] == '\0' &&
-                start.steps[side][COMMAND].why[0] == '\0')
-                measure_command(&start, side, keep);
-        }
+        measure_raw(&start, keep);
+        for (int side = 0; side < SIDES; side++)
+            measure_side(&start, paths, side, keep);
         if (round < SOCKET_ROUNDS && start.socket.why[0] == '\0')
             measure_socket(&start, paths);
     }
+    for (int side = 0; side < SIDES; side++)
+        if (start.clones[side].runtime != NULL)
+            box_close(&start.clones[side]);
+    nftw(start.cache, remove_one, 8, FTW_DEPTH | FTW_PHYS);
     tell(report, &start);
     return start.steps[PROCESS][LIBRARY].why[0] == '\0';
 }

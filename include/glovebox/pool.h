@@ -57,9 +57,11 @@ struct gbx_pool_stats {
     uint64_t waits;              /* of them had to wait */
     uint64_t wait_ns, wait_ns_max;
     uint64_t built, cloned; /* made: all, and those from a template */
-    uint64_t wiped;
-    uint64_t broken;  /* came back of no use: killed, out of a limit */
-    uint64_t retired; /* closed because nobody needed them */
+    uint64_t wiped;         /* back to the template, all in all: */
+    uint64_t wiped_pages;   /* so many pages of memory that calls had written */
+    uint64_t wipe_ns;       /* and so long */
+    uint64_t broken;        /* came back of no use: killed, out of a limit */
+    uint64_t retired;       /* closed because nobody needed them */
 };
 
 void gbx_script_pool_stats(struct gbx_script *script,

@@ -178,6 +178,7 @@ static int make(struct pool *pool, struct pool_member *member,
 /* Clean again.  False: it is of no more use, or of an older template. */
 static bool wipe(struct pool *pool, struct pool_member *member)
 {
+    uint64_t from_ns = clock_now_ns(), ns;
     struct gbx_error err;
     bool is_clone;
 
@@ -185,13 +186,15 @@ static bool wipe(struct pool *pool, struct pool_member *member)
     is_clone =
         pool->template != NULL && member->sandbox.template == pool->template;
     pthread_mutex_unlock(&pool->lock);
-    if (!is_clone ||
-        sandbox_wipe(&member->sandbox, clock_now_ns() + pool->config.start_ns,
-                     &err) < 0)
+    if (!is_clone || sandbox_wipe(&member->sandbox,
+                                  from_ns + pool->config.start_ns, &err) < 0)
         return false;
     member->is_clean = true;
+    ns = clock_now_ns() - from_ns;
     pthread_mutex_lock(&pool->lock);
     pool->stats.wiped++;
+    pool->stats.wiped_pages += sandbox_wiped_pages(&member->sandbox);
+    pool->stats.wipe_ns += ns;
     pthread_mutex_unlock(&pool->lock);
     return true;
 }

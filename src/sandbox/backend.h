@@ -159,6 +159,8 @@ struct backend {
      * a kill; the region is the caller's to bring back, before the next run,
      * unless it was prepared. */
     int (*wipe)(void *self, struct gbx_error *err);
+    /* How many pages the last one found written; NULL: nobody counts. */
+    uint64_t (*wiped_pages)(void *self);
 
     /*
      * Idle ones may cost those that run.  park gives back what can be had again

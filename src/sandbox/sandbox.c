@@ -258,6 +258,13 @@ int sandbox_wipe(struct sandbox *sandbox, uint64_t deadline_ns,
     return rc;
 }
 
+uint64_t sandbox_wiped_pages(struct sandbox *sandbox)
+{
+    return sandbox->backend->wiped_pages == NULL
+               ? 0
+               : sandbox->backend->wiped_pages(sandbox->self);
+}
+
 void sandbox_break(struct sandbox *sandbox)
 {
     if (sandbox->state == SANDBOX_BROKEN)

@@ -100,6 +100,7 @@ void sandbox_break(struct sandbox *sandbox);
  */
 int sandbox_wipe(struct sandbox *sandbox, uint64_t deadline_ns,
                  struct gbx_error *err);
+uint64_t sandbox_wiped_pages(struct sandbox *sandbox); /* by the last one */
 
 /* Of an IDLE one, whose next call is far or near (backend.h). */
 bool sandbox_park(struct sandbox *sandbox);

@@ -83,19 +83,14 @@ static struct template *make(const struct sandbox_config *config,
                              uint64_t deadline_ns)
 {
     struct sandbox_config bare = *config;
-    struct sandbox *sandbox = calloc(1, sizeof(*sandbox));
-    struct template *template = NULL;
+    struct template *template;
 
     bare.bundle.folder = NULL;
     bare.output = NULL;
     bare.output_context = NULL;
-    bare.bundle.is_watched = true;
-    if (sandbox != NULL && sandbox_open(sandbox, &bare, deadline_ns, NULL) == 0)
-        template_take(&template, sandbox, NULL);
-    if (sandbox != NULL)
-        sandbox_close(sandbox);
-    free(sandbox);
-    return template;
+    bare.bundle.is_watched = config->backend->save != NULL;
+    return template_prepare(&template, &bare, deadline_ns, NULL) < 0 ? NULL
+                                                                     : template;
 }
 
 /* One thread makes it, others wait. */
@@ -133,12 +128,14 @@ struct template *warm_get(struct warm *warm,
     struct template *template = NULL;
     bool wants;
 
-    if (config->bundle.trace != NULL || config->backend->snapshot == NULL)
+    if (config->bundle.trace != NULL ||
+        (config->backend->snapshot == NULL && config->backend->prepare == NULL))
         return NULL;
     pthread_mutex_lock(&warm->lock);
     language = find_locked(warm, config);
     wants = language != NULL &&
-            (++language->starts > 1 || warm->cache->dir_fd >= 0);
+            (++language->starts > 1 ||
+             (warm->cache->dir_fd >= 0 && config->backend->save != NULL));
     pthread_mutex_unlock(&warm->lock);
     if (!wants)
         return NULL;

@@ -334,6 +334,13 @@ static void microvm_explain(void *context, struct gbx_error *err)
          vm->end_text[0] != '\0' ? vm->end_text : gbx_strerror(vm->last));
 }
 
+static uint64_t microvm_wiped_pages(void *context)
+{
+    const struct microvm *vm = context;
+
+    return vm->wiped.pages;
+}
+
 static const char *microvm_lacked(void *context)
 {
     const struct microvm *vm = context;
@@ -360,6 +367,7 @@ const struct backend backend_microvm = {
     .explain = microvm_explain,
     .lacked = microvm_lacked,
     .wipe = microvm_wipe,
+    .wiped_pages = microvm_wiped_pages,
     .park = microvm_park,
     .awake_count = machine_count,
     .wake = wake_up,
