@@ -41,7 +41,7 @@
 #define ENDED_MAGIC  0x31646e6578626767ull
 #define REPORT_MAGIC 0x3174707278626767ull
 #define HELLO_MAGIC  0x316f6c6878626767ull /* init: the guest runs */
-#define BORN_MAGIC   0x316e726278626767ull /* zygote: with a pidfd of pid 1 */
+#define BORN_MAGIC   0x316e726278626767ull /* a copy: with a pidfd of pid 1 */
 #define JOIN_MAGIC   0x316e6f6a78626767ull /* host: with "tasks" files */
 
 /*

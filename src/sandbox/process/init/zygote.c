@@ -121,6 +121,31 @@ static bool take_order(void)
 
 /* ---- in a copy ---- */
 
+/*
+ * The host gets hold of us before anything else is said: a guest may be quick
+ * to end.
+ */
+static void tell_born(void)
+{
+    _Alignas(struct cmsghdr) char rights[CMSG_SPACE(sizeof(int))] = {0};
+    const int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    uint64_t born = BORN_MAGIC;
+    struct iovec all = {.iov_base = &born, .iov_len = sizeof(born)};
+    struct msghdr message = {.msg_iov = &all,
+                             .msg_iovlen = 1,
+                             .msg_control = rights,
+                             .msg_controllen = sizeof(rights)};
+    struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+
+    if (self < 0)
+        init_fail(STEP_FDS, 1);
+    head->cmsg_level = SOL_SOCKET;
+    head->cmsg_type = SCM_RIGHTS;
+    head->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(head), &self, sizeof(int));
+    sendmsg(INIT_FD_CONTROL, &message, MSG_NOSIGNAL);
+}
+
 /* The zygote's own has flags that all would see. */
 static void open_input(void)
 {
@@ -201,6 +226,7 @@ static void become_copy(void)
     pid_t guest;
 
     setsid(); /* else kill(0, ...) would reach the zygote */
+    tell_born();
     open_input();
     map_identity();
     close_range((unsigned)count_own() + 1, ~0u, 0);
@@ -214,32 +240,11 @@ static void become_copy(void)
 
 /* ---- in the zygote ---- */
 
-/* The host is told who is born, in a way that cannot mean anybody else. */
-static void tell_born(int pidfd)
-{
-    _Alignas(struct cmsghdr) char rights[CMSG_SPACE(sizeof(int))] = {0};
-    uint64_t born = BORN_MAGIC;
-    struct iovec all = {.iov_base = &born, .iov_len = sizeof(born)};
-    struct msghdr message = {.msg_iov = &all,
-                             .msg_iovlen = 1,
-                             .msg_control = rights,
-                             .msg_controllen = sizeof(rights)};
-    struct cmsghdr *head = CMSG_FIRSTHDR(&message);
-
-    head->cmsg_level = SOL_SOCKET;
-    head->cmsg_type = SCM_RIGHTS;
-    head->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(head), &pidfd, sizeof(int));
-    sendmsg(INIT_FD_CONTROL, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-}
-
 /* Returns 0 in the copy. */
-static long clone_copy(int *pidfd)
+static long clone_copy(void)
 {
     struct clone_args args = {
-        .flags = CLONE_PIDFD | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS |
-                 CLONE_NEWIPC,
-        .pidfd = (uintptr_t)pidfd,
+        .flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC,
         .exit_signal = SIGCHLD,
     };
 
@@ -267,20 +272,16 @@ static void begin(void)
 void zygote_serve(void)
 {
     for (begin();; free_numbers()) {
-        int pidfd = -1;
         long pid;
 
         if (!take_order())
             continue;
-        pid = clone_copy(&pidfd);
-        if (pid == 0) {
-            become_copy();
-            return;
-        }
-        if (pid < 0) {
+        pid = clone_copy();
+        if (pid < 0)
             init_report(INIT_FD_START, STEP_COPY, 0);
+        if (pid != 0)
             continue;
-        }
-        tell_born(pidfd);
+        become_copy();
+        return;
     }
 }
