@@ -36,11 +36,15 @@ int pool_keep(struct pool *pool, struct keeper *keeper, struct gbx_error *err)
     return 0;
 }
 
-static void close_member(struct pool *pool, struct pool_member *member)
+static void end_sandbox(struct pool *pool, struct pool_member *member)
 {
     if (pool->config.end != NULL)
         pool->config.end(pool->config.context, member);
     sandbox_close(&member->sandbox);
+}
+
+static void free_member(struct pool_member *member)
+{
     free(member->extra);
     free(member);
 }
@@ -56,7 +60,8 @@ void pool_close(struct pool *pool)
 
         must(!member->is_lent);
         pool->all = member->other;
-        close_member(pool, member);
+        end_sandbox(pool, member);
+        free_member(member);
     }
     must(pool->first == NULL);
     template_put(pool->template);
@@ -88,12 +93,14 @@ static void forget_locked(struct pool *pool, struct pool_member *member)
         pool->total--;
 }
 
+/* It counts until it is closed. */
 static void drop(struct pool *pool, struct pool_member *member)
 {
+    end_sandbox(pool, member);
     pthread_mutex_lock(&pool->lock);
     forget_locked(pool, member);
     pthread_mutex_unlock(&pool->lock);
-    close_member(pool, member);
+    free_member(member);
     if (pool->keeper != NULL)
         keeper_tell(pool->keeper);
 }
@@ -202,9 +209,7 @@ static int renew(struct pool *pool, struct pool_member *member,
 {
     if (wipe(pool, member))
         return 0;
-    if (pool->config.end != NULL)
-        pool->config.end(pool->config.context, member);
-    sandbox_close(&member->sandbox);
+    end_sandbox(pool, member);
     member->calls = 0;
     return make(pool, member, deadline_ns, err);
 }
