@@ -101,8 +101,6 @@ static void drop(struct pool *pool, struct pool_member *member)
     forget_locked(pool, member);
     pthread_mutex_unlock(&pool->lock);
     free_member(member);
-    if (pool->keeper != NULL)
-        keeper_tell(pool->keeper);
 }
 
 /* Into the list of the free; the newest first, for its memory is warm. */
@@ -337,6 +335,8 @@ void pool_give(struct pool *pool, struct pool_member *member, bool failed)
     if (is_old || (broken && pool->config.wipe == GBX_WIPE_NEVER) ||
         ((broken || is_due(pool, failed)) && !wipe(pool, member))) {
         drop(pool, member);
+        if (pool->keeper != NULL)
+            keeper_tell(pool->keeper);
         return;
     }
     pthread_mutex_lock(&pool->lock);
@@ -400,7 +400,8 @@ static bool make_ahead(struct pool *pool)
         member = begin_locked(pool, NULL);
     }
     pthread_mutex_unlock(&pool->lock);
-    /* Where it fails, whoever takes one hears why. */
+    /* Where it fails, whoever takes one hears why, and then it is tried again:
+     * not before, or the keeper would do nothing else. */
     if (member == NULL ||
         make(pool, member, clock_now_ns() + pool->config.start_ns, &err) < 0)
         return false;
