@@ -242,6 +242,7 @@ int pool_take(struct pool *pool, const char *key, uint64_t deadline_ns,
     if (rc == 0 && next == NEXT_MAKE && (got = begin_locked(pool, key)) == NULL)
         rc = GBX_EHOST;
     is_low = pool->ready < pool->config.ready_min;
+    pool->is_short = false;
     pthread_mutex_unlock(&pool->lock);
     if (is_low && pool->keeper != NULL)
         keeper_tell(pool->keeper);
@@ -361,6 +362,7 @@ void pool_shrink(struct pool *pool, uint32_t left)
         struct pool_member *member = NULL;
 
         pthread_mutex_lock(&pool->lock);
+        pool->is_short = true;
         if (pool->ready > left && pool->config.wipe != GBX_WIPE_NEVER) {
             struct pool_member **oldest = &pool->free;
 
@@ -393,7 +395,7 @@ static bool make_ahead(struct pool *pool)
     struct gbx_error err;
 
     pthread_mutex_lock(&pool->lock);
-    if (pool->ready < pool->config.ready_min &&
+    if (!pool->is_short && pool->ready < pool->config.ready_min &&
         pool->total < pool->config.total_max &&
         pool->config.wipe != GBX_WIPE_NEVER) {
         pool->total++;
