@@ -103,21 +103,22 @@ static void drop(struct pool *pool, struct pool_member *member)
     free_member(member);
 }
 
-/* Into the list of the free; the newest first, for its memory is warm. */
-static void set_free_locked(struct pool *pool, struct pool_member *member)
+/* It is free again, as it is. */
+static void put_back_locked(struct pool *pool, struct pool_member *member)
 {
-    if (queue_hand_on_locked(pool, member))
+    if (!queue_put_back_locked(pool, member))
         return;
-    member->is_lent = false;
-    member->free_ns = clock_now_ns();
-    member->next = pool->free;
-    pool->free = member;
-    pool->ready++;
     if (pool->config.idle_ns != 0 && pool->ready > pool->config.ready_min &&
         !pool->is_watched && pool->keeper != NULL) {
         pool->is_watched = true;
         keeper_tell(pool->keeper);
     }
+}
+
+static void set_free_locked(struct pool *pool, struct pool_member *member)
+{
+    member->free_ns = clock_now_ns();
+    put_back_locked(pool, member);
 }
 
 static int fill_sandbox(struct pool *pool, struct pool_member *member,
@@ -260,29 +261,17 @@ int pool_take(struct pool *pool, const char *key, uint64_t deadline_ns,
     return 0;
 }
 
-/* The one that is awake and free longest.  They are a prefix of the list. */
+/* The one that is awake and free longest.  Nobody is kept waiting for it: a
+ * stateful one that is clean would be anybody's. */
 static struct pool_member *oldest_awake_locked(struct pool *pool)
 {
-    struct pool_member **at = &pool->free, **last = NULL;
+    struct pool_member **oldest = NULL;
 
-    for (; *at != NULL && !(*at)->is_parked; at = &(*at)->next)
-        last = at;
-    return last == NULL ? NULL : queue_take_out_locked(pool, last);
-}
-
-/* Behind all that are awake. */
-static void put_parked_locked(struct pool *pool, struct pool_member *member)
-{
-    struct pool_member **at = &pool->free;
-
-    if (queue_hand_on_locked(pool, member))
-        return;
-    while (*at != NULL && !(*at)->is_parked)
-        at = &(*at)->next;
-    member->next = *at;
-    *at = member;
-    member->is_lent = false;
-    pool->ready++;
+    for (struct pool_member **at = &pool->free; *at != NULL; at = &(*at)->next)
+        if (!(*at)->is_parked &&
+            !((*at)->is_clean && pool->config.wipe == GBX_WIPE_NEVER))
+            oldest = at;
+    return oldest == NULL ? NULL : queue_take_out_locked(pool, oldest);
 }
 
 /* Too many that idle make all others slow. */
@@ -301,7 +290,7 @@ static void park_one(struct pool *pool, const struct backend *backend)
     sandbox_park(&member->sandbox);
     member->is_parked = true;
     pthread_mutex_lock(&pool->lock);
-    put_parked_locked(pool, member);
+    put_back_locked(pool, member);
     pthread_mutex_unlock(&pool->lock);
 }
 

@@ -68,10 +68,10 @@ struct keeper;
 
 struct pool {
     struct pool_config config;
-    struct template *template; /* counted, or NULL; with the lock */
-    pthread_mutex_t lock;      /* of all that follows */
-    struct pool_member *free, *all;
-    uint32_t total, ready; /* members, free ones */
+    struct template *template;      /* counted, or NULL; with the lock */
+    pthread_mutex_t lock;           /* of all that follows */
+    struct pool_member *free, *all; /* free: the newest first */
+    uint32_t total, ready;          /* members, free ones */
     bool is_watched; /* the keeper comes by itself when one is idle too long */
     bool is_short;   /* of memory: none is made ahead until one is taken */
     struct pool_waiter *first, *last;

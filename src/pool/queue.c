@@ -118,6 +118,22 @@ bool queue_hand_on_locked(struct pool *pool, struct pool_member *member)
     return false;
 }
 
+/* The newest first, for its memory is warm. */
+bool queue_put_back_locked(struct pool *pool, struct pool_member *member)
+{
+    struct pool_member **at = &pool->free;
+
+    if (queue_hand_on_locked(pool, member))
+        return false;
+    while (*at != NULL && (*at)->free_ns > member->free_ns)
+        at = &(*at)->next;
+    member->next = *at;
+    *at = member;
+    member->is_lent = false;
+    pool->ready++;
+    return true;
+}
+
 static void join_locked(struct pool *pool, struct pool_waiter *waiter)
 {
     pthread_condattr_t attr;
