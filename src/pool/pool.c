@@ -28,10 +28,12 @@ int pool_open(struct pool *pool, const struct pool_config *config,
 
 int pool_keep(struct pool *pool, struct keeper *keeper, struct gbx_error *err)
 {
-    if (keeper_add(keeper, pool) < 0)
+    pool->keeper = keeper; /* before its thread comes */
+    if (keeper_add(keeper, pool) < 0) {
+        pool->keeper = NULL;
         return fail(err, GBX_EHOST,
                     "no thread to keep sandboxes ready; raise ulimit -u");
-    pool->keeper = keeper;
+    }
     keeper_tell(keeper);
     return 0;
 }
