@@ -75,8 +75,9 @@ int gbx_call_begin_for(struct gbx_call **call, struct gbx_script *script,
                        const char *key, uint64_t deadline_ns,
                        struct gbx_error *err);
 
-/* Memory is short: half of the sandboxes that are free are closed.  The runtime
- * does so by itself where the kernel tells of pressure. */
+/* Memory is short: half of the sandboxes that are free are closed, and a
+ * script's are not made ahead until its next call.  The runtime does so by
+ * itself where the kernel tells of pressure. */
 void gbx_runtime_shrink(struct gbx_runtime *runtime);
 
 #ifdef __cplusplus

@@ -28,19 +28,25 @@ int pool_open(struct pool *pool, const struct pool_config *config,
 
 int pool_keep(struct pool *pool, struct keeper *keeper, struct gbx_error *err)
 {
-    if (keeper_add(keeper, pool) < 0)
+    pool->keeper = keeper; /* before its thread comes */
+    if (keeper_add(keeper, pool) < 0) {
+        pool->keeper = NULL;
         return fail(err, GBX_EHOST,
                     "no thread to keep sandboxes ready; raise ulimit -u");
-    pool->keeper = keeper;
+    }
     keeper_tell(keeper);
     return 0;
 }
 
-static void close_member(struct pool *pool, struct pool_member *member)
+static void end_sandbox(struct pool *pool, struct pool_member *member)
 {
     if (pool->config.end != NULL)
         pool->config.end(pool->config.context, member);
     sandbox_close(&member->sandbox);
+}
+
+static void free_member(struct pool_member *member)
+{
     free(member->extra);
     free(member);
 }
@@ -56,7 +62,8 @@ void pool_close(struct pool *pool)
 
         must(!member->is_lent);
         pool->all = member->other;
-        close_member(pool, member);
+        end_sandbox(pool, member);
+        free_member(member);
     }
     must(pool->first == NULL);
     template_put(pool->template);
@@ -88,31 +95,32 @@ static void forget_locked(struct pool *pool, struct pool_member *member)
         pool->total--;
 }
 
+/* It counts until it is closed. */
 static void drop(struct pool *pool, struct pool_member *member)
 {
+    end_sandbox(pool, member);
     pthread_mutex_lock(&pool->lock);
     forget_locked(pool, member);
     pthread_mutex_unlock(&pool->lock);
-    close_member(pool, member);
-    if (pool->keeper != NULL)
-        keeper_tell(pool->keeper);
+    free_member(member);
 }
 
-/* Into the list of the free; the newest first, for its memory is warm. */
-static void set_free_locked(struct pool *pool, struct pool_member *member)
+/* It is free again, as it is. */
+static void put_back_locked(struct pool *pool, struct pool_member *member)
 {
-    if (queue_hand_on_locked(pool, member))
+    if (!queue_put_back_locked(pool, member))
         return;
-    member->is_lent = false;
-    member->free_ns = clock_now_ns();
-    member->next = pool->free;
-    pool->free = member;
-    pool->ready++;
     if (pool->config.idle_ns != 0 && pool->ready > pool->config.ready_min &&
         !pool->is_watched && pool->keeper != NULL) {
         pool->is_watched = true;
         keeper_tell(pool->keeper);
     }
+}
+
+static void set_free_locked(struct pool *pool, struct pool_member *member)
+{
+    member->free_ns = clock_now_ns();
+    put_back_locked(pool, member);
 }
 
 static int fill_sandbox(struct pool *pool, struct pool_member *member,
@@ -205,9 +213,7 @@ static int renew(struct pool *pool, struct pool_member *member,
 {
     if (wipe(pool, member))
         return 0;
-    if (pool->config.end != NULL)
-        pool->config.end(pool->config.context, member);
-    sandbox_close(&member->sandbox);
+    end_sandbox(pool, member);
     member->calls = 0;
     return make(pool, member, deadline_ns, err);
 }
@@ -242,6 +248,7 @@ int pool_take(struct pool *pool, const char *key, uint64_t deadline_ns,
     if (rc == 0 && next == NEXT_MAKE && (got = begin_locked(pool, key)) == NULL)
         rc = GBX_EHOST;
     is_low = pool->ready < pool->config.ready_min;
+    pool->is_short = false;
     pthread_mutex_unlock(&pool->lock);
     if (is_low && pool->keeper != NULL)
         keeper_tell(pool->keeper);
@@ -259,29 +266,17 @@ int pool_take(struct pool *pool, const char *key, uint64_t deadline_ns,
     return 0;
 }
 
-/* The one that is awake and free longest.  They are a prefix of the list. */
+/* The one that is awake and free longest.  Nobody is kept waiting for it: a
+ * stateful one that is clean would be anybody's. */
 static struct pool_member *oldest_awake_locked(struct pool *pool)
 {
-    struct pool_member **at = &pool->free, **last = NULL;
+    struct pool_member **oldest = NULL;
 
-    for (; *at != NULL && !(*at)->is_parked; at = &(*at)->next)
-        last = at;
-    return last == NULL ? NULL : queue_take_out_locked(pool, last);
-}
-
-/* Behind all that are awake. */
-static void put_parked_locked(struct pool *pool, struct pool_member *member)
-{
-    struct pool_member **at = &pool->free;
-
-    if (queue_hand_on_locked(pool, member))
-        return;
-    while (*at != NULL && !(*at)->is_parked)
-        at = &(*at)->next;
-    member->next = *at;
-    *at = member;
-    member->is_lent = false;
-    pool->ready++;
+    for (struct pool_member **at = &pool->free; *at != NULL; at = &(*at)->next)
+        if (!(*at)->is_parked &&
+            !((*at)->is_clean && pool->config.wipe == GBX_WIPE_NEVER))
+            oldest = at;
+    return oldest == NULL ? NULL : queue_take_out_locked(pool, oldest);
 }
 
 /* Too many that idle make all others slow. */
@@ -300,7 +295,7 @@ static void park_one(struct pool *pool, const struct backend *backend)
     sandbox_park(&member->sandbox);
     member->is_parked = true;
     pthread_mutex_lock(&pool->lock);
-    put_parked_locked(pool, member);
+    put_back_locked(pool, member);
     pthread_mutex_unlock(&pool->lock);
 }
 
@@ -335,6 +330,8 @@ void pool_give(struct pool *pool, struct pool_member *member, bool failed)
     if (is_old || (broken && pool->config.wipe == GBX_WIPE_NEVER) ||
         ((broken || is_due(pool, failed)) && !wipe(pool, member))) {
         drop(pool, member);
+        if (pool->keeper != NULL)
+            keeper_tell(pool->keeper);
         return;
     }
     pthread_mutex_lock(&pool->lock);
@@ -359,6 +356,7 @@ void pool_shrink(struct pool *pool, uint32_t left)
         struct pool_member *member = NULL;
 
         pthread_mutex_lock(&pool->lock);
+        pool->is_short = true;
         if (pool->ready > left && pool->config.wipe != GBX_WIPE_NEVER) {
             struct pool_member **oldest = &pool->free;
 
@@ -391,14 +389,15 @@ static bool make_ahead(struct pool *pool)
     struct gbx_error err;
 
     pthread_mutex_lock(&pool->lock);
-    if (pool->ready < pool->config.ready_min &&
+    if (!pool->is_short && pool->ready < pool->config.ready_min &&
         pool->total < pool->config.total_max &&
         pool->config.wipe != GBX_WIPE_NEVER) {
         pool->total++;
         member = begin_locked(pool, NULL);
     }
     pthread_mutex_unlock(&pool->lock);
-    /* Where it fails, whoever takes one hears why. */
+    /* Where it fails, whoever takes one hears why, and then it is tried again:
+     * not before, or the keeper would do nothing else. */
     if (member == NULL ||
         make(pool, member, clock_now_ns() + pool->config.start_ns, &err) < 0)
         return false;

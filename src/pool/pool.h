@@ -68,11 +68,12 @@ struct keeper;
 
 struct pool {
     struct pool_config config;
-    struct template *template; /* counted, or NULL; with the lock */
-    pthread_mutex_t lock;      /* of all that follows */
-    struct pool_member *free, *all;
-    uint32_t total, ready; /* members, free ones */
+    struct template *template;      /* counted, or NULL; with the lock */
+    pthread_mutex_t lock;           /* of all that follows */
+    struct pool_member *free, *all; /* free: the newest first */
+    uint32_t total, ready;          /* members, free ones */
     bool is_watched; /* the keeper comes by itself when one is idle too long */
+    bool is_short;   /* of memory: none is made ahead until one is taken */
     struct pool_waiter *first, *last;
     struct gbx_pool_stats stats;
     struct keeper *keeper; /* whose it is, or NULL */
@@ -105,7 +106,8 @@ void pool_give(struct pool *pool, struct pool_member *member, bool failed);
 /* Gives one back that nobody used: it is clean. */
 void pool_unused(struct pool *pool, struct pool_member *member);
 
-/* Close free members, down to `left` of them.  Stateful ones stay. */
+/* Close free members, down to `left` of them, and make none ahead until one is
+ * taken.  Stateful ones stay. */
 void pool_shrink(struct pool *pool, uint32_t left);
 
 void pool_stats(struct pool *pool, struct gbx_pool_stats *stats);

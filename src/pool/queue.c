@@ -8,6 +8,8 @@
 #include "base/clock.h"
 #include "pool/queue.h"
 
+/* In the queue until its thread has taken what it was given: until then, only
+ * this tells whose that is. */
 struct pool_waiter {
     struct pool_waiter *next;
     const char *key;
@@ -16,11 +18,19 @@ struct pool_waiter {
     bool may_make;              /* or the right to make one */
 };
 
+static bool is_served(const struct pool_waiter *waiter)
+{
+    return waiter->member != NULL || waiter->may_make;
+}
+
+static bool is_same(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
 static bool has_key(const struct pool_member *member, const char *key)
 {
-    if (key == NULL || !member->has_key)
-        return key == NULL && !member->has_key;
-    return strcmp(member->key, key) == 0;
+    return is_same(member->has_key ? member->key : NULL, key);
 }
 
 /* May whoever comes with this key have it as it is? */
@@ -77,46 +87,88 @@ static struct pool_member *find_other_locked(struct pool *pool)
     return queue_take_out_locked(pool, oldest);
 }
 
-static struct pool_waiter *take_waiter_locked(struct pool *pool,
-                                              struct pool_waiter **at)
-{
-    struct pool_waiter *waiter = *at, *last = NULL;
-
-    *at = waiter->next;
-    for (struct pool_waiter *w = pool->first; w != NULL; w = w->next)
-        last = w;
-    pool->last = last;
-    pool->stats.waiting--;
-    return waiter;
-}
-
-/* Stateful: it is there, or being made. */
+/* Stateful: it is there, being made, or given to somebody who waits. */
 static bool is_taken_locked(const struct pool *pool, const char *key)
 {
-    for (const struct pool_member *m = pool->all;
-         m != NULL && pool->config.wipe == GBX_WIPE_NEVER; m = m->other)
+    if (pool->config.wipe != GBX_WIPE_NEVER)
+        return false;
+    for (const struct pool_member *m = pool->all; m != NULL; m = m->other)
         if ((m->is_lent || !m->is_clean) && has_key(m, key))
+            return true;
+    for (const struct pool_waiter *w = pool->first; w != NULL; w = w->next)
+        if (is_served(w) && is_same(w->key, key))
             return true;
     return false;
 }
 
 bool queue_hand_on_locked(struct pool *pool, struct pool_member *member)
 {
-    for (struct pool_waiter **at = &pool->first; *at != NULL;
-         at = &(*at)->next) {
-        struct pool_waiter *waiter;
-
-        if (pool->config.wipe == GBX_WIPE_NEVER &&
-            (member != NULL ? !is_good_for(pool, member, (*at)->key)
-                            : is_taken_locked(pool, (*at)->key)))
+    for (struct pool_waiter *w = pool->first; w != NULL; w = w->next) {
+        if (is_served(w) ||
+            (pool->config.wipe == GBX_WIPE_NEVER &&
+             (member != NULL ? !is_good_for(pool, member, w->key)
+                             : is_taken_locked(pool, w->key))))
             continue;
-        waiter = take_waiter_locked(pool, at);
-        waiter->member = member;
-        waiter->may_make = member == NULL;
-        pthread_cond_signal(&waiter->given);
+        w->member = member;
+        w->may_make = member == NULL;
+        pool->stats.waiting--;
+        pthread_cond_signal(&w->given);
         return true;
     }
     return false;
+}
+
+/* The newest first, for its memory is warm. */
+bool queue_put_back_locked(struct pool *pool, struct pool_member *member)
+{
+    struct pool_member **at = &pool->free;
+
+    if (queue_hand_on_locked(pool, member))
+        return false;
+    while (*at != NULL && (*at)->free_ns > member->free_ns)
+        at = &(*at)->next;
+    member->next = *at;
+    *at = member;
+    member->is_lent = false;
+    pool->ready++;
+    return true;
+}
+
+static void join_locked(struct pool *pool, struct pool_waiter *waiter)
+{
+    pthread_condattr_t attr;
+
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&waiter->given, &attr);
+    pthread_condattr_destroy(&attr);
+    if (pool->last != NULL)
+        pool->last->next = waiter;
+    else
+        pool->first = waiter;
+    pool->last = waiter;
+    pool->stats.waiting++;
+}
+
+static void leave_locked(struct pool *pool, struct pool_waiter *waiter,
+                         uint64_t from_ns)
+{
+    struct pool_waiter **at = &pool->first, *before = NULL;
+    uint64_t waited = clock_now_ns() - from_ns;
+
+    while (*at != waiter) {
+        before = *at;
+        at = &before->next;
+    }
+    *at = waiter->next;
+    if (pool->last == waiter)
+        pool->last = before;
+    pthread_cond_destroy(&waiter->given);
+    pool->stats.waiting -= !is_served(waiter);
+    pool->stats.waits++;
+    pool->stats.wait_ns += waited;
+    if (waited > pool->stats.wait_ns_max)
+        pool->stats.wait_ns_max = waited;
 }
 
 /* Wait for one's turn.  Returns 0 with a member, or with none and the right to
@@ -127,41 +179,17 @@ static int wait_locked(struct pool *pool, const char *key, uint64_t deadline_ns,
     struct timespec until = {.tv_sec = (time_t)(deadline_ns / 1000000000u),
                              .tv_nsec = (long)(deadline_ns % 1000000000u)};
     struct pool_waiter waiter = {.key = key};
-    struct pool_waiter **at = &pool->first;
-    uint64_t from_ns = clock_now_ns(), waited;
-    pthread_condattr_t attr;
+    uint64_t from_ns = clock_now_ns();
     int rc = 0;
 
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&waiter.given, &attr);
-    pthread_condattr_destroy(&attr);
-    if (pool->last != NULL)
-        pool->last->next = &waiter;
-    else
-        pool->first = &waiter;
-    pool->last = &waiter;
-    pool->stats.waiting++;
-    while (waiter.member == NULL && !waiter.may_make && rc == 0)
+    join_locked(pool, &waiter);
+    while (!is_served(&waiter) && rc == 0)
         rc = deadline_ns == 0
                  ? pthread_cond_wait(&waiter.given, &pool->lock)
                  : pthread_cond_timedwait(&waiter.given, &pool->lock, &until);
-    if (waiter.member != NULL || waiter.may_make) {
-        rc = 0;
-    } else {
-        while (*at != &waiter)
-            at = &(*at)->next;
-        take_waiter_locked(pool, at);
-        rc = GBX_ETIME;
-    }
-    pthread_cond_destroy(&waiter.given);
-    waited = clock_now_ns() - from_ns;
-    pool->stats.waits++;
-    pool->stats.wait_ns += waited;
-    if (waited > pool->stats.wait_ns_max)
-        pool->stats.wait_ns_max = waited;
+    leave_locked(pool, &waiter, from_ns);
     *member = waiter.member;
-    return rc;
+    return is_served(&waiter) ? 0 : GBX_ETIME;
 }
 
 /* A stateful one that nobody has, and for which there is no place. */

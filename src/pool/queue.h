@@ -25,6 +25,10 @@ int queue_choose_locked(struct pool *pool, const char *key,
 struct pool_member *queue_take_out_locked(struct pool *pool,
                                           struct pool_member **at);
 
+/* A lent member back into the list, by its free_ns.  False: into the hand of
+ * somebody who waits for such. */
+bool queue_put_back_locked(struct pool *pool, struct pool_member *member);
+
 /* A lent member, or (NULL) a place for one: to whoever waits for such.  False:
  * nobody does. */
 bool queue_hand_on_locked(struct pool *pool, struct pool_member *member);
