@@ -126,11 +126,17 @@ class Cache(unittest.TestCase):
                 self.spoil(flip(at))
 
     def test_what_is_cut_off_or_empty_or_longer_is_made_anew(self):
+        def cut(length_of):
+            return lambda file: os.truncate(file,
+                                            length_of(file.stat().st_size))
         self.run_it()
-        size = self.files()[0].stat().st_size
-        for length in 0, 10, 4096, size // 2, size - 1, size + 4096:
-            with self.subTest(length=length):
-                self.spoil(lambda file: os.truncate(file, length))
+        for name, length_of in (
+                ("empty", lambda size: 0), ("10", lambda size: 10),
+                ("4096", lambda size: 4096), ("half", lambda size: size // 2),
+                ("less", lambda size: size - 1),
+                ("more", lambda size: size + 4096)):
+            with self.subTest(length=name):
+                self.spoil(cut(length_of))
 
     def test_what_is_no_file_of_ours_is_not_used(self):
         def link(file):

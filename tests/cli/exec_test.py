@@ -507,7 +507,8 @@ class Trace(Base):
                  "isolation microvm: it was asked for"),
                 (["--isolation", "process"],
                  "isolation process: it was asked for")]:
-            _, err = self.glovebox("run", "--why", *words, self.script())
+            _, err = self.glovebox("run", "--why", "--no-cache", *words,
+                                   self.script())
             self.assertEqual(err, said + "\n")
 
 

@@ -172,8 +172,13 @@ static void a_file_size_limit_is_named_and_kills_nobody(void **state)
 static void opening_and_closing_leaves_nothing(void **state)
 {
     struct story *s = *state;
-    int before = count_guests();
+    int before;
 
+    /* The second one may leave a language that others are copied from. */
+    for (int i = 0; i < 2; i++)
+        story_close(s, story_open(s, "def process(c): pass\n"));
+    usleep(100000);
+    before = count_guests();
     for (int i = 0; i < 30; i++)
         story_close(s, story_open(s, "def process(c): pass\n"));
     for (int i = 0; i < 100 && count_guests() > before; i++)

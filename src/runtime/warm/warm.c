@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/check.h"
 #include "runtime/warm/warm.h"
@@ -9,6 +10,7 @@ struct warm_language {
     struct warm_language *next;
     const struct backend *backend;
     char *program; /* owned */
+    char *folder;  /* owned; NULL: it serves those of any folder */
     struct gbx_limits limits;
     uint32_t starts;
     struct template *template; /* counted, or NULL */
@@ -38,9 +40,23 @@ void warm_close(struct warm *warm)
         bytes_out_fini(&language->key);
         pthread_mutex_destroy(&language->making);
         free(language->program);
+        free(language->folder);
         free(language);
     }
     pthread_mutex_destroy(&warm->lock);
+}
+
+/* Only root may show a copied process what its template does not show. */
+static const char *folder_of(const struct sandbox_config *config)
+{
+    return config->backend->prepare != NULL && geteuid() != 0
+               ? config->bundle.folder
+               : NULL;
+}
+
+static bool is_same(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
 static bool is_it(const struct warm_language *language,
@@ -48,6 +64,7 @@ static bool is_it(const struct warm_language *language,
 {
     return language->backend == config->backend &&
            strcmp(language->program, config->bundle.program) == 0 &&
+           is_same(language->folder, folder_of(config)) &&
            memcmp(&language->limits, &config->bundle.limits,
                   sizeof(language->limits)) == 0;
 }
@@ -65,7 +82,11 @@ static struct warm_language *find_locked(struct warm *warm,
     if (language == NULL)
         return NULL;
     language->program = strdup(config->bundle.program);
-    if (language->program == NULL) {
+    if (folder_of(config) != NULL)
+        language->folder = strdup(folder_of(config));
+    if (language->program == NULL ||
+        (folder_of(config) != NULL && language->folder == NULL)) {
+        free(language->program);
         free(language);
         return NULL;
     }
@@ -78,14 +99,15 @@ static struct warm_language *find_locked(struct warm *warm,
     return language;
 }
 
-/* Nothing of a script is in it: no folder, no host calls, nobody who hears. */
+/* Nothing of a script is in it: no host calls, nobody who hears, and a folder
+ * only where it must be. */
 static struct template *make(const struct sandbox_config *config,
                              uint64_t deadline_ns)
 {
     struct sandbox_config bare = *config;
     struct template *template;
 
-    bare.bundle.folder = NULL;
+    bare.bundle.folder = folder_of(config);
     bare.output = NULL;
     bare.output_context = NULL;
     bare.bundle.is_watched = config->backend->save != NULL;
