@@ -225,6 +225,8 @@ static int tell(const struct pool *pool, int rc, struct gbx_error *err)
                     "%u others have sandboxes of their own, and there may be "
                     "no more (total_max)",
                     pool->config.total_max);
+    if (rc == GBX_ETIME && pool->config.total_max == 1)
+        return fail(err, rc, "the sandbox was busy until the deadline");
     if (rc == GBX_ETIME)
         return fail(err, rc, "all %u sandboxes were busy until the deadline",
                     pool->config.total_max);

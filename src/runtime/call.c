@@ -56,8 +56,6 @@ int gbx_call_begin_for(struct gbx_call **call, struct gbx_script *script,
     int rc = pool_take(&script->pool, key, deadline_ns, &member, err);
 
     *call = NULL;
-    if (rc == GBX_ETIME && script->pool.config.total_max == 1)
-        return fail(err, rc, "%s: other calls kept it busy", script->file);
     if (rc < 0)
         return rc;
     c = member->extra;
