@@ -117,7 +117,7 @@ int gbx_runtime_open(struct gbx_runtime **runtime,
                      const struct gbx_runtime_config *config,
                      struct gbx_error *err);
 
-/* All scripts must be closed.  NULL is allowed. */
+/* All scripts must be closed, and their calls finished.  NULL is allowed. */
 void gbx_runtime_close(struct gbx_runtime *runtime);
 
 /*
@@ -137,7 +137,11 @@ int gbx_script_open(struct gbx_script **script, struct gbx_runtime *runtime,
                     const char *path, const struct gbx_script_config *config,
                     struct gbx_error *err);
 
-/* Ends the sandbox.  No call may be unfinished.  NULL is allowed. */
+/*
+ * Ends the sandboxes.  Calls that run, or wait to begin, end with
+ * GBX_ECANCELED.  A call that was begun must still be finished; what came out
+ * of it can be read until then.  NULL is allowed.
+ */
 void gbx_script_close(struct gbx_script *script);
 
 /*

@@ -51,6 +51,19 @@ static void free_member(struct pool_member *member)
     free(member);
 }
 
+void pool_end(struct pool *pool)
+{
+    if (!pool->is_open)
+        return;
+    pthread_mutex_lock(&pool->lock);
+    pool->is_ended = true;
+    queue_cancel_locked(pool);
+    for (struct pool_member *m = pool->all; m != NULL; m = m->other)
+        if (m->is_used)
+            sandbox_kill(&m->sandbox);
+    pthread_mutex_unlock(&pool->lock);
+}
+
 void pool_close(struct pool *pool)
 {
     if (!pool->is_open)
@@ -225,10 +238,30 @@ static int tell(const struct pool *pool, int rc, struct gbx_error *err)
                     "%u others have sandboxes of their own, and there may be "
                     "no more (total_max)",
                     pool->config.total_max);
+    if (rc == GBX_ECANCELED)
+        return fail(err, rc, "it was closed meanwhile");
+    if (rc == GBX_ETIME && pool->config.total_max == 1)
+        return fail(err, rc, "the sandbox was busy until the deadline");
     if (rc == GBX_ETIME)
         return fail(err, rc, "all %u sandboxes were busy until the deadline",
                     pool->config.total_max);
     return fail(err, rc, "no memory for a sandbox");
+}
+
+/* From now on it can be killed, unless it is too late for that. */
+static int hand_over(struct pool *pool, struct pool_member *member,
+                     struct gbx_error *err)
+{
+    bool is_ended;
+
+    pthread_mutex_lock(&pool->lock);
+    is_ended = pool->is_ended;
+    member->is_used = !is_ended;
+    pthread_mutex_unlock(&pool->lock);
+    if (!is_ended)
+        return 0;
+    drop(pool, member);
+    return tell(pool, GBX_ECANCELED, err);
 }
 
 int pool_take(struct pool *pool, const char *key, uint64_t deadline_ns,
@@ -258,6 +291,8 @@ int pool_take(struct pool *pool, const char *key, uint64_t deadline_ns,
         rc = make(pool, got, deadline_ns, err);
     else if (next == NEXT_RENEW)
         rc = renew(pool, got, deadline_ns, err);
+    if (rc == 0)
+        rc = hand_over(pool, got, err);
     if (rc < 0)
         return rc;
     got->is_clean = got->is_parked = false;
@@ -312,11 +347,18 @@ static bool is_due(const struct pool *pool, bool failed)
     }
 }
 
-static void count_broken(struct pool *pool)
+/* From whoever used it.  Returns whether there is still a use for it. */
+static bool take_back(struct pool *pool, struct pool_member *member,
+                      bool broken)
 {
+    bool is_ended;
+
     pthread_mutex_lock(&pool->lock);
-    pool->stats.broken++;
+    member->is_used = false;
+    pool->stats.broken += broken;
+    is_ended = pool->is_ended;
     pthread_mutex_unlock(&pool->lock);
+    return !is_ended;
 }
 
 void pool_give(struct pool *pool, struct pool_member *member, bool failed)
@@ -325,9 +367,8 @@ void pool_give(struct pool *pool, struct pool_member *member, bool failed)
     bool is_old = pool->config.recycle_calls != 0 &&
                   member->calls >= pool->config.recycle_calls;
 
-    if (broken)
-        count_broken(pool);
-    if (is_old || (broken && pool->config.wipe == GBX_WIPE_NEVER) ||
+    if (!take_back(pool, member, broken) || is_old ||
+        (broken && pool->config.wipe == GBX_WIPE_NEVER) ||
         ((broken || is_due(pool, failed)) && !wipe(pool, member))) {
         drop(pool, member);
         if (pool->keeper != NULL)
@@ -343,6 +384,7 @@ void pool_give(struct pool *pool, struct pool_member *member, bool failed)
 void pool_unused(struct pool *pool, struct pool_member *member)
 {
     pthread_mutex_lock(&pool->lock);
+    member->is_used = false;
     member->is_clean = true;
     member->calls = 0;
     pool->stats.taken--;
@@ -389,7 +431,8 @@ static bool make_ahead(struct pool *pool)
     struct gbx_error err;
 
     pthread_mutex_lock(&pool->lock);
-    if (!pool->is_short && pool->ready < pool->config.ready_min &&
+    if (!pool->is_short && !pool->is_ended &&
+        pool->ready < pool->config.ready_min &&
         pool->total < pool->config.total_max &&
         pool->config.wipe != GBX_WIPE_NEVER) {
         pool->total++;

@@ -10,6 +10,7 @@
  *  pool_take(&pool, key, deadline_ns, &member, &err);
  *  ... member->sandbox ...
  *  pool_give(&pool, member, failed);
+ *  pool_end(&pool);
  *  pool_close(&pool);
  *
  * Who takes and finds none free makes one, as long as there are fewer than
@@ -40,6 +41,7 @@ struct pool_member {
     struct pool_member *other; /* of all */
     bool has_key, is_clean;    /* clean: nobody has used it since it was made */
     bool is_lent, is_parked;
+    bool is_used;     /* by who took it: it can be killed */
     uint32_t calls;   /* since it was made */
     uint64_t free_ns; /* since when it is free */
     void *extra;      /* config.extra_bytes, zeroed when it is made; owned */
@@ -73,6 +75,7 @@ struct pool {
     struct pool_member *free, *all; /* free: the newest first */
     uint32_t total, ready;          /* members, free ones */
     bool is_watched; /* the keeper comes by itself when one is idle too long */
+    bool is_ended;   /* nothing is made or lent any more */
     bool is_short;   /* of memory: none is made ahead until one is taken */
     struct pool_waiter *first, *last;
     struct gbx_pool_stats stats;
@@ -85,6 +88,8 @@ struct pool {
 int pool_open(struct pool *pool, const struct pool_config *config,
               struct gbx_error *err);
 int pool_keep(struct pool *pool, struct keeper *keeper, struct gbx_error *err);
+/* Whoever waits for one gets GBX_ECANCELED, and so does who uses one. */
+void pool_end(struct pool *pool);
 void pool_close(struct pool *pool); /* idempotent; all-zero allowed */
 
 /* Clones come from it from now on, and members are wiped back to it.  Takes a
@@ -94,8 +99,8 @@ void pool_set_template(struct pool *pool, struct template *template);
 /*
  * key: who will use it, a tenant or an actor; NULL: nobody in particular.
  * Returns 0 and a member to give; GBX_ETIME; GBX_EARGUMENT for a key that is
- * too long; GBX_ELIMIT where a stateful one can never be had; or what start
- * returned.
+ * too long; GBX_ELIMIT where a stateful one can never be had; GBX_ECANCELED
+ * where the pool ends; or what start returned.
  */
 int pool_take(struct pool *pool, const char *key, uint64_t deadline_ns,
               struct pool_member **member, struct gbx_error *err);

@@ -50,6 +50,18 @@ static void who_waits_until_the_deadline_is_told(void **state)
     give(members[1]);
 }
 
+static void where_there_is_one_it_is_said_of_that(void **state)
+{
+    struct pool_member *one, *none;
+
+    (void)state;
+    open_pool(GBX_WIPE_ON_ERROR, 1);
+    one = take(NULL);
+    assert_int_equal(pool_take(&pool, NULL, 1, &none, &err), GBX_ETIME);
+    assert_string_equal(err.what, "the sandbox was busy until the deadline");
+    give(one);
+}
+
 static void a_start_that_takes_too_long_is_no_busy_sandbox(void **state)
 {
     struct pool_member *member;
@@ -433,6 +445,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_comes_back_is_taken_again),
         TEST(who_waits_until_the_deadline_is_told),
+        TEST(where_there_is_one_it_is_said_of_that),
         TEST(a_start_that_takes_too_long_is_no_busy_sandbox),
         TEST(never_wiped_each_key_keeps_its_own),
         TEST(never_wiped_a_failed_call_changes_nothing),

@@ -16,11 +16,12 @@ struct pool_waiter {
     pthread_cond_t given;
     struct pool_member *member; /* in its hand */
     bool may_make;              /* or the right to make one */
+    bool is_canceled;           /* or nothing, for ever */
 };
 
 static bool is_served(const struct pool_waiter *waiter)
 {
-    return waiter->member != NULL || waiter->may_make;
+    return waiter->member != NULL || waiter->may_make || waiter->is_canceled;
 }
 
 static bool is_same(const char *a, const char *b)
@@ -134,6 +135,17 @@ bool queue_put_back_locked(struct pool *pool, struct pool_member *member)
     return true;
 }
 
+void queue_cancel_locked(struct pool *pool)
+{
+    for (struct pool_waiter *w = pool->first; w != NULL; w = w->next) {
+        if (is_served(w))
+            continue;
+        w->is_canceled = true;
+        pool->stats.waiting--;
+        pthread_cond_signal(&w->given);
+    }
+}
+
 static void join_locked(struct pool *pool, struct pool_waiter *waiter)
 {
     pthread_condattr_t attr;
@@ -172,7 +184,7 @@ static void leave_locked(struct pool *pool, struct pool_waiter *waiter,
 }
 
 /* Wait for one's turn.  Returns 0 with a member, or with none and the right to
- * make one; or GBX_ETIME. */
+ * make one; or GBX_ETIME, GBX_ECANCELED. */
 static int wait_locked(struct pool *pool, const char *key, uint64_t deadline_ns,
                        struct pool_member **member)
 {
@@ -189,6 +201,8 @@ static int wait_locked(struct pool *pool, const char *key, uint64_t deadline_ns,
                  : pthread_cond_timedwait(&waiter.given, &pool->lock, &until);
     leave_locked(pool, &waiter, from_ns);
     *member = waiter.member;
+    if (waiter.is_canceled)
+        return GBX_ECANCELED;
     return is_served(&waiter) ? 0 : GBX_ETIME;
 }
 
@@ -214,6 +228,8 @@ int queue_choose_locked(struct pool *pool, const char *key,
 
     pool->stats.taken++;
     *next = NEXT_NOTHING;
+    if (pool->is_ended)
+        return GBX_ECANCELED;
     *member = find_locked(pool, key);
     if (*member == NULL && is_hopeless_locked(pool, key))
         return GBX_ELIMIT;

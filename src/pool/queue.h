@@ -15,7 +15,8 @@ enum pool_next { NEXT_NOTHING, NEXT_RENEW, NEXT_MAKE };
 /*
  * A member for this key, now lent; or NULL, NEXT_MAKE, and a place for one that
  * counts already.  Waits until there is either.
- * Returns 0, GBX_ETIME; or GBX_ELIMIT: there will never be one.
+ * Returns 0, GBX_ETIME; GBX_ECANCELED where the pool ends; or GBX_ELIMIT: there
+ * will never be one.
  */
 int queue_choose_locked(struct pool *pool, const char *key,
                         uint64_t deadline_ns, struct pool_member **member,
@@ -32,6 +33,9 @@ bool queue_put_back_locked(struct pool *pool, struct pool_member *member);
 /* A lent member, or (NULL) a place for one: to whoever waits for such.  False:
  * nobody does. */
 bool queue_hand_on_locked(struct pool *pool, struct pool_member *member);
+
+/* Nobody waits any longer. */
+void queue_cancel_locked(struct pool *pool);
 
 void queue_set_key(struct pool_member *member, const char *key);
 

@@ -349,6 +349,51 @@ static void two_places_free_at_once_are_not_two_of_one_key(void **state)
     }
 }
 
+static void when_the_pool_ends_nobody_waits_any_longer(void **state)
+{
+    struct arrival arrivers[10] = {{0}};
+    struct pool_member *used, *unused;
+    pthread_t threads[10];
+
+    (void)state;
+    open_pool(GBX_WIPE_PER_CALL, 2);
+    used = take(NULL);
+    assert_int_equal(pool_take(&pool, NULL, 0, &unused, &err), 0);
+    line_up(threads, arrivers, 10);
+    pool_end(&pool);
+    for (int i = 0; i < 10; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(arrivers[i].rc, GBX_ECANCELED);
+        assert_int_equal(arrivers[i].why.code, GBX_ECANCELED);
+    }
+    assert_true(play_of(used)->is_killed);
+    assert_true(play_of(unused)->is_killed);
+    pool_end(&pool); /* once more */
+    give(used);
+    pool_give(&pool, unused, false);
+    assert_int_equal(stats().total, 0); /* nobody will want them */
+    assert_int_equal(stats().wiped, 0);
+    assert_int_equal(pool_take(&pool, NULL, 0, &used, &err), GBX_ECANCELED);
+    assert_int_equal(pool_tend(&pool, 7), 0);
+}
+
+static void end_it(void)
+{
+    pool_end(&pool);
+}
+
+static void what_is_made_while_the_pool_ends_is_not_lent(void **state)
+{
+    struct pool_member *member;
+
+    (void)state;
+    open_pool(GBX_WIPE_NEVER, 1);
+    in_start = end_it;
+    assert_int_equal(pool_take(&pool, NULL, 0, &member, &err), GBX_ECANCELED);
+    assert_null(member);
+    assert_int_equal(stats().total, 0);
+}
+
 int main(void)
 {
 #define TEST(name)                                                             \
@@ -363,6 +408,8 @@ int main(void)
         TEST(first_come_first_served),
         TEST(a_start_that_fails_is_the_first_one_s_alone),
         TEST(two_places_free_at_once_are_not_two_of_one_key),
+        TEST(when_the_pool_ends_nobody_waits_any_longer),
+        TEST(what_is_made_while_the_pool_ends_is_not_lent),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -53,18 +53,20 @@ int gbx_call_begin_for(struct gbx_call **call, struct gbx_script *script,
 {
     struct pool_member *member;
     struct gbx_call *c;
-    int rc = pool_take(&script->pool, key, deadline_ns, &member, err);
+    int rc;
 
     *call = NULL;
-    if (rc == GBX_ETIME && script->pool.config.total_max == 1)
-        return fail(err, rc, "%s: other calls kept it busy", script->file);
-    if (rc < 0)
-        return rc;
-    c = member->extra;
-    if (open_call(c, script, member) < 0) {
+    script_get(script);
+    rc = pool_take(&script->pool, key, deadline_ns, &member, err);
+    if (rc == 0 && open_call(member->extra, script, member) < 0) {
         pool_give(&script->pool, member, false);
-        return fail(err, GBX_EHOST, "no memory for a call");
+        rc = fail(err, GBX_EHOST, "no memory for a call");
     }
+    if (rc < 0) {
+        script_put(script);
+        return rc;
+    }
+    c = member->extra;
     sandbox_begin(c->sandbox);
     c->phase = CALL_FILLING;
     c->result = 0;
@@ -306,12 +308,14 @@ void gbx_call_stats(const struct gbx_call *call, struct gbx_call_stats *stats)
 
 void gbx_call_finish(struct gbx_call *call)
 {
+    struct gbx_script *script;
     struct sandbox *sandbox;
     bool failed;
 
     if (call == NULL)
         return;
     must(call->phase != CALL_FREE);
+    script = call->script;
     sandbox = call->sandbox;
     failed = call->phase == CALL_ENDED && call->result < 0;
     if (call->phase == CALL_RUNNING || atomic_load(&sandbox->canceled))
@@ -327,5 +331,6 @@ void gbx_call_finish(struct gbx_call *call)
     sandbox_finish(sandbox);
     scratch_reset(&call->scratch);
     call->phase = CALL_FREE;
-    pool_give(&call->script->pool, call->member, failed);
+    pool_give(&script->pool, call->member, failed);
+    script_put(script);
 }

@@ -89,6 +89,7 @@ struct gbx_call {
 };
 
 struct gbx_script {
+    atomic_uint references; /* the handle's, and one of each call */
     struct gbx_runtime *runtime;
     struct gbx_script_config config; /* its texts are owned here */
     char *path, *folder, *file;      /* file: the name without its folder */
@@ -131,6 +132,10 @@ int script_start(void *script, struct sandbox *sandbox, uint64_t deadline_ns,
  * is closed, which save does. */
 void kept_load(struct gbx_script *script);
 void kept_save(struct gbx_script *script);
+
+/* Of a call: it may outlive the handle. */
+void script_get(struct gbx_script *script);
+void script_put(struct gbx_script *script);
 
 /* call.c: of a member that goes. */
 void call_shut(struct gbx_call *call);

@@ -424,6 +424,7 @@ int gbx_script_open(struct gbx_script **script, struct gbx_runtime *runtime,
     if (made == NULL)
         return fail(err, GBX_EHOST, "no memory for a script");
     made->runtime = runtime;
+    made->references = 1;
     pthread_mutex_init(&made->lock, NULL);
     store_init(&made->store);
     atomic_fetch_add(&runtime->scripts, 1);
@@ -438,9 +439,14 @@ int gbx_script_open(struct gbx_script **script, struct gbx_runtime *runtime,
     return rc;
 }
 
-void gbx_script_close(struct gbx_script *script)
+void script_get(struct gbx_script *script)
 {
-    if (script == NULL)
+    atomic_fetch_add(&script->references, 1);
+}
+
+void script_put(struct gbx_script *script)
+{
+    if (atomic_fetch_sub(&script->references, 1) > 1)
         return;
     kept_save(script);
     store_fini(&script->store);
@@ -456,6 +462,14 @@ void gbx_script_close(struct gbx_script *script)
     free(script->metadata);
     free(script->inports);
     free(script);
+}
+
+void gbx_script_close(struct gbx_script *script)
+{
+    if (script == NULL)
+        return;
+    pool_end(&script->pool);
+    script_put(script);
 }
 
 const char *gbx_script_metadata(const struct gbx_script *script)
