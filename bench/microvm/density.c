@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "base/check.h"
 #include "bench.h"
@@ -227,23 +226,11 @@ static void tell(struct report *report, struct density *density)
     report_end(report);
 }
 
-/* As many descriptors as this process may have. */
-static void raise_limit(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-        return;
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 bool bench_density(struct report *report, const struct paths *paths)
 {
     static struct density density;
 
     density = (struct density){.stages = {{.actors = SOME}, {.actors = MANY}}};
-    raise_limit();
     measure(&density, report, paths);
     tell(report, &density);
     for (size_t i = 0; i < ARRAY_SIZE(density.stages); i++) {
