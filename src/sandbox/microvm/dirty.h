@@ -7,7 +7,7 @@
  *
  * Which pages were written is asked of the host's kernel: a page of a private
  * mapping that is not the file's any more.  That counts every write, by the
- * guest and by us, and none can be forgotten (decision 0006).
+ * guest and by us, and none can be forgotten (decision 0007).
  *
  * Threads: the machine's, while the guest stands still.
  */
