@@ -19,48 +19,55 @@ struct handle {
     int fd; /* owned */
 };
 
-static struct handle no_handle; /* while a table is loaded */
-
 static void put(struct handle *handle)
 {
-    if (handle == NULL || handle == &no_handle ||
-        atomic_fetch_sub(&handle->references, 1) > 1)
+    if (handle == NULL || atomic_fetch_sub(&handle->references, 1) > 1)
         return;
     close(handle->fd);
     free(handle);
 }
 
-static int find_free(struct handles *handles)
+static bool has_room(struct handles *handles, uint32_t number)
 {
-    uint32_t i = 0, room = handles->room == 0 ? ROOM_FIRST : 2 * handles->room;
+    uint32_t room = handles->room == 0 ? ROOM_FIRST : handles->room;
     struct handle **all;
 
-    while (i < handles->room && handles->all[i] != NULL)
-        i++;
-    if (i < handles->room)
-        return (int)i;
+    while (room <= number)
+        room *= 2;
+    if (room == handles->room)
+        return true;
     all = reallocarray(handles->all, room, sizeof(struct handle *));
     if (all == NULL)
-        return -ENOMEM;
-    memset(all + i, 0, (room - i) * sizeof(struct handle *));
+        return false;
+    memset(all + handles->room, 0,
+           (room - handles->room) * sizeof(struct handle *));
     handles->all = all;
     handles->room = room;
-    return (int)i;
+    return true;
+}
+
+/* At a number that is free.  Takes the descriptor over. */
+static int add_at(struct handles *handles, uint32_t number, int fd)
+{
+    struct handle *handle = malloc(sizeof(*handle));
+
+    if (handle == NULL || !has_room(handles, number)) {
+        free(handle);
+        close(fd);
+        return -ENOMEM;
+    }
+    *handle = (struct handle){.references = 1, .fd = fd};
+    handles->all[number] = handle;
+    return (int)number;
 }
 
 int handles_add(struct handles *handles, int fd)
 {
-    struct handle *handle = malloc(sizeof(*handle));
-    int number = handle == NULL ? -ENOMEM : find_free(handles);
+    uint32_t number = 0;
 
-    if (number < 0) {
-        free(handle);
-        close(fd);
-        return number;
-    }
-    *handle = (struct handle){.references = 1, .fd = fd};
-    handles->all[number] = handle;
-    return number;
+    while (number < handles->room && handles->all[number] != NULL)
+        number++;
+    return add_at(handles, number, fd);
 }
 
 static struct handle *find(const struct handles *handles, int number)
@@ -194,18 +201,26 @@ void handles_save(const struct handles *handles, struct bytes_out *out)
             out->failed = true;
 }
 
+/* What a table can have, and what it may be opened for. */
+static bool is_good(const struct handles *handles, const struct saved *was)
+{
+    return was->number >= 0 && was->number < HANDLES_MAX &&
+           ((uint32_t)was->number >= handles->room ||
+            handles->all[was->number] == NULL) &&
+           (was->flags == O_PATH || was->flags == O_RDONLY);
+}
+
 /* At its number. */
 static bool load_one(struct handles *handles, struct bytes_in *in)
 {
     struct saved was, is;
     const char *path;
     struct stat st;
-    int fd, number;
+    int fd;
 
     bytes_take(in, &was, sizeof(was));
     path = bytes_take_text(in);
-    if (in->failed || path == NULL || was.number < 0 ||
-        was.number >= HANDLES_MAX)
+    if (in->failed || path == NULL || !is_good(handles, &was))
         return false;
     fd = open(path, was.flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
@@ -215,34 +230,18 @@ static bool load_one(struct handles *handles, struct bytes_in *in)
         return false;
     }
     is = describe(was.number, was.flags, &st);
-    number = handles_add(handles, fd);
-    if (number < 0 || memcmp(&is, &was, sizeof(is)) != 0)
-        return false;
-    while (number != was.number) { /* those between are of closed files */
-        struct handle *handle = handles->all[number];
-        int next;
-
-        handles->all[number] = &no_handle;
-        next = find_free(handles);
-        if (next < 0)
-            return false;
-        handles->all[next] = handle;
-        number = next;
-    }
-    return true;
+    return add_at(handles, (uint32_t)was.number, fd) >= 0 &&
+           memcmp(&is, &was, sizeof(is)) == 0;
 }
 
 bool handles_load(struct handles *handles, struct bytes_in *in)
 {
     uint64_t count = bytes_take_number(in);
-    bool good = true;
+    bool good = !in->failed;
 
     for (uint64_t i = 0; i < count && good; i++)
         good = load_one(handles, in);
-    for (uint32_t i = 0; i < handles->room; i++)
-        if (handles->all[i] == &no_handle)
-            handles->all[i] = NULL;
     if (!good)
         handles_fini(handles);
-    return good && !in->failed;
+    return good;
 }

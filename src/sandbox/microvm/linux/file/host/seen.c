@@ -136,7 +136,8 @@ bool seen_load(struct seen *seen, struct bytes_in *in)
     uint32_t count = (uint32_t)(file_bytes / sizeof(*seen->files));
 
     *seen = (struct seen){.failed = false};
-    if (in->failed || text_bytes > UINT32_MAX ||
+    if (in->failed || file_bytes % sizeof(*seen->files) != 0 ||
+        text_bytes > UINT32_MAX ||
         (text_bytes > 0 && texts[text_bytes - 1] != '\0'))
         return false;
     seen->files = calloc(count + 1, sizeof(*seen->files));
