@@ -21,6 +21,7 @@ void channel_follow(struct channel *channel, const struct channel *was)
     channel->arena.bytes = was->arena.bytes;
     channel->arena.count = was->arena.count;
     channel->arena.lent = was->arena.lent;
+    /* Small after a load, and all there is to know of an arena. */
     memcpy(channel->arena.blocks, was->arena.blocks,
            was->arena.count * sizeof(struct arena_block));
     if (ahead > 0)

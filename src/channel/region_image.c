@@ -142,6 +142,7 @@ int region_image_put(const struct region_image *image, struct region *region)
         if (rc < 0)
             return rc;
     }
+    /* What the channel needs to be where it was: a few pages. */
     for (uint32_t i = 0; i < image->part_count; i++)
         memcpy(region->base + image->parts[i].off,
                image->bytes + image->parts[i].at, image->parts[i].bytes);

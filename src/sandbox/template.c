@@ -45,7 +45,7 @@ static int prepare_bare(struct template **template,
                         uint64_t deadline_ns, struct gbx_error *err)
 {
     struct printer printer = {config->output, config->output_context};
-    struct bundle bundle = config->bundle;
+    struct bundle bundle = config->bundle; /* once for a language */
     struct template *made = make(config->backend);
     int rc;
 
