@@ -97,38 +97,58 @@ int dirty_restore(uint8_t *host, uint64_t bytes, const uint8_t *image,
 /* The host maps pages of files by so many that lie side by side. */
 #define AROUND 16u
 
-/* Of a stretch of entries; last: where the host was around last. */
-static void note(struct touched *touched, const uint64_t *entries,
-                 uint64_t first, uint64_t count, uint64_t *last)
+/* One call must not make all later clones slow and large: whoever touched more
+ * than this is no example. */
+#define WRITTEN_MAX 256u
+#define READ_MAX    512u
+
+struct noting {
+    struct touched *touched;
+    uint32_t written;
+    uint64_t last; /* where the host was around last */
+};
+
+/* Of a stretch of entries.  False: too many. */
+static bool note(struct noting *noting, const uint64_t *entries, uint64_t first,
+                 uint64_t count)
 {
+    struct touched *touched = noting->touched;
+
     for (uint64_t i = 0; i < count; i++) {
         uint32_t page = (uint32_t)(first + i);
 
         if (is_private(entries[i])) {
             touched->pages[touched->count++] = page | TOUCHED_WRITTEN;
-        } else if ((entries[i] & PRESENT) != 0 && page / AROUND != *last) {
+            noting->written++;
+        } else if ((entries[i] & PRESENT) != 0 &&
+                   page / AROUND != noting->last) {
             touched->pages[touched->count++] = page;
-            *last = page / AROUND;
+            noting->last = page / AROUND;
         }
+        if (noting->written > WRITTEN_MAX ||
+            touched->count - noting->written > READ_MAX)
+            return false;
     }
+    return true;
 }
 
 struct touched *dirty_learn(const uint8_t *host, uint64_t bytes)
 {
     auto_fd int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-    uint64_t entries[TOGETHER], pages = bytes / PAGE, last = UINT64_MAX;
+    uint64_t entries[TOGETHER], pages = bytes / PAGE;
     struct touched *touched = calloc(1, sizeof(*touched) + pages * 4);
+    struct noting noting = {.touched = touched, .last = UINT64_MAX};
 
     if (touched == NULL)
         return NULL;
     for (uint64_t first = 0; first < pages; first += TOGETHER) {
         uint64_t n = pages - first < TOGETHER ? pages - first : TOGETHER;
 
-        if (pagemap < 0 || look(pagemap, host, first, n, entries) < 0) {
+        if (pagemap < 0 || look(pagemap, host, first, n, entries) < 0 ||
+            !note(&noting, entries, first, n)) {
             free(touched);
             return NULL;
         }
-        note(touched, entries, first, n, &last);
     }
     return touched;
 }

@@ -40,7 +40,8 @@ struct touched {
     uint32_t pages[];
 };
 
-/* Returns a list to free(), or NULL where nobody tells. */
+/* Returns a list to free(); or NULL where nobody tells, or where they are so
+ * many that others need not have them. */
 struct touched *dirty_learn(const uint8_t *host, uint64_t bytes);
 
 /* Another mapping of the same gets them ahead: together they cost a fraction of

@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -318,6 +319,44 @@ static void as_a_copy_of_all_would_be(void **state)
     }
 }
 
+static void what_one_touched_others_have_ahead(void **state)
+{
+    static const unsigned written[] = {3, 300, 301, 699};
+    struct touched *touched;
+    unsigned marked = 0;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(written); i++)
+        host[written[i] * PAGE] ^= 1;
+    touched = dirty_learn(host, IMAGE * PAGE);
+    assert_non_null(touched);
+    for (unsigned i = 0; i < touched->count; i++)
+        marked += (touched->pages[i] & TOUCHED_WRITTEN) != 0;
+    assert_int_equal(marked, ARRAY_SIZE(written));
+    assert_int_equal(restore(), 0);
+    madvise(host, IMAGE * PAGE, MADV_DONTNEED);
+    assert_int_equal(count_private(), 0);
+    dirty_touch(host, touched);
+    assert_int_equal(count_private(), ARRAY_SIZE(written));
+    check_memory();
+    free(touched);
+}
+
+/* Who touches all is no example, nor does it cost those after it anything. */
+static void nobody_follows_one_who_touches_everything(void **state)
+{
+    struct touched *touched;
+
+    (void)state;
+    for (unsigned i = 0; i < WRITTEN_MAX; i++)
+        host[i * PAGE] ^= 1;
+    touched = dirty_learn(host, IMAGE * PAGE);
+    assert_non_null(touched); /* not yet too many */
+    free(touched);
+    host[WRITTEN_MAX * PAGE] ^= 1;
+    assert_null(dirty_learn(host, IMAGE * PAGE));
+}
+
 int main(void)
 {
 #define TEST(name)                                                             \
@@ -333,6 +372,8 @@ int main(void)
         TEST(memory_that_does_not_go_back_is_told),
         TEST(no_descriptor_is_left),
         TEST(as_a_copy_of_all_would_be),
+        TEST(what_one_touched_others_have_ahead),
+        TEST(nobody_follows_one_who_touches_everything),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
