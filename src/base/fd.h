@@ -9,6 +9,8 @@
 #define BASE_FD_H
 
 #include <errno.h>
+#include <stdint.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* Close, if open; keep errno; say "not there". */
@@ -28,6 +30,15 @@ static inline int steal_fd(int *fd)
 
     *fd = -1;
     return was;
+}
+
+/* How long this process may make a file, also one in memory (RLIMIT_FSIZE): at
+ * a byte more the kernel sends SIGXFSZ, which is the end of the embedder. */
+static inline uint64_t fd_bytes_max(void)
+{
+    struct rlimit limit;
+
+    return getrlimit(RLIMIT_FSIZE, &limit) < 0 ? RLIM_INFINITY : limit.rlim_cur;
 }
 
 #define auto_fd __attribute__((cleanup(close_fd)))

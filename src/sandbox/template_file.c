@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -191,14 +192,60 @@ static int write_file(int fd, struct bytes_out *meta, int pages_fd,
     return rc;
 }
 
+static int check_limit(uint64_t bytes, struct gbx_error *err)
+{
+    if (bytes <= fd_bytes_max())
+        return 0;
+    return fail(err, GBX_ELIMIT,
+                "a template of %llu bytes: RLIMIT_FSIZE (ulimit -f) is %llu: "
+                "raise it",
+                (unsigned long long)bytes, (unsigned long long)fd_bytes_max());
+}
+
+#define TEMPORARY_BYTES (TEMPLATE_NAME_BYTES + 32)
+
+/* By chance: who died while writing may have had our number, as in a container,
+ * where it is always the same. */
+static int open_temporary(char temporary[TEMPORARY_BYTES], int dir_fd,
+                          const char *name)
+{
+    uint64_t chance;
+
+    if (getrandom(&chance, sizeof(chance), 0) != sizeof(chance))
+        return -1;
+    snprintf(temporary, TEMPORARY_BYTES, ".%s.%016llx", name,
+             (unsigned long long)chance);
+    return openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+                  0600);
+}
+
+/* Beside it, and then in its place. */
+static int write_all_of(struct bytes_out *meta, int pages_fd,
+                        uint64_t page_bytes, int dir_fd, const char *name)
+{
+    char temporary[TEMPORARY_BYTES];
+    auto_fd int fd = open_temporary(temporary, dir_fd, name);
+    int rc, sys;
+
+    if (fd < 0)
+        return GBX_EHOST;
+    rc = write_file(fd, meta, pages_fd, page_bytes);
+    if (rc == 0 && renameat(dir_fd, temporary, dir_fd, name) < 0)
+        rc = GBX_EHOST;
+    if (rc == 0)
+        return 0;
+    sys = errno;
+    unlinkat(dir_fd, temporary, 0);
+    errno = sys;
+    return rc;
+}
+
 int template_save(const struct template *template, int dir_fd, const char *name,
                   const struct bytes_out *key, const struct bytes_out *extra,
                   struct gbx_error *err)
 {
     const struct backend *backend = template->backend;
     struct bytes_out meta = {0};
-    char temporary[TEMPLATE_NAME_BYTES + 32];
-    auto_fd int fd = -1;
     uint64_t page_bytes;
     int pages_fd, rc;
 
@@ -211,24 +258,14 @@ int template_save(const struct template *template, int dir_fd, const char *name,
     save_region(&template->region, &meta);
     save_channel(&template->channel, &meta);
     rc = backend->save(template->snapshot, &meta, &pages_fd, &page_bytes);
-    snprintf(temporary, sizeof(temporary), ".%s.%d", name, (int)getpid());
-    if (rc == 0) {
-        fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
-                    0600);
-        rc = fd < 0 ? GBX_EHOST : write_file(fd, &meta, pages_fd, page_bytes);
-    }
+    if (rc == 0)
+        rc = check_limit(PAGE + round_up(meta.count) + page_bytes, err);
+    if (rc == 0)
+        rc = write_all_of(&meta, pages_fd, page_bytes, dir_fd, name);
     bytes_out_fini(&meta);
-    if (rc == 0 && renameat(dir_fd, temporary, dir_fd, name) < 0)
-        rc = GBX_EHOST;
-    if (rc < 0) {
-        int sys = errno;
-
-        if (fd >= 0)
-            unlinkat(dir_fd, temporary, 0);
-        errno = sys;
-        return fail(err, rc, "write a template to the cache");
-    }
-    return 0;
+    return rc == 0 || rc == GBX_ELIMIT
+               ? rc
+               : fail(err, rc, "write a template to the cache");
 }
 
 /* ---- reading ---- */
@@ -279,9 +316,10 @@ static int read_head(struct opened *opened, const char *name,
 }
 
 /* From here on nobody changes it under our hands: a lease, or a copy. */
-static int hold(struct opened *opened, enum template_how how)
+static int hold(struct opened *opened, enum template_how how,
+                struct gbx_error *err)
 {
-    int copy;
+    int copy, rc;
     off_t off = 0;
 
     /* SIGURG, which is ignored: the default of a lease's end is to be killed.
@@ -289,9 +327,11 @@ static int hold(struct opened *opened, enum template_how how)
     if (how == TEMPLATE_BRIEF && fcntl(opened->fd, F_SETSIG, SIGURG) == 0 &&
         fcntl(opened->fd, F_SETLEASE, F_RDLCK) == 0)
         return 0;
+    if ((rc = check_limit(opened->head.file_bytes, err)) < 0)
+        return rc;
     copy = memfd_create("glovebox-template", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (copy < 0)
-        return GBX_EHOST;
+        return fail(err, GBX_EHOST, "memory for a template");
     while ((uint64_t)off < opened->head.file_bytes) {
         ssize_t n = sendfile(copy, opened->fd, &off,
                              opened->head.file_bytes - (uint64_t)off);
@@ -299,8 +339,9 @@ static int hold(struct opened *opened, enum template_how how)
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0) {
+            rc = fail(err, GBX_EHOST, "copy a template");
             close(copy);
-            return GBX_EHOST;
+            return rc;
         }
     }
     fcntl(copy, F_ADD_SEALS,
@@ -365,8 +406,8 @@ static int open_file(struct opened *opened, int dir_fd, const char *name,
     if ((rc = check_owner(opened->fd, name, &st, err)) < 0 ||
         (rc = read_head(opened, name, &st, err)) < 0)
         return rc;
-    if (hold(opened, how) < 0)
-        return fail(err, GBX_EHOST, "keep %s as it is", name);
+    if ((rc = hold(opened, how, err)) < 0)
+        return rc;
     /* It may have been changed meanwhile. */
     if (fstat(opened->fd, &st) < 0 ||
         (uint64_t)st.st_size != opened->head.file_bytes)

@@ -37,15 +37,16 @@ enum template_how { TEMPLATE_COPIED, TEMPLATE_BRIEF };
 /*
  * Returns 0, a template to put, and extra to free(); GBX_EFILE where there is
  * none; GBX_EFORMAT (damaged), GBX_ESTALE (of another key, or the host has
- * changed), GBX_EHOST.
+ * changed), GBX_ELIMIT (RLIMIT_FSIZE is too low for a copy), GBX_EHOST.
  */
 int template_load(struct template **template, struct bytes_out *extra,
                   const struct backend *backend, int dir_fd, const char *name,
                   const struct bytes_out *key, enum template_how how,
                   struct gbx_error *err);
 
-/* Returns 0; GBX_EUNSUPPORTED where its backend has no files; GBX_EHOST: no
- * memory, a full disk, and then the directory is as it was. */
+/* Returns 0; GBX_EUNSUPPORTED where its backend has no files; GBX_ELIMIT:
+ * RLIMIT_FSIZE; GBX_EHOST: no memory, a full disk.  Then the directory is as it
+ * was. */
 int template_save(const struct template *template, int dir_fd, const char *name,
                   const struct bytes_out *key, const struct bytes_out *extra,
                   struct gbx_error *err);
