@@ -169,6 +169,29 @@ static void a_file_size_limit_is_named_and_kills_nobody(void **state)
     assert_int_equal(status, 0);
 }
 
+/* It holds a region, but no template: that is more than a region. */
+static void what_a_file_size_limit_forbids_is_only_slower(void **state)
+{
+    struct story *s = *state;
+    pid_t pid = fork();
+    int status;
+
+    if (pid == 0) {
+        struct rlimit small = {.rlim_cur = 8 << 20, .rlim_max = RLIM_INFINITY};
+        struct gbx_script *script;
+
+        setrlimit(RLIMIT_FSIZE, &small);
+        s->config.pool.total_max = 2;
+        if (story_try(s, "def process(c): return {'out': 1}\n", &script) < 0)
+            _exit(2);
+        story_ask(s, script, NULL);
+        story_ask(s, script, NULL);
+        _exit(0);
+    }
+    waitpid(pid, &status, 0);
+    assert_int_equal(status, 0);
+}
+
 static void opening_and_closing_leaves_nothing(void **state)
 {
     struct story *s = *state;
@@ -193,6 +216,7 @@ int main(void)
         story_test(the_thread_that_opened_a_script_may_end),
         story_test(a_full_dev_shm_is_nothing_to_a_region),
         story_test(a_file_size_limit_is_named_and_kills_nobody),
+        story_test(what_a_file_size_limit_forbids_is_only_slower),
         story_test(opening_and_closing_leaves_nothing),
     };
 

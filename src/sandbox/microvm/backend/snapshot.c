@@ -101,6 +101,10 @@ static int step_file(struct snapshot *snapshot, const struct microvm *vm,
     snapshot->system_bytes = space->tables.next;
     snapshot->frames_bytes = end_of(&space->frames) * PAGE;
     bytes = snapshot->system_bytes + snapshot->frames_bytes;
+    if (bytes > fd_bytes_max())
+        return fail(err, GBX_EHOST,
+                    "a template of %llu bytes: RLIMIT_FSIZE is too low",
+                    (unsigned long long)bytes);
     snapshot->fd =
         memfd_create("glovebox-template", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (snapshot->fd < 0 || ftruncate(snapshot->fd, (off_t)bytes) < 0 ||
