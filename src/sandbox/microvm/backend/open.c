@@ -70,6 +70,8 @@ static int take(struct microvm_memory *memory, uint64_t bytes, uint64_t at,
 static int overlay(const struct microvm_memory *memory, int fd, uint64_t off,
                    uint64_t bytes, struct gbx_error *err)
 {
+    if (bytes > memory->bytes)
+        return fail(err, GBX_ESTALE, "a template larger than its clone");
     if (mmap(memory->host, bytes, PROT_READ | PROT_WRITE,
              MAP_PRIVATE | MAP_FIXED, fd, (off_t)off) == MAP_FAILED)
         return fail(err, GBX_EHOST, "map a template's memory");

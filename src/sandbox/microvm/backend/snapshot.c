@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -249,6 +250,22 @@ static bool load_touched(struct snapshot *snapshot, struct bytes_in *in)
     return true;
 }
 
+/* All of it is in its file: what is mapped behind a file's end is SIGBUS. */
+static bool is_whole(const struct snapshot *snapshot)
+{
+    const uint64_t system = snapshot->system_bytes,
+                   frames = snapshot->frames_bytes;
+    uint64_t bytes;
+    struct stat st;
+
+    if (fstat(snapshot->fd, &st) < 0 || (uint64_t)st.st_size < snapshot->off)
+        return false;
+    bytes = (uint64_t)st.st_size - snapshot->off;
+    return system % PAGE == 0 && frames % PAGE == 0 &&
+           system >= MICROVM_TABLES_AT && system <= bytes &&
+           frames <= bytes - system;
+}
+
 static int load(struct snapshot *snapshot, struct bytes_in *in,
                 struct gbx_error *err)
 {
@@ -261,7 +278,7 @@ static int load(struct snapshot *snapshot, struct bytes_in *in,
     snapshot->vdso_at = saved.vdso_at;
     snapshot->limits = saved.limits;
     snapshot->has_folder = saved.has_folder != 0;
-    if (in->failed || !load_touched(snapshot, in) ||
+    if (in->failed || !is_whole(snapshot) || !load_touched(snapshot, in) ||
         !seen_load(&snapshot->seen, in))
         return fail(err, GBX_EFORMAT, "a template's file is damaged");
     if (seen_is_stale(&snapshot->seen, &path))
