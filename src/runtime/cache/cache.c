@@ -49,9 +49,10 @@ void cache_close(struct cache *cache)
 struct build {
     uintptr_t here;
     struct bytes_out *key;
+    bool is_known;
 };
 
-static void put_notes(struct bytes_out *key, const uint8_t *at, size_t bytes)
+static void put_notes(struct build *build, const uint8_t *at, size_t bytes)
 {
     while (bytes > sizeof(ElfW(Nhdr))) {
         const ElfW(Nhdr) *note = (const void *)at;
@@ -60,8 +61,11 @@ static void put_notes(struct bytes_out *key, const uint8_t *at, size_t bytes)
 
         if (all > bytes)
             return;
-        if (note->n_type == NT_GNU_BUILD_ID)
-            bytes_put_block(key, at + sizeof(*note) + name, note->n_descsz);
+        if (note->n_type == NT_GNU_BUILD_ID) {
+            bytes_put_block(build->key, at + sizeof(*note) + name,
+                            note->n_descsz);
+            build->is_known = true;
+        }
         at += all;
         bytes -= all;
     }
@@ -79,9 +83,25 @@ static bool has(const struct dl_phdr_info *object, uintptr_t address)
     return false;
 }
 
+static void put_file(struct bytes_out *key, const char *path)
+{
+    struct stat st = {0};
+    uint64_t facts[5];
+
+    stat(path, &st);
+    facts[0] = st.st_dev;
+    facts[1] = st.st_ino;
+    facts[2] = (uint64_t)st.st_size;
+    facts[3] = (uint64_t)st.st_mtim.tv_sec;
+    facts[4] = (uint64_t)st.st_mtim.tv_nsec;
+    bytes_put_text(key, path);
+    bytes_put(key, facts, sizeof(facts));
+}
+
+/* Not every linker gives a build its ID: then it is the file. */
 static int put_build(struct dl_phdr_info *object, size_t bytes, void *context)
 {
-    const struct build *build = context;
+    struct build *build = context;
 
     (void)bytes;
     if (!has(object, build->here))
@@ -90,10 +110,13 @@ static int put_build(struct dl_phdr_info *object, size_t bytes, void *context)
         const ElfW(Phdr) *part = &object->dlpi_phdr[i];
 
         if (part->p_type == PT_NOTE)
-            put_notes(build->key,
+            put_notes(build,
                       (const uint8_t *)(object->dlpi_addr + part->p_vaddr),
                       part->p_memsz);
     }
+    if (!build->is_known)
+        put_file(build->key, object->dlpi_name[0] != '\0' ? object->dlpi_name
+                                                          : "/proc/self/exe");
     return 1;
 }
 
@@ -115,25 +138,10 @@ static void put_list(struct bytes_out *key, const char *const *list)
     bytes_put_text(key, NULL);
 }
 
-static void put_file(struct bytes_out *key, const char *path)
-{
-    struct stat st = {0};
-    uint64_t facts[5];
-
-    stat(path, &st);
-    facts[0] = st.st_dev;
-    facts[1] = st.st_ino;
-    facts[2] = (uint64_t)st.st_size;
-    facts[3] = (uint64_t)st.st_mtim.tv_sec;
-    facts[4] = (uint64_t)st.st_mtim.tv_nsec;
-    bytes_put_text(key, path);
-    bytes_put(key, facts, sizeof(facts));
-}
-
 void cache_key(struct bytes_out *key, const struct sandbox_config *config)
 {
     const struct bundle *what = &config->bundle;
-    struct build build = {(uintptr_t)cache_key, key};
+    struct build build = {(uintptr_t)cache_key, key, false};
     uint32_t ids[2] = {geteuid(), getegid()};
     struct utsname host;
 
