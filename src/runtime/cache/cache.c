@@ -200,6 +200,6 @@ void cache_save(const struct cache *cache, const struct template *template,
         snprintf(text, sizeof(text), "a template was not kept: %s", err.what);
         say(cache, text);
     }
-    if (rc == 0)
+    if (rc != GBX_EUNSUPPORTED) /* also where the disk is full */
         files_prune(cache->dir_fd, CACHE_BYTES_MAX, NULL, NULL);
 }

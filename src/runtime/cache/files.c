@@ -59,14 +59,14 @@ int files_open(const char *dir, bool make, struct gbx_error *err)
 struct found {
     char name[TEMPLATE_NAME_BYTES + 32];
     uint64_t bytes;
-    int64_t used_s;
+    int64_t used_ns;
 };
 
 static int by_age(const void *a, const void *b)
 {
     const struct found *one = a, *other = b;
 
-    return (one->used_s > other->used_s) - (one->used_s < other->used_s);
+    return (one->used_ns > other->used_ns) - (one->used_ns < other->used_ns);
 }
 
 static bool is_template(const char *name)
@@ -98,7 +98,8 @@ static bool look(int dir_fd, const char *name, struct found *found)
         return false;
     strcpy(found->name, name);
     found->bytes = (uint64_t)st.st_blocks * 512;
-    found->used_s = st.st_mtime;
+    found->used_ns =
+        (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
     return true;
 }
 
@@ -131,7 +132,7 @@ static struct found *find_all(int dir_fd, size_t *count)
 static void tell(const struct found *found, gbx_cache_fn fn, void *context)
 {
     const struct gbx_cache_file file = {found->name, found->bytes,
-                                        found->used_s};
+                                        found->used_ns / 1000000000};
 
     if (fn != NULL)
         fn(context, &file);
@@ -156,10 +157,12 @@ void files_prune(int dir_fd, uint64_t max_bytes, gbx_cache_fn fn, void *context)
     for (size_t i = 0; i < count; i++)
         sum += all[i].bytes;
     for (size_t i = 0; i < count && sum > max_bytes; i++) {
-        if (unlinkat(dir_fd, all[i].name, 0) < 0)
-            continue;
-        sum -= all[i].bytes;
-        tell(&all[i], fn, context);
+        const bool removed = unlinkat(dir_fd, all[i].name, 0) == 0;
+
+        if (removed || errno == ENOENT) /* then somebody else did */
+            sum -= all[i].bytes;
+        if (removed)
+            tell(&all[i], fn, context);
     }
     free(all);
 }
