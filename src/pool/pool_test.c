@@ -161,6 +161,21 @@ static void a_tenant_takes_what_another_left_longest_ago(void **state)
     assert_int_equal(use("carl"), 2);
 }
 
+static void a_tenant_takes_its_own_rather_than_a_clean_one(void **state)
+{
+    struct pool_member *anne, *clean;
+
+    (void)state;
+    open_pool(GBX_WIPE_PER_TENANT, 2);
+    anne = take("anne");
+    assert_int_equal(pool_take(&pool, "bert", 0, &clean, &err), 0);
+    give(anne);
+    pool_unused(&pool, clean); /* it comes first in the list */
+    assert_int_equal(use("anne"), 2);
+    assert_int_equal(use("carl"), 1);
+    assert_int_equal(stats().wiped, 0);
+}
+
 static void wiped_on_error_only_a_failure_is_forgotten(void **state)
 {
     (void)state;
@@ -453,6 +468,7 @@ int main(void)
         TEST(never_wiped_who_comes_while_it_is_lent_waits),
         TEST(tenants_find_it_wiped_and_themselves_not),
         TEST(a_tenant_takes_what_another_left_longest_ago),
+        TEST(a_tenant_takes_its_own_rather_than_a_clean_one),
         TEST(wiped_on_error_only_a_failure_is_forgotten),
         TEST(wiped_per_call_each_is_the_first),
         TEST(after_so_many_calls_it_is_replaced),
