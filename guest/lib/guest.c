@@ -42,10 +42,7 @@ static int bell_sleep(void *context, uint32_t seen, uint64_t deadline_ns)
 {
     struct gbx_guest *guest = context;
     const void *word = &guest->channel.peer->bell;
-    struct timespec until = {
-        .tv_sec = (time_t)(deadline_ns / 1000000000u),
-        .tv_nsec = (long)(deadline_ns % 1000000000u),
-    };
+    struct timespec until = clock_timespec(deadline_ns);
 
     /* A bitset wait takes an absolute CLOCK_MONOTONIC time.  Not FUTEX_PRIVATE:
      * the word is the host's. */

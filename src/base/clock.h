@@ -15,6 +15,13 @@ static inline uint64_t clock_now_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+/* As the kernel's calls want it. */
+static inline struct timespec clock_timespec(uint64_t ns)
+{
+    return (struct timespec){.tv_sec = (time_t)(ns / 1000000000u),
+                             .tv_nsec = (long)(ns % 1000000000u)};
+}
+
 static inline bool clock_is_past(uint64_t deadline_ns)
 {
     return deadline_ns != 0 && clock_now_ns() >= deadline_ns;

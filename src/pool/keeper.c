@@ -68,9 +68,7 @@ static void *keep(void *context)
         struct timespec wait = {0};
 
         if (next > now)
-            wait = (struct timespec){
-                .tv_sec = (time_t)((next - now) / 1000000000u),
-                .tv_nsec = (long)((next - now) % 1000000000u)};
+            wait = clock_timespec(next - now);
         if (ppoll(waits, 2, next == 0 ? NULL : &wait, NULL) < 0)
             continue;
         if ((waits[0].revents & POLLIN) != 0 &&

@@ -188,8 +188,7 @@ static void leave_locked(struct pool *pool, struct pool_waiter *waiter,
 static int wait_locked(struct pool *pool, const char *key, uint64_t deadline_ns,
                        struct pool_member **member)
 {
-    struct timespec until = {.tv_sec = (time_t)(deadline_ns / 1000000000u),
-                             .tv_nsec = (long)(deadline_ns % 1000000000u)};
+    struct timespec until = clock_timespec(deadline_ns);
     struct pool_waiter waiter = {.key = key};
     uint64_t from_ns = clock_now_ns();
     int rc = 0;

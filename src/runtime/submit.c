@@ -39,9 +39,7 @@ static int make_poll_fd(struct gbx_call *call, struct gbx_error *err)
 static int set_timer(struct gbx_call *call, uint64_t deadline_ns,
                      struct gbx_error *err)
 {
-    struct itimerspec at = {
-        .it_value = {.tv_sec = (time_t)(deadline_ns / 1000000000u),
-                     .tv_nsec = (long)(deadline_ns % 1000000000u)}};
+    struct itimerspec at = {.it_value = clock_timespec(deadline_ns)};
 
     if (timerfd_settime(call->timer_fd, TFD_TIMER_ABSTIME, &at, NULL) < 0)
         return fail(err, GBX_EHOST, "set the call's timer");

@@ -96,10 +96,7 @@ static int make_timer(struct machine *machine, pid_t tid)
 
 void run_deadline(struct machine *machine, uint64_t deadline_ns)
 {
-    struct itimerspec when = {
-        .it_value.tv_sec = (time_t)(deadline_ns / 1000000000u),
-        .it_value.tv_nsec = (long)(deadline_ns % 1000000000u),
-    };
+    struct itimerspec when = {.it_value = clock_timespec(deadline_ns)};
 
     if (machine->deadline_ns != deadline_ns)
         must(timer_settime(machine->timer, TIMER_ABSTIME, &when, NULL) == 0);

@@ -165,8 +165,7 @@ static int await(struct process *self, struct epoll_event events[4],
 
     if (checks && (deadline_ns == 0 || left > CPU_CHECK_NS))
         left = CPU_CHECK_NS;
-    wait.tv_sec = (time_t)(left / 1000000000u);
-    wait.tv_nsec = (long)(left % 1000000000u);
+    wait = clock_timespec(left);
     return epoll_pwait2(self->epoll_fd, events, 4,
                         deadline_ns == 0 && !checks ? NULL : &wait, NULL);
 }

@@ -108,8 +108,7 @@ static int idle(struct microvm *vm, uint64_t deadline_ns)
     now = clock_now_ns();
     if (until != 0 && until <= now)
         until = now;
-    wait.tv_sec = (time_t)((until - now) / 1000000000u);
-    wait.tv_nsec = (long)((until - now) % 1000000000u);
+    wait = clock_timespec(until - now);
     if (ppoll(waits, 1 + streams, until == 0 ? NULL : &wait, NULL) < 0 &&
         errno != EINTR)
         return GBX_EHOST;

@@ -202,8 +202,7 @@ static int collect_locked(struct microvm *vm)
 /* Until the runner has something, or lets go.  Returns as collect. */
 static int await_locked(struct microvm *vm, uint64_t deadline_ns)
 {
-    struct timespec until = {.tv_sec = (time_t)(deadline_ns / 1000000000u),
-                             .tv_nsec = (long)(deadline_ns % 1000000000u)};
+    struct timespec until = clock_timespec(deadline_ns);
     int rc = collect_locked(vm);
 
     while (rc == 0 && (vm->who == MICROVM_RUNNER || vm->buffer_bytes > 0) &&
@@ -266,8 +265,7 @@ static int run_locked(struct microvm *vm, uint64_t deadline_ns)
 /* The runner parks it as soon as the guest has nothing to do. */
 static int take_locked(struct microvm *vm, uint64_t deadline_ns)
 {
-    struct timespec until = {.tv_sec = (time_t)(deadline_ns / 1000000000u),
-                             .tv_nsec = (long)(deadline_ns % 1000000000u)};
+    struct timespec until = clock_timespec(deadline_ns);
 
     atomic_store(&vm->yields, true);
     vm->wanted = false;

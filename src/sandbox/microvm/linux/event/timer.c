@@ -167,20 +167,14 @@ static uint64_t to_ns(const struct timespec *t)
     return (uint64_t)t->tv_sec * SECOND_NS + (uint64_t)t->tv_nsec;
 }
 
-static struct timespec to_timespec(uint64_t ns)
-{
-    return (struct timespec){.tv_sec = (time_t)(ns / SECOND_NS),
-                             .tv_nsec = (long)(ns % SECOND_NS)};
-}
-
 /* What is left of it, after settling. */
 static void tell(const struct timer *timer, uint64_t now,
                  struct itimerspec *value)
 {
     uint64_t left = timer->next_ns > now ? timer->next_ns - now : 0;
 
-    value->it_value = to_timespec(left);
-    value->it_interval = to_timespec(timer->interval_ns);
+    value->it_value = clock_timespec(left);
+    value->it_interval = clock_timespec(timer->interval_ns);
 }
 
 int event_timer_set(struct file *file, unsigned flags,

@@ -13,12 +13,6 @@
 
 #define TICKS 100u /* of times(2), a second */
 
-static struct timespec from_ns(uint64_t ns)
-{
-    return (struct timespec){.tv_sec = (time_t)(ns / 1000000000u),
-                             .tv_nsec = (long)(ns % 1000000000u)};
-}
-
 /* CPU time is what the processor spent in the guest. */
 static int read_clock(const struct kernel *kernel, uint64_t clock, uint64_t *ns)
 {
@@ -54,7 +48,7 @@ int64_t call_clock_gettime(struct kernel *kernel, const uint64_t a[6])
 
     if (rc < 0)
         return rc;
-    time = from_ns(ns);
+    time = clock_timespec(ns);
     return user_write(&kernel->space, a[1], &time, sizeof(time));
 }
 
@@ -71,7 +65,8 @@ int64_t call_clock_getres(struct kernel *kernel, const uint64_t a[6])
 
 int64_t call_gettimeofday(struct kernel *kernel, const uint64_t a[6])
 {
-    struct timespec now = from_ns(waker_now_ns(&kernel->waker, CLOCK_REALTIME));
+    struct timespec now =
+        clock_timespec(waker_now_ns(&kernel->waker, CLOCK_REALTIME));
     struct timeval time = {now.tv_sec, now.tv_nsec / 1000};
     int rc = 0;
 
@@ -84,7 +79,8 @@ int64_t call_gettimeofday(struct kernel *kernel, const uint64_t a[6])
 
 int64_t call_time(struct kernel *kernel, const uint64_t a[6])
 {
-    int64_t now = from_ns(waker_now_ns(&kernel->waker, CLOCK_REALTIME)).tv_sec;
+    int64_t now =
+        clock_timespec(waker_now_ns(&kernel->waker, CLOCK_REALTIME)).tv_sec;
     int rc =
         a[0] == 0 ? 0 : user_write(&kernel->space, a[0], &now, sizeof(now));
 
@@ -133,9 +129,9 @@ static int64_t sleep_for(struct kernel *kernel, uint64_t ns, uint64_t left_at)
         return 0;
     now = clock_now_ns();
     if (left_at != 0 && kernel->current->again) {
-        left = from_ns(until_ns == 0    ? ns
-                       : until_ns > now ? until_ns - now
-                                        : 0);
+        left = clock_timespec(until_ns == 0    ? ns
+                              : until_ns > now ? until_ns - now
+                                               : 0);
         if (user_write(&kernel->space, left_at, &left, sizeof(left)) < 0)
             return -EFAULT;
     }
