@@ -41,6 +41,24 @@ static inline uint64_t fd_bytes_max(void)
     return getrlimit(RLIMIT_FSIZE, &limit) < 0 ? RLIM_INFINITY : limit.rlim_cur;
 }
 
+/* All of them.  Returns 0, or -1 and errno. */
+static inline int fd_write_at(int fd, const void *bytes, uint64_t count,
+                              uint64_t off)
+{
+    const char *at = bytes;
+
+    while (count > 0) {
+        ssize_t n = pwrite(fd, at, count, (off_t)off);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return -1;
+        at += n, off += (uint64_t)n, count -= (uint64_t)n;
+    }
+    return 0;
+}
+
 #define auto_fd __attribute__((cleanup(close_fd)))
 
 #endif

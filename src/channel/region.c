@@ -73,7 +73,7 @@ static int fail_by_limit(struct gbx_error *err, __rlimit_resource_t resource,
 static int lengthen(int fd, uint64_t arena_bytes, struct gbx_error *err)
 {
     uint64_t bytes = GBX_ARENA_OFF + arena_bytes;
-    uint64_t limit = limit_of(RLIMIT_FSIZE);
+    uint64_t limit = fd_bytes_max();
 
     /* Beyond this limit the kernel sends SIGXFSZ: it must not get there. */
     if (bytes > limit)

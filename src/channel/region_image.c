@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/zero.h"
 #include "channel/region_image.h"
 
 #define PAGE        4096u
@@ -42,11 +43,6 @@ static int next_data(int fd, uint64_t *off, uint64_t *end, uint64_t limit)
     *off = (uint64_t)data;
     *end = (uint64_t)hole < limit ? (uint64_t)hole : limit;
     return *off < limit;
-}
-
-static bool is_zero(const uint8_t *page)
-{
-    return page[0] == 0 && memcmp(page, page + 1, PAGE - 1) == 0;
 }
 
 static int add_part(struct region_image *image, uint64_t off,
@@ -77,11 +73,12 @@ static int take_stretch(struct region_image *image, const uint8_t *from,
     int rc = 0;
 
     for (uint64_t next; rc == 0 && off < end; off = next) {
-        for (next = off; next < end && !is_zero(from + next); next += PAGE)
+        for (next = off; next < end && !is_zero(from + next, PAGE);
+             next += PAGE)
             ;
         if (next > off)
             rc = add_part(image, off, from + off, next - off);
-        while (next < end && is_zero(from + next))
+        while (next < end && is_zero(from + next, PAGE))
             next += PAGE;
     }
     return rc;

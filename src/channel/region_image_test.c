@@ -124,7 +124,7 @@ static void expect_zero_behind(const struct region *region)
         for (uint64_t off = GBX_ARENA_OFF + region->arena_bytes[half],
                       end = file_bytes(region, half);
              off < end; off += PAGE)
-            if (!is_zero(at(region, half, off)))
+            if (!is_zero(at(region, half, off), PAGE))
                 fail_msg("half %d: page at 0x%llx", (int)half,
                          (unsigned long long)off);
 }
@@ -221,7 +221,7 @@ static void arenas_are_as_long_as_they_were(void **state)
         for (enum half half = 0; half < HALF_COUNT; half++)
             for (uint64_t off = GBX_ARENA_OFF + one.arena_bytes[half];
                  off < HALF; off += PAGE)
-                assert_true(is_zero(at(&other, half, off)));
+                assert_true(is_zero(at(&other, half, off), PAGE));
     }
 }
 

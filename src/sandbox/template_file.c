@@ -127,22 +127,6 @@ static bool is_channel(const struct channel *channel)
 
 /* ---- writing ---- */
 
-static int write_all(int fd, const void *bytes, uint64_t count)
-{
-    const uint8_t *at = bytes;
-
-    while (count > 0) {
-        ssize_t n = write(fd, at, count);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return GBX_EHOST;
-        at += n, count -= (uint64_t)n;
-    }
-    return 0;
-}
-
 static int write_parts(int fd, struct head *head, struct bytes_out *meta,
                        const uint8_t *pages, uint64_t page_bytes)
 {
@@ -163,10 +147,11 @@ static int write_parts(int fd, struct head *head, struct bytes_out *meta,
     head->checksum[1] = hash.high64;
     head->head_checksum = check_head(head);
     memcpy(first, head, sizeof(*head));
-    if (meta->failed || write_all(fd, first, PAGE) < 0 ||
-        write_all(fd, meta->bytes, meta->count) < 0)
+    if (meta->failed || fd_write_at(fd, first, PAGE, 0) < 0 ||
+        fd_write_at(fd, meta->bytes, meta->count, PAGE) < 0 ||
+        fd_write_at(fd, pages, page_bytes, PAGE + meta->count) < 0)
         return GBX_EHOST;
-    return write_all(fd, pages, page_bytes);
+    return 0;
 }
 
 static int write_file(int fd, struct bytes_out *meta, int pages_fd,

@@ -48,13 +48,14 @@ WRAP(void *, malloc, (size_t bytes), (bytes), NULL)
 WRAP(void *, calloc, (size_t count, size_t bytes), (count, bytes), NULL)
 WRAP(void *, realloc, (void *old, size_t bytes), (old, bytes), NULL)
 
-ssize_t __real_write(int fd, const void *from, size_t bytes);
-ssize_t __wrap_write(int fd, const void *from, size_t bytes);
+ssize_t __real_pwrite64(int fd, const void *from, size_t bytes, off_t off);
+ssize_t __wrap_pwrite64(int fd, const void *from, size_t bytes, off_t off);
 
 /* A little at a time, as a disk that is nearly full takes it. */
-ssize_t __wrap_write(int fd, const void *from, size_t bytes)
+ssize_t __wrap_pwrite64(int fd, const void *from, size_t bytes, off_t off)
 {
-    return fails() ? -1 : __real_write(fd, from, bytes > 700 ? 700 : bytes);
+    return fails() ? -1
+                   : __real_pwrite64(fd, from, bytes > 700 ? 700 : bytes, off);
 }
 
 static int fault_teardown(void **state)

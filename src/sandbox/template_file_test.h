@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "base/fd.h"
 #include "sandbox/template_file.h"
 #include "sandbox/template_test.h"
 
@@ -84,7 +85,7 @@ static inline int file_setup(void **state)
     pages_fd = memfd_create("pages", MFD_CLOEXEC);
     for (unsigned i = 0; i < PAGES; i++) {
         memset(page, (int)('a' + i), PAGE);
-        assert_int_equal(pwrite(pages_fd, page, PAGE, i * PAGE), PAGE);
+        assert_int_equal(fd_write_at(pages_fd, page, PAGE, i * PAGE), 0);
     }
     one.region = other.region = (struct region)REGION_NONE;
     bytes_put_text(&key, "what it was made of");

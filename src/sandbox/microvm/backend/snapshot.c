@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/zero.h"
 #include "sandbox/microvm/backend/microvm.h"
 #include "sandbox/microvm/spare.h"
 
@@ -31,27 +32,6 @@
 #define LEASE_NS  30000000000u /* the kernel gives 45 s */
 #define SEALS     (F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
-static int write_all(int fd, const uint8_t *from, uint64_t bytes, uint64_t off)
-{
-    while (bytes > 0) {
-        ssize_t n = pwrite(fd, from, bytes, (off_t)off);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return GBX_EHOST;
-        from += n, off += (uint64_t)n, bytes -= (uint64_t)n;
-    }
-    return 0;
-}
-
-static bool is_zero(const uint8_t *page)
-{
-    const uint64_t *words = (const void *)page;
-
-    return words[0] == 0 && memcmp(words, words + 1, PAGE - 8) == 0;
-}
-
 /* Pages that are zero are holes of the file. */
 static int write_pages(int fd, const uint8_t *from, uint64_t pages,
                        uint64_t off)
@@ -59,11 +39,12 @@ static int write_pages(int fd, const uint8_t *from, uint64_t pages,
     int rc = 0;
 
     for (uint64_t first = 0, end; rc == 0 && first < pages; first = end) {
-        for (end = first; end < pages && !is_zero(from + end * PAGE); end++)
+        for (end = first; end < pages && !is_zero(from + end * PAGE, PAGE);
+             end++)
             ;
-        rc = write_all(fd, from + first * PAGE, (end - first) * PAGE,
-                       off + first * PAGE);
-        while (end < pages && is_zero(from + end * PAGE))
+        rc = fd_write_at(fd, from + first * PAGE, (end - first) * PAGE,
+                         off + first * PAGE);
+        while (end < pages && is_zero(from + end * PAGE, PAGE))
             end++;
     }
     return rc;

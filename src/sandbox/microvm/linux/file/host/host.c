@@ -21,6 +21,7 @@
 
 #include "base/check.h"
 #include "base/fd.h"
+#include "base/zero.h"
 #include "sandbox/microvm/linux/file/node.h"
 
 #define NOBODY       65534u
@@ -302,12 +303,6 @@ int64_t host_read(int fd, const struct iovec *pieces, int count,
         n = preadv(fd, pieces, count, (off_t)position);
     } while (n < 0 && errno == EINTR);
     return n < 0 ? -errno : n;
-}
-
-static bool is_zero(const char *bytes, size_t count)
-{
-    return count == 0 ||
-           (bytes[0] == 0 && memcmp(bytes, bytes + 1, count - 1) == 0);
 }
 
 /* From `off` to the next hole or `end`.  Pages of zeros cost nothing. */
