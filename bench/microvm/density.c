@@ -15,11 +15,10 @@
 #include "base/check.h"
 #include "bench.h"
 
-#define EDGE    50 /* calls at either end, for a median */
-#define SOME    1000
-#define MANY    10000
-#define AGAIN   200 /* of those that were idle, called once more */
-#define CALL_NS 60000000000u
+#define EDGE  50 /* calls at either end, for a median */
+#define SOME  1000
+#define MANY  10000
+#define AGAIN 200 /* of those that were idle, called once more */
 
 struct use {
     double pss_bytes, available_bytes;

@@ -67,23 +67,6 @@ struct isolations {
     unsigned char *body; /* owned; LARGE, zero */
 };
 
-static void measure_exits(struct isolations *all)
-{
-    char why[RAW_WHY_BYTES];
-    struct raw_times times;
-    struct raw raw;
-
-    if (!raw_open(&raw, &times, why))
-        return;
-    for (size_t i = 0; i < EXITS; i++) {
-        uint64_t from_ns = measure_now_ns();
-
-        if (raw_exit(&raw))
-            samples_add(&all->exits, measure_now_ns() - from_ns);
-    }
-    raw_close(&raw);
-}
-
 /*
  * Make the room for the body with one that is whole.  Then calls that follow
  * each other at once: a micro-VM's thread starts, where the peer belongs.
@@ -239,7 +222,7 @@ bool bench_isolation(struct report *report, const struct paths *paths)
         return false;
     memcpy(all.rows, plan, sizeof(plan));
     for (size_t round = 0; round < ROUNDS; round++) {
-        measure_exits(&all);
+        raw_sample_exits(&all.exits, EXITS);
         for (size_t kind = 0; kind < KINDS; kind++)
             for (size_t side = 0; side < 2; side++) {
                 struct row *row = &all.rows[side][kind];

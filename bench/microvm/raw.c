@@ -241,3 +241,20 @@ void raw_fill(struct raw *raw, uint64_t first, uint64_t count)
 {
     memset(raw->memory + PAGES_AT + first * PAGE, 1, count * PAGE);
 }
+
+void raw_sample_exits(struct samples *samples, size_t count)
+{
+    char why[RAW_WHY_BYTES];
+    struct raw_times times;
+    struct raw raw;
+
+    if (!raw_open(&raw, &times, why))
+        return;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t from_ns = measure_now_ns();
+
+        if (raw_exit(&raw))
+            samples_add(samples, measure_now_ns() - from_ns);
+    }
+    raw_close(&raw);
+}

@@ -20,6 +20,7 @@
 #define RAW_SLOT_BYTES (32ul << 20)
 
 struct kvm_run;
+struct samples;
 
 struct raw {
     int kvm_fd, vm_fd, cpu_fd;
@@ -43,6 +44,9 @@ void raw_registers(struct raw *raw, bool wanted);
 /* Each returns false when the guest left in another way than it should. */
 bool raw_exit(struct raw *raw);
 bool raw_touch(struct raw *raw, uint64_t first, uint64_t count);
+
+/* What so many exits take, in a machine of their own; none without KVM. */
+void raw_sample_exits(struct samples *samples, size_t count);
 
 /* The host's page comes first. */
 void raw_fill(struct raw *raw, uint64_t first, uint64_t count);

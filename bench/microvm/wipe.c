@@ -45,23 +45,6 @@ struct wipe {
 
 static unsigned char body[BYTES] = {1};
 
-static void measure_exits(struct wipe *wipe)
-{
-    char why[RAW_WHY_BYTES];
-    struct raw_times times;
-    struct raw raw;
-
-    if (!raw_open(&raw, &times, why))
-        return;
-    for (size_t i = 0; i < CALLS; i++) {
-        uint64_t from_ns = measure_now_ns();
-
-        if (raw_exit(&raw))
-            samples_add(&wipe->exits, measure_now_ns() - from_ns);
-    }
-    raw_close(&raw);
-}
-
 /* What the pool has counted since `before`. */
 static void count_wipes(struct wipe *wipe, struct gbx_script *script,
                         const struct gbx_pool_stats *before)
@@ -268,7 +251,7 @@ bool bench_wipe(struct report *report, const struct paths *paths)
     wipe = (struct wipe){0};
     for (size_t round = 0; round < ROUNDS; round++) {
         report_progress(report, "wipe: round %zu of %d", round + 1, ROUNDS);
-        measure_exits(&wipe);
+        raw_sample_exits(&wipe.exits, CALLS);
         for (enum kind kind = 0; kind < KINDS; kind++)
             if (wipe.why[0] == '\0')
                 measure_calls(&wipe, paths, kind);
