@@ -140,11 +140,9 @@ static int fill_sandbox(struct pool *pool, struct pool_member *member,
                         struct template *template, uint64_t deadline_ns,
                         struct gbx_error *err)
 {
-    int rc = GBX_ESTALE;
+    int rc = sandbox_try_clone(&member->sandbox, &pool->config.sandbox,
+                               template, deadline_ns, err);
 
-    if (template != NULL)
-        rc = sandbox_clone(&member->sandbox, &pool->config.sandbox, template,
-                           deadline_ns, err);
     if (rc == GBX_ESTALE) /* without it everything is only slower */
         rc = pool->config.start(pool->config.context, &member->sandbox,
                                 deadline_ns, err);
@@ -400,11 +398,7 @@ void pool_shrink(struct pool *pool, uint32_t left)
         pthread_mutex_lock(&pool->lock);
         pool->is_short = true;
         if (pool->ready > left && pool->config.wipe != GBX_WIPE_NEVER) {
-            struct pool_member **oldest = &pool->free;
-
-            while ((*oldest)->next != NULL)
-                oldest = &(*oldest)->next;
-            member = queue_take_out_locked(pool, oldest);
+            member = queue_take_out_locked(pool, queue_oldest_locked(pool));
             pool->stats.retired++;
         }
         pthread_mutex_unlock(&pool->lock);
@@ -459,14 +453,13 @@ static bool make_ahead(struct pool *pool)
 static struct pool_member *idle_locked(struct pool *pool, uint64_t now_ns,
                                        uint64_t *next_ns)
 {
-    struct pool_member **oldest = &pool->free;
+    struct pool_member **oldest;
 
     *next_ns = 0;
     if (pool->config.idle_ns == 0 || pool->free == NULL ||
         pool->ready <= pool->config.ready_min)
         return NULL;
-    while ((*oldest)->next != NULL)
-        oldest = &(*oldest)->next;
+    oldest = queue_oldest_locked(pool);
     *next_ns = (*oldest)->free_ns + pool->config.idle_ns;
     return *next_ns > now_ns ? NULL : queue_take_out_locked(pool, oldest);
 }

@@ -332,7 +332,9 @@ static void a_template_that_is_none_of_this_host_is_no_matter(void **state)
     (void)state;
     open_pool(GBX_WIPE_ON_ERROR, 1);
     clone_code = GBX_ESTALE;
+    strcpy(err.what, "nothing went wrong");
     assert_int_equal(use(NULL), 1);
+    assert_string_equal(err.what, "nothing went wrong");
     assert_int_equal(starts, 1);
     assert_int_equal(stats().cloned, 0);
     give_broken(take(NULL));

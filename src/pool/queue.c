@@ -76,16 +76,21 @@ static struct pool_member *find_locked(struct pool *pool, const char *key)
     return good == NULL ? NULL : queue_take_out_locked(pool, good);
 }
 
-/* The oldest that somebody else left: to be wiped first, or closed. */
-static struct pool_member *find_other_locked(struct pool *pool)
+struct pool_member **queue_oldest_locked(struct pool *pool)
 {
     struct pool_member **oldest = &pool->free;
 
+    while (*oldest != NULL && (*oldest)->next != NULL)
+        oldest = &(*oldest)->next;
+    return oldest;
+}
+
+/* The oldest that somebody else left: to be wiped first, or closed. */
+static struct pool_member *find_other_locked(struct pool *pool)
+{
     if (pool->free == NULL || pool->config.wipe != GBX_WIPE_PER_TENANT)
         return NULL;
-    while ((*oldest)->next != NULL)
-        oldest = &(*oldest)->next;
-    return queue_take_out_locked(pool, oldest);
+    return queue_take_out_locked(pool, queue_oldest_locked(pool));
 }
 
 /* Stateful: it is there, being made, or given to somebody who waits. */

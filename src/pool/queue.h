@@ -22,6 +22,9 @@ int queue_choose_locked(struct pool *pool, const char *key,
                         uint64_t deadline_ns, struct pool_member **member,
                         enum pool_next *next);
 
+/* The place of the one that is free longest; of NULL where none is free. */
+struct pool_member **queue_oldest_locked(struct pool *pool);
+
 /* Out of the list of free ones, where *at points to it; it is lent. */
 struct pool_member *queue_take_out_locked(struct pool *pool,
                                           struct pool_member **at);

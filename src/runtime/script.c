@@ -288,17 +288,11 @@ static int start_language(struct gbx_script *script, struct sandbox *sandbox,
     const struct sandbox_config config = script_sandbox_config(script);
     struct template *template =
         warm_get(&script->runtime->warm, &config, deadline_ns);
-    struct gbx_error stale;
-    int rc = GBX_ESTALE;
+    int rc = sandbox_try_clone(sandbox, &config, template, deadline_ns, err);
 
-    if (template != NULL)
-        rc = sandbox_clone(sandbox, &config, template, deadline_ns, &stale);
     template_put(template);
-    if (rc == GBX_ESTALE)
-        return sandbox_open(sandbox, &config, deadline_ns, err);
-    if (rc < 0 && err != NULL)
-        *err = stale;
-    return rc;
+    return rc == GBX_ESTALE ? sandbox_open(sandbox, &config, deadline_ns, err)
+                            : rc;
 }
 
 /* Will others be made, or this one be wiped?  A template takes as long as a

@@ -219,6 +219,21 @@ int sandbox_clone(struct sandbox *sandbox, const struct sandbox_config *config,
     return rc;
 }
 
+int sandbox_try_clone(struct sandbox *sandbox,
+                      const struct sandbox_config *config,
+                      struct template *template, uint64_t deadline_ns,
+                      struct gbx_error *err)
+{
+    struct gbx_error why;
+    int rc = GBX_ESTALE;
+
+    if (template != NULL)
+        rc = sandbox_clone(sandbox, config, template, deadline_ns, &why);
+    if (rc < 0 && rc != GBX_ESTALE && err != NULL)
+        *err = why; /* a start, not a call */
+    return rc;
+}
+
 void sandbox_close(struct sandbox *sandbox)
 {
     if (sandbox->state == SANDBOX_BUSY)

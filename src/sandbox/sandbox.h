@@ -90,6 +90,13 @@ int sandbox_clone(struct sandbox *sandbox, const struct sandbox_config *config,
                   struct template *template, uint64_t deadline_ns,
                   struct gbx_error *err);
 
+/* The same for who can do without: GBX_ESTALE, and err as it was, also where
+ * there is no template (NULL). */
+int sandbox_try_clone(struct sandbox *sandbox,
+                      const struct sandbox_config *config,
+                      struct template *template, uint64_t deadline_ns,
+                      struct gbx_error *err);
+
 /* The sandbox is of no more use; the guest, if it lives, ends. */
 void sandbox_break(struct sandbox *sandbox);
 

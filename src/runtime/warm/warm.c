@@ -10,7 +10,7 @@ struct warm_language {
     struct warm_language *next;
     const struct backend *backend;
     char *program; /* owned */
-    char *folder;  /* owned; NULL: it serves those of any folder */
+    char *folder;  /* owned; "": it serves those of any folder */
     struct gbx_limits limits;
     uint32_t starts;
     struct template *template; /* counted, or NULL */
@@ -54,9 +54,9 @@ static const char *folder_of(const struct sandbox_config *config)
                : NULL;
 }
 
-static bool is_same(const char *a, const char *b)
+static const char *text_of(const char *folder)
 {
-    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+    return folder != NULL ? folder : "";
 }
 
 static bool is_it(const struct warm_language *language,
@@ -64,7 +64,7 @@ static bool is_it(const struct warm_language *language,
 {
     return language->backend == config->backend &&
            strcmp(language->program, config->bundle.program) == 0 &&
-           is_same(language->folder, folder_of(config)) &&
+           strcmp(language->folder, text_of(folder_of(config))) == 0 &&
            memcmp(&language->limits, &config->bundle.limits,
                   sizeof(language->limits)) == 0;
 }
@@ -82,11 +82,10 @@ static struct warm_language *find_locked(struct warm *warm,
     if (language == NULL)
         return NULL;
     language->program = strdup(config->bundle.program);
-    if (folder_of(config) != NULL)
-        language->folder = strdup(folder_of(config));
-    if (language->program == NULL ||
-        (folder_of(config) != NULL && language->folder == NULL)) {
+    language->folder = strdup(text_of(folder_of(config)));
+    if (language->program == NULL || language->folder == NULL) {
         free(language->program);
+        free(language->folder);
         free(language);
         return NULL;
     }

@@ -63,11 +63,6 @@ static int open_device(int *fd, struct gbx_error *err)
     return rc;
 }
 
-static int step_device(struct machine *machine, struct gbx_error *err)
-{
-    return open_device(&machine->kvm_fd, err);
-}
-
 int machine_check(struct gbx_error *err)
 {
     int fd, rc = open_device(&fd, err);
@@ -212,7 +207,7 @@ static int step_new(struct machine *machine, struct gbx_error *err)
 {
     int rc;
 
-    if ((rc = step_device(machine, err)) < 0 ||
+    if ((rc = open_device(&machine->kvm_fd, err)) < 0 ||
         (rc = step_capabilities(machine, err)) < 0 ||
         (rc = step_vm(machine, err)) < 0 || (rc = step_cpu(machine, err)) < 0)
         return rc;
@@ -227,9 +222,9 @@ int machine_start(struct machine *machine, struct gbx_error *err)
     atomic_fetch_add(&machines, 1);
     machine->is_counted = true;
     if ((!spare_take(machine) && (rc = step_new(machine, err)) < 0) ||
-        (rc = step_slots(machine, err)) < 0)
+        (rc = step_slots(machine, err)) < 0) {
         machine_halt(machine);
-    if (rc == 0) {
+    } else {
         machine->memory.stale = false; /* this KVM knows the ranges afresh */
         machine->is_started = true;
     }
