@@ -124,9 +124,14 @@ int limits_settle(struct gbx_limits *limits, struct gbx_error *err);
 /* What a sandbox of the script is made of.  Borrowed from the script. */
 struct sandbox_config script_sandbox_config(struct gbx_script *script);
 
-/* Start a sandbox and load the script, for the pool. */
+/* script/load.c: start a sandbox and load the script, for the pool. */
 int script_start(void *script, struct sandbox *sandbox, uint64_t deadline_ns,
                  struct gbx_error *err);
+
+/* script/said.c: of metadata and inports.  False: damaged, or no memory, and
+ * nothing is taken. */
+void said_put(const struct gbx_script *script, struct bytes_out *out);
+bool said_take(struct gbx_script *script, const struct bytes_out *said);
 
 /* cache/kept.c: the script's template, from the cache, and to it when the pool
  * is closed, which save does. */
