@@ -163,6 +163,7 @@ const char *gbx_version(void);
 }
 #endif
 
+#include "glovebox/branch.h"
 #include "glovebox/call.h"
 
 #endif

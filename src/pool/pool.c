@@ -140,9 +140,14 @@ static int fill_sandbox(struct pool *pool, struct pool_member *member,
                         struct template *template, uint64_t deadline_ns,
                         struct gbx_error *err)
 {
-    int rc = sandbox_try_clone(&member->sandbox, &pool->config.sandbox,
-                               template, deadline_ns, err);
+    const struct sandbox_config *config = &pool->config.sandbox;
+    int rc;
 
+    if (pool->config.start == NULL)
+        return sandbox_clone(&member->sandbox, config, template, deadline_ns,
+                             err);
+    rc =
+        sandbox_try_clone(&member->sandbox, config, template, deadline_ns, err);
     if (rc == GBX_ESTALE) /* without it everything is only slower */
         rc = pool->config.start(pool->config.context, &member->sandbox,
                                 deadline_ns, err);

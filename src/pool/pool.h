@@ -55,7 +55,8 @@ struct pool_config {
     size_t extra_bytes;
 
     /* An IDLE sandbox with its script loaded, where there is no template to
-     * clone it from.  Called by one thread at a time for each member. */
+     * clone it from.  Called by one thread at a time for each member.  NULL:
+     * there always is one, set before the first take. */
     int (*start)(void *context, struct sandbox *sandbox, uint64_t deadline_ns,
                  struct gbx_error *err);
     /* Before a member is closed; may be NULL. */

@@ -108,7 +108,7 @@ struct gbx_script {
     uint32_t starts;  /* of sandboxes that were not cloned from its own
                          template */
     uint64_t load_ns; /* how long the last one took to load */
-    bool is_cached;   /* its template is in the cache */
+    bool is_cached;   /* its template is in the cache, or not for it */
     struct pool pool;
 };
 

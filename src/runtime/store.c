@@ -465,6 +465,17 @@ void store_init(struct store *store)
     pthread_mutex_init(&store->lock, NULL);
 }
 
+bool store_copy(struct store *store, struct store *other)
+{
+    bool done;
+
+    pthread_mutex_lock(&other->lock);
+    store_table_sweep(&other->table, other->now_ns());
+    done = store_table_copy(&store->table, &other->table);
+    pthread_mutex_unlock(&other->lock);
+    return done;
+}
+
 void store_fini(struct store *store)
 {
     store_table_fini(&store->table);

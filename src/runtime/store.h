@@ -9,6 +9,7 @@
  *
  *  store_init(&store);
  *  store_register(&store, &calls);
+ *  store_copy(&branch, &store);       go on apart
  *  store_fini(&store);
  *
  * Threads: any, by its lock; init and fini alone.
@@ -36,6 +37,10 @@ struct store {
 
 void store_init(struct store *store);
 void store_fini(struct store *store);
+
+/* One that has just been initialised becomes as another is now.  False without
+ * memory. */
+bool store_copy(struct store *store, struct store *other);
 
 /* Returns 0, or host_calls_add's code. */
 int store_register(struct store *store, struct host_calls *calls);

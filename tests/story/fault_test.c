@@ -143,6 +143,50 @@ static void a_large_output_without_memory_is_an_error(void **state)
     story_close(s, script);
 }
 
+/* And what it is a branch of, goes on as it was. */
+static void a_branch_opens_whole_or_not_at_all(void **state)
+{
+    static const char remember[] =
+        "n = 0\n"
+        "def process(c):\n"
+        "    global n\n"
+        "    n += 1\n"
+        "    return {'n': n, 'm': c.state.increment('m', 1)}\n";
+    struct story *s = *state;
+    struct gbx_script *origin, *branch;
+    int n, rc, refused = 0, calls = 0;
+    char want[128];
+
+    if (!story_is("microvm"))
+        return;
+    origin = story_open(s, remember);
+    for (n = 1;; n++) {
+        snprintf(want, sizeof(want),
+                 "{\"n\":{\"type\":\"Integer\",\"data\":%d},"
+                 "\"m\":{\"type\":\"Integer\",\"data\":%d}}",
+                 calls + 1, calls + 1);
+        calls++;
+        assert_string_equal(story_ask(s, origin, NULL), want);
+        countdown = n;
+        rc = gbx_script_branch(&branch, origin, NULL, story_deadline(10),
+                               &s->err);
+        if (countdown > 0)
+            break;
+        if (rc == 0) { /* a step that has another way */
+            gbx_script_close(branch);
+            continue;
+        }
+        assert_null(branch);
+        assert_true(s->err.code == rc && s->err.what[0] != '\0');
+        refused++;
+    }
+    countdown = 0;
+    assert_int_equal(rc, 0);
+    gbx_script_close(branch);
+    story_close(s, origin);
+    assert_true(refused > 10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -150,6 +194,7 @@ int main(void)
         story_test(a_script_opens_whole_or_not_at_all),
         story_test(a_call_is_submitted_whole_or_not_at_all),
         story_test(a_large_output_without_memory_is_an_error),
+        story_test(a_branch_opens_whole_or_not_at_all),
     };
 
     return story_main("fault", tests);

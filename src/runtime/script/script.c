@@ -15,7 +15,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
-#include "runtime/runtime.h"
+#include "runtime/script/script.h"
 
 static uint64_t default_spin(void)
 {
@@ -27,13 +27,31 @@ static uint64_t default_spin(void)
     return SPIN_NS;
 }
 
-static void settle_pool(struct gbx_script_config *config)
+int script_settle_pool(struct gbx_script_config *config, struct gbx_error *err)
 {
+    struct gbx_pool_config *pool = &config->pool;
+
     if (config->wipe == GBX_WIPE_DEFAULT)
         config->wipe = GBX_WIPE_ON_ERROR;
-    if (config->pool.total_max == 0)
-        config->pool.total_max =
-            config->pool.ready_min > 0 ? config->pool.ready_min : 1;
+    if (pool->total_max == 0)
+        pool->total_max = pool->ready_min > 0 ? pool->ready_min : 1;
+    if (pool->ready_min > pool->total_max)
+        return fail(err, GBX_EARGUMENT,
+                    "ready_min is %u, more than total_max, %u", pool->ready_min,
+                    pool->total_max);
+    return 0;
+}
+
+int script_own_texts(struct gbx_script *script, struct gbx_error *err)
+{
+    struct gbx_script_config *mine = &script->config;
+
+    mine->config_json =
+        strdup(mine->config_json != NULL ? mine->config_json : "{}");
+    mine->actor_id = strdup(mine->actor_id != NULL ? mine->actor_id : "");
+    if (mine->config_json == NULL || mine->actor_id == NULL)
+        return fail(err, GBX_EHOST, "no memory for a script");
+    return 0;
 }
 
 static int step_config(struct gbx_script *script,
@@ -41,6 +59,7 @@ static int step_config(struct gbx_script *script,
                        struct gbx_error *err)
 {
     struct gbx_script_config *mine = &script->config;
+    int rc;
 
     if (config != NULL) {
         if (config->struct_bytes != sizeof(*config))
@@ -50,13 +69,8 @@ static int step_config(struct gbx_script *script,
                         config->struct_bytes, sizeof(*config));
         *mine = *config;
     }
-    mine->config_json =
-        strdup(mine->config_json != NULL ? mine->config_json : "{}");
-    if (mine->actor_id == NULL)
-        mine->actor_id = "";
-    mine->actor_id = strdup(mine->actor_id);
-    if (mine->config_json == NULL || mine->actor_id == NULL)
-        return fail(err, GBX_EHOST, "no memory for a script");
+    if ((rc = script_own_texts(script, err)) < 0)
+        return rc;
     if ((unsigned)mine->isolation > GBX_ISOLATION_MICROVM)
         return fail(err, GBX_EARGUMENT, "no isolation has number %d",
                     (int)mine->isolation);
@@ -65,11 +79,8 @@ static int step_config(struct gbx_script *script,
                                          : mine->spin_ns;
     if (mine->start_ns == 0)
         mine->start_ns = START_NS;
-    settle_pool(mine);
-    if (mine->pool.ready_min > mine->pool.total_max)
-        return fail(err, GBX_EARGUMENT,
-                    "ready_min is %u, more than total_max, %u",
-                    mine->pool.ready_min, mine->pool.total_max);
+    if ((rc = script_settle_pool(mine, err)) < 0)
+        return rc;
     return limits_settle(&mine->limits, err);
 }
 
@@ -145,7 +156,7 @@ static int step_source(struct gbx_script *script, struct gbx_error *err)
     return 0;
 }
 
-static int step_calls(struct gbx_script *script, struct gbx_error *err)
+int script_step_calls(struct gbx_script *script, struct gbx_error *err)
 {
     script->calls = script->runtime->calls;
     if (store_register(&script->store, &script->calls) < 0)
@@ -160,7 +171,8 @@ static void end_member(void *context, struct pool_member *member)
 }
 
 /* The first sandbox: what is wrong with the script, its opener shall hear. */
-static int open_pool(struct gbx_script *script, struct gbx_error *err)
+int script_open_pool(struct gbx_script *script, struct template *template,
+                     struct gbx_error *err)
 {
     const struct gbx_pool_config *wanted = &script->config.pool;
     const struct pool_config config = {
@@ -170,7 +182,7 @@ static int open_pool(struct gbx_script *script, struct gbx_error *err)
         .recycle_calls = wanted->recycle_calls,
         .idle_ns = wanted->idle_ns,
         .extra_bytes = sizeof(struct gbx_call),
-        .start = script_start,
+        .start = template == NULL ? script_start : NULL,
         .end = end_member,
         .context = script,
         .sandbox = script_sandbox_config(script),
@@ -179,7 +191,9 @@ static int open_pool(struct gbx_script *script, struct gbx_error *err)
     struct pool_member *member;
     int rc = pool_open(&script->pool, &config, err);
 
-    if (rc == 0)
+    if (rc == 0 && template != NULL)
+        pool_set_template(&script->pool, template);
+    else if (rc == 0)
         kept_load(script);
     if (rc == 0)
         rc = pool_take(&script->pool, NULL,
@@ -204,40 +218,49 @@ static int step_start(struct gbx_script *script, struct gbx_error *err)
                           : &backend_microvm;
     if (script->config.isolation != GBX_ISOLATION_AUTO) {
         snprintf(script->why, sizeof(script->why), "it was asked for");
-        return open_pool(script, err);
+        return script_open_pool(script, NULL, err);
     }
-    rc = open_pool(script, &why);
+    rc = script_open_pool(script, NULL, &why);
     snprintf(script->why, sizeof(script->why),
              "the strongest that this host offers");
     if (rc == GBX_EUNSUPPORTED && script->config.trace == NULL) {
         snprintf(script->why, sizeof(script->why), "no micro-VM: %s", why.what);
         script->backend = &backend_process;
-        return open_pool(script, err);
+        return script_open_pool(script, NULL, err);
     }
     if (rc < 0 && err != NULL)
         *err = why;
     return rc;
 }
 
-int gbx_script_open(struct gbx_script **script, struct gbx_runtime *runtime,
-                    const char *path, const struct gbx_script_config *config,
-                    struct gbx_error *err)
+struct gbx_script *script_new(struct gbx_runtime *runtime)
 {
     struct gbx_script *made = calloc(1, sizeof(*made));
-    int rc;
 
-    *script = NULL;
     if (made == NULL)
-        return fail(err, GBX_EHOST, "no memory for a script");
+        return NULL;
     made->runtime = runtime;
     made->references = 1;
     pthread_mutex_init(&made->lock, NULL);
     store_init(&made->store);
     atomic_fetch_add(&runtime->scripts, 1);
+    return made;
+}
 
+int gbx_script_open(struct gbx_script **script, struct gbx_runtime *runtime,
+                    const char *path, const struct gbx_script_config *config,
+                    struct gbx_error *err)
+{
+    struct gbx_script *made = script_new(runtime);
+    int rc;
+
+    *script = NULL;
+    if (made == NULL)
+        return fail(err, GBX_EHOST, "no memory for a script");
     if ((rc = step_config(made, config, err)) < 0 ||
         (rc = step_paths(made, path, err)) < 0 ||
-        (rc = step_source(made, err)) < 0 || (rc = step_calls(made, err)) < 0 ||
+        (rc = step_source(made, err)) < 0 ||
+        (rc = script_step_calls(made, err)) < 0 ||
         (rc = step_start(made, err)) < 0)
         gbx_script_close(made);
     else

@@ -216,6 +216,36 @@ void store_table_walk(const struct store_table *table, store_visit_fn fn,
     twalk_r(table->tree, visit, &walk);
 }
 
+static bool copy_entry(struct store_table *table,
+                       const struct store_entry *other)
+{
+    struct store_entry *entry = store_table_add(table, other->key);
+    struct store_chain chain = {0};
+    bool done = entry != NULL;
+
+    for (const struct store_item *i = other->value.first; done && i != NULL;
+         i = i->next)
+        done = store_chain_add(&chain, i->cbor, i->bytes);
+    if (!done) {
+        store_chain_fini(&chain);
+        return false;
+    }
+    store_table_set(table, entry, other->is_list, &chain);
+    store_table_expire(table, entry, other->expires_ns);
+    return true;
+}
+
+bool store_table_copy(struct store_table *table,
+                      const struct store_table *other)
+{
+    for (const struct store_entry *e = other->first; e != NULL; e = e->next)
+        if (!copy_entry(table, e)) {
+            store_table_fini(table);
+            return false;
+        }
+    return true;
+}
+
 static void leave_alone(void *entry)
 {
     (void)entry;

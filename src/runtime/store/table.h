@@ -104,6 +104,11 @@ typedef void (*store_visit_fn)(void *context, const struct store_entry *entry);
 void store_table_walk(const struct store_table *table, store_visit_fn fn,
                       void *context);
 
+/* An empty table becomes like another.  False, and it is empty still, without
+ * memory. */
+bool store_table_copy(struct store_table *table,
+                      const struct store_table *other);
+
 void store_table_fini(struct store_table *table); /* idempotent: empty then */
 
 #endif

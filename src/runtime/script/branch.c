@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * branch.c - a script that goes on from where another one stands.
+ *
+ * A branch is a script whose template is not that of a fresh load but of a
+ * sandbox that has lived.  All else follows from that: its sandboxes are clones
+ * of it, so they are nobody's sibling; a wipe leads back to it; and nothing is
+ * ever loaded anew, for that would lose what the branch is for.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "runtime/script/script.h"
+
+static int check(const struct gbx_script *origin,
+                 const struct gbx_branch_config *config, struct gbx_error *err)
+{
+    if (config != NULL && config->struct_bytes != sizeof(*config))
+        return fail(err, GBX_EARGUMENT,
+                    "gbx_branch_config.struct_bytes is %zu, not %zu: built for "
+                    "another version of the library?",
+                    config->struct_bytes, sizeof(*config));
+    if (origin->backend->snapshot == NULL)
+        return fail(err, GBX_EUNSUPPORTED,
+                    "%s: a %s sandbox that has started cannot be copied; a "
+                    "micro-VM can (isolation)",
+                    origin->file, origin->backend->name);
+    return 0;
+}
+
+/* All that a script has beside its sandboxes; but not its source, which is read
+ * to load it. */
+static int copy(struct gbx_script *made, const struct gbx_script *origin,
+                const struct gbx_branch_config *config, struct gbx_error *err)
+{
+    struct bytes_out said = {0};
+    bool done;
+    int rc;
+
+    made->config = origin->config;
+    if ((rc = script_own_texts(made, err)) < 0)
+        return rc;
+    if (config != NULL && config->wipe != GBX_WIPE_DEFAULT)
+        made->config.wipe = config->wipe;
+    if (config != NULL && config->pool.total_max != 0)
+        made->config.pool = config->pool;
+    if ((rc = script_settle_pool(&made->config, err)) < 0)
+        return rc;
+    made->backend = origin->backend;
+    snprintf(made->why, sizeof(made->why), "it is a branch of one");
+    made->is_cached = true; /* its template is nobody else's */
+    made->path = strdup(origin->path);
+    made->folder = strdup(origin->folder);
+    made->file = strdup(origin->file);
+    made->program = strdup(origin->program);
+    said_put(origin, &said);
+    done = !said.failed && said_take(made, &said);
+    bytes_out_fini(&said);
+    return done && made->path != NULL && made->folder != NULL &&
+                   made->file != NULL && made->program != NULL
+               ? 0
+               : fail(err, GBX_EHOST, "no memory for a script");
+}
+
+/* Between two calls of the sandbox: its guest, and what it told the host to
+ * remember. */
+static int take(struct gbx_script *made, struct gbx_script *origin,
+                const char *key, uint64_t deadline_ns,
+                struct template **template, struct gbx_error *err)
+{
+    struct pool_member *member;
+    int rc;
+
+    *template = NULL;
+    rc = pool_take(&origin->pool, key, deadline_ns, &member, err);
+    if (rc < 0)
+        return rc;
+    rc = template_take(template, &member->sandbox, err);
+    if (rc == 0 && !store_copy(&made->store, &origin->store)) {
+        rc = fail(err, GBX_EHOST, "no memory for what a script remembers");
+        template_put(*template);
+        *template = NULL;
+    }
+    pool_give(&origin->pool, member, false);
+    return rc;
+}
+
+int gbx_script_branch(struct gbx_script **branch, struct gbx_script *origin,
+                      const struct gbx_branch_config *config,
+                      uint64_t deadline_ns, struct gbx_error *err)
+{
+    struct template *template;
+    struct gbx_script *made;
+    int rc = check(origin, config, err);
+
+    *branch = NULL;
+    if (rc < 0)
+        return rc;
+    made = script_new(origin->runtime);
+    if (made == NULL)
+        return fail(err, GBX_EHOST, "no memory for a script");
+    if ((rc = copy(made, origin, config, err)) < 0 ||
+        (rc = script_step_calls(made, err)) < 0 ||
+        (rc = take(made, origin, config == NULL ? NULL : config->key,
+                   deadline_ns, &template, err)) < 0) {
+        gbx_script_close(made);
+        return rc;
+    }
+    rc = script_open_pool(made, template, err);
+    template_put(template);
+    if (rc < 0)
+        gbx_script_close(made);
+    else
+        *branch = made;
+    return rc;
+}
