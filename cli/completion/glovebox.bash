@@ -72,8 +72,8 @@ _glovebox() {
     case $command:$word in
     run:-*)
         words='--in --out --json --config --stats --timeout --isolation
-            --why --trace --hide-folder --repeat --parallel --wipe --cache
-            --no-cache --memory --message-limit --cpu --processes --files
+            --why --trace --hide-folder --repeat --parallel --branch --wipe
+            --cache --no-cache --memory --message-limit --cpu --processes --files
             --disk --output-limit --help'
         ;;
     run:*)

@@ -20,6 +20,7 @@ struct run_options {
     bool json, stats, why;
     uint64_t timeout_ns;       /* 0: none */
     uint32_t repeat, parallel; /* calls; sandboxes at once */
+    bool branch;               /* one call, and those from where it left */
     const char *cache;         /* the directory; NULL: the usual one */
     bool no_cache;
     struct gbx_script_config script;

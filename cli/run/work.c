@@ -149,9 +149,39 @@ static bool is_brief(const struct run_options *o)
 static void settle(const struct run_options *o, struct gbx_script_config *sc)
 {
     sc->start_ns = o->timeout_ns;
-    sc->pool.total_max = o->parallel;
+    sc->pool.total_max = o->branch ? 1 : o->parallel;
     if (sc->wipe == GBX_WIPE_DEFAULT)
-        sc->wipe = o->repeat > 1 ? GBX_WIPE_PER_CALL : GBX_WIPE_ON_ERROR;
+        sc->wipe =
+            o->repeat > 1 && !o->branch ? GBX_WIPE_PER_CALL : GBX_WIPE_ON_ERROR;
+}
+
+/* The sandbox of one call lives, and others begin where it is then. */
+static int call_branches(struct gbx_script *script, const struct run_options *o)
+{
+    const struct gbx_branch_config config = {.struct_bytes = sizeof(config),
+                                             .wipe = GBX_WIPE_PER_CALL,
+                                             .pool.total_max = o->parallel};
+    struct gbx_script *branch;
+    struct gbx_error err = {0};
+    int rc = call_once(script, o, 0);
+
+    if (rc != CLI_OK)
+        return rc;
+    if (gbx_script_branch(&branch, script, &config, 0, &err) < 0)
+        return cli_fail(&err);
+    rc = repeat(branch, o);
+    gbx_script_close(branch);
+    return rc;
+}
+
+static int call_all(struct gbx_script *script, const struct run_options *o,
+                    uint64_t open_ns)
+{
+    if (o->why)
+        print_why(script);
+    if (o->branch)
+        return call_branches(script, o);
+    return o->repeat > 1 ? repeat(script, o) : call_once(script, o, open_ns);
 }
 
 int run(const struct run_options *o)
@@ -183,10 +213,7 @@ int run(const struct run_options *o)
     if (gbx_script_open(&script, runtime, o->file, &sc, &err) < 0) {
         rc = open_failed(&err, printing.has_told);
     } else {
-        if (o->why)
-            print_why(script);
-        rc = o->repeat > 1 ? repeat(script, o)
-                           : call_once(script, o, now_ns() - from_ns);
+        rc = call_all(script, o, now_ns() - from_ns);
         gbx_script_close(script);
     }
     gbx_runtime_close(runtime);

@@ -301,6 +301,26 @@ class Cache(unittest.TestCase):
         self.run_it("--repeat", "2", "--out", "out=/dev/null", code=2,
                     want="")
 
+    def test_branches_begin_where_one_call_left(self):
+        self.script.write_text("n = 0\n"
+                               "def process(c):\n"
+                               "    global n\n"
+                               "    n += 1\n"
+                               "    return {'n': n}\n")
+        run = [PROGRAM, "run", str(self.script), "--isolation"]
+        tried = subprocess.run(run + ["microvm", "--repeat", "5", "--parallel",
+                                      "2", "--branch"],
+                               capture_output=True, text=True, timeout=60)
+        self.assertEqual(tried.stdout, "n: 1\n" + "n: 2\n" * 5, tried.stderr)
+        for isolation, options, code, text in (
+                ("microvm", [], 2, "--repeat"),
+                ("microvm", ["--repeat", "2", "--wipe", "never"], 2, "--wipe"),
+                ("process", ["--repeat", "2"], 125, "micro-VM")):
+            tried = subprocess.run(run + [isolation, "--branch"] + options,
+                                   capture_output=True, text=True, timeout=60)
+            self.assertEqual(tried.returncode, code, tried.stderr)
+            self.assertIn(text, tried.stderr)
+
 
 if __name__ == "__main__":
     if not has_kvm():
