@@ -168,7 +168,8 @@ int drive(struct microvm *vm, uint64_t deadline_ns, bool may_idle);
 /* What was interrupted can be taken out of the processor.  0, or a code. */
 int drive_settle(struct microvm *vm, uint64_t deadline_ns);
 
-/* snapshot.c: of the door */
+/* snapshot/: of the door */
+#define SNAPSHOT_SETTLE_NS 1000000000u
 int snapshot_take(struct microvm *vm, struct snapshot **snapshot,
                   struct gbx_error *err);
 void snapshot_get(struct snapshot *snapshot);
@@ -184,6 +185,11 @@ void snapshot_let_go(struct microvm *vm);
 /* A clone is about to end, or to be wiped: what did it touch? */
 void snapshot_learn(struct microvm *vm);
 bool microvm_park(void *context);
+/* How much of the frames anybody can have written. */
+uint64_t snapshot_written(const struct microvm *vm);
+/* One that has nothing yet; and its pages, to read. */
+struct snapshot *snapshot_begin(void);
+int snapshot_map(struct snapshot *snapshot, struct gbx_error *err);
 
 /* runner.c */
 /* The caller gets the processor, and the guest comes to rest.  0, or a code. */

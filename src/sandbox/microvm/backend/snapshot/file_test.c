@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* snapshot_file_test.c - a snapshot in a file, and what is none. */
+/* file_test.c - a snapshot in a file, and what is none. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
