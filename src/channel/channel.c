@@ -30,10 +30,23 @@
 
 #define FIRST_BYTES GBX_HUGE_BYTES /* of an arena, as region_open left it */
 
+void channel_move(struct channel *channel, uint8_t *base)
+{
+    uint8_t *mine = base + channel->mine_off, *peer = base + channel->peer_off;
+
+    channel->config.base = base;
+    channel->mine = (struct gbx_half_head *)(void *)mine;
+    channel->peer = (const struct gbx_half_head *)(void *)peer;
+    channel->my_ring = (struct gbx_descriptor *)(void *)(mine + GBX_RING_OFF);
+    channel->peer_ring =
+        (const struct gbx_descriptor *)(void *)(peer + GBX_RING_OFF);
+    channel->my_gives = (uint64_t *)(void *)(mine + GBX_GIVES_OFF);
+    channel->peer_gives = (const uint64_t *)(void *)(peer + GBX_GIVES_OFF);
+}
+
 void channel_init(struct channel *channel, const struct channel_config *config)
 {
     const bool host = config->side == CHANNEL_HOST;
-    uint8_t *mine, *peer;
     uint64_t bytes;
 
     must(config->half_bytes >= GBX_HALF_BYTES_MIN &&
@@ -44,15 +57,7 @@ void channel_init(struct channel *channel, const struct channel_config *config)
     channel->config = *config;
     channel->mine_off = host ? 0 : config->half_bytes;
     channel->peer_off = host ? config->half_bytes : 0;
-    mine = config->base + channel->mine_off;
-    peer = config->base + channel->peer_off;
-    channel->mine = (struct gbx_half_head *)(void *)mine;
-    channel->peer = (const struct gbx_half_head *)(void *)peer;
-    channel->my_ring = (struct gbx_descriptor *)(void *)(mine + GBX_RING_OFF);
-    channel->peer_ring =
-        (const struct gbx_descriptor *)(void *)(peer + GBX_RING_OFF);
-    channel->my_gives = (uint64_t *)(void *)(mine + GBX_GIVES_OFF);
-    channel->peer_gives = (const uint64_t *)(void *)(peer + GBX_GIVES_OFF);
+    channel_move(channel, config->base);
 
     /* A guest may ask the heads: the host wrote both of them. */
     bytes = host ? FIRST_BYTES : atomic_load(&channel->mine->arena_bytes);

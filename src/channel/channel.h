@@ -116,6 +116,9 @@ void channel_init(struct channel *channel, const struct channel_config *config);
  */
 void channel_follow(struct channel *channel, const struct channel *was);
 
+/* The same bytes lie in another window from now on. */
+void channel_move(struct channel *channel, uint8_t *base);
+
 /* The host made an arena longer: mine, the peer's.  Never less than it was. */
 void channel_grew(struct channel *channel, uint64_t arena_bytes);
 void channel_peer_grew(struct channel *channel, uint64_t arena_bytes);

@@ -66,7 +66,8 @@ struct probe_item {
     char remedy[200]; /* or "" */
 };
 
-struct snapshot; /* of one backend */
+struct snapshot;  /* of one backend */
+struct suspended; /* too */
 
 struct backend {
     const char *name;
@@ -171,6 +172,23 @@ struct backend {
     bool (*park)(void *self);
     int (*wake)(void *self, struct gbx_error *err);
     unsigned (*awake_count)(void);
+
+    /*
+     * Those that idle longer may give back all but what cannot be had again: a
+     * clone's own part, beside its snapshot.  Between two calls; what the
+     * region holds is the caller's to keep. suspend: 0 and a part to discard;
+     * the guest may be closed, or go on. GBX_EUNSUPPORTED: it is no clone, or
+     * has what cannot be kept; GBX_EHOST; or a code with which run would end.
+     * resume: as clone, but it is the same guest, and time has passed.  Any
+     * error leaves the part as it was, to be tried again.
+     * All NULL where there is no such thing.
+     */
+    int (*suspend)(void *self, struct suspended **suspended,
+                   struct gbx_error *err);
+    int (*resume)(void *self, const struct bundle *what,
+                  struct snapshot *snapshot, const struct suspended *suspended,
+                  struct region *shared, struct gbx_error *err);
+    void (*discard)(struct suspended *suspended);
 
     void (*kill)(void *self);  /* from any thread; does not wait */
     void (*close)(void *self); /* also on a half-opened one; idempotent */

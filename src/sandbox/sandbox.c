@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "sandbox/sandbox.h"
 
-static void become(struct sandbox *sandbox, enum sandbox_state next)
+void sandbox_become(struct sandbox *sandbox, enum sandbox_state next)
 {
     must(sandbox_may(sandbox->state, next));
     sandbox->state = next;
@@ -94,16 +94,32 @@ static void start_channel(struct sandbox *sandbox, uint64_t spin_ns)
                           memory_order_relaxed);
 }
 
+int sandbox_open_region(struct sandbox *sandbox,
+                        const struct sandbox_config *config,
+                        struct gbx_error *err)
+{
+    return region_open(&sandbox->region,
+                       config->bundle.limits.message_bytes + GBX_ARENA_OFF,
+                       err);
+}
+
 static int step_region(struct sandbox *sandbox,
                        const struct sandbox_config *config,
                        struct gbx_error *err)
 {
-    uint64_t half = config->bundle.limits.message_bytes + GBX_ARENA_OFF;
-    int rc = region_open(&sandbox->region, half, err);
+    int rc = sandbox_open_region(sandbox, config, err);
 
     if (rc == 0)
         start_channel(sandbox, config->spin_ns);
     return rc;
+}
+
+void sandbox_bind(struct sandbox *sandbox, struct bundle *bundle,
+                  uint64_t spin_ns)
+{
+    bundle->output = raw_output;
+    bundle->output_context = sandbox;
+    bundle->spin_ns = spin_ns;
 }
 
 static int step_guest(struct sandbox *sandbox,
@@ -114,9 +130,7 @@ static int step_guest(struct sandbox *sandbox,
     struct template *template = sandbox->template;
     struct bundle bundle = config->bundle;
 
-    bundle.output = raw_output;
-    bundle.output_context = sandbox;
-    bundle.spin_ns = config->spin_ns;
+    sandbox_bind(sandbox, &bundle, config->spin_ns);
     if (scratch_open(&sandbox->scratch, SANDBOX_SCRATCH_BYTES) < 0)
         return fail(err, GBX_EHOST, "no memory for a sandbox");
     sandbox->self = calloc(1, backend->self_bytes);
@@ -152,7 +166,7 @@ static void init(struct sandbox *sandbox, const struct sandbox_config *config)
         .output_context = config->output_context,
         .printed_max = config->bundle.limits.output_bytes,
     };
-    become(sandbox, SANDBOX_STARTING);
+    sandbox_become(sandbox, SANDBOX_STARTING);
 }
 
 int sandbox_open(struct sandbox *sandbox, const struct sandbox_config *config,
@@ -166,7 +180,7 @@ int sandbox_open(struct sandbox *sandbox, const struct sandbox_config *config,
         (rc = step_ready(sandbox, deadline_ns, err)) < 0)
         sandbox_close(sandbox);
     else
-        become(sandbox, SANDBOX_IDLE);
+        sandbox_become(sandbox, SANDBOX_IDLE);
     return rc;
 }
 
@@ -215,7 +229,7 @@ int sandbox_clone(struct sandbox *sandbox, const struct sandbox_config *config,
         (!follows(sandbox) && (rc = step_ready(sandbox, deadline_ns, err)) < 0))
         sandbox_close(sandbox);
     else
-        become(sandbox, SANDBOX_IDLE);
+        sandbox_become(sandbox, SANDBOX_IDLE);
     return rc;
 }
 
@@ -236,19 +250,24 @@ int sandbox_try_clone(struct sandbox *sandbox,
 
 void sandbox_close(struct sandbox *sandbox)
 {
+    if (sandbox->state == SANDBOX_EMPTY)
+        return; /* also one that was only zeroed */
     if (sandbox->state == SANDBOX_BUSY)
-        become(sandbox, SANDBOX_BROKEN);
+        sandbox_become(sandbox, SANDBOX_BROKEN);
     if (sandbox->backend != NULL && sandbox->self != NULL)
         sandbox->backend->close(sandbox->self);
     free(sandbox->self);
+    if (sandbox->suspended != NULL)
+        sandbox->backend->discard(sandbox->suspended);
+    region_image_fini(&sandbox->held);
+    sandbox->suspended = NULL;
     sandbox->self = NULL;
     sandbox->backend = NULL;
     scratch_close(&sandbox->scratch);
     region_close(&sandbox->region);
     template_put(sandbox->template);
     sandbox->template = NULL;
-    if (sandbox->state != SANDBOX_EMPTY)
-        become(sandbox, SANDBOX_EMPTY);
+    sandbox_become(sandbox, SANDBOX_EMPTY);
 }
 
 int sandbox_wipe(struct sandbox *sandbox, uint64_t deadline_ns,
@@ -257,7 +276,7 @@ int sandbox_wipe(struct sandbox *sandbox, uint64_t deadline_ns,
     int rc;
 
     must(sandbox->state == SANDBOX_IDLE || sandbox->template != NULL);
-    become(sandbox, SANDBOX_WIPING);
+    sandbox_become(sandbox, SANDBOX_WIPING);
     rc = sandbox->backend->wipe(sandbox->self, err);
     forget(sandbox);
     if (rc == 0 && follows(sandbox)) {
@@ -269,7 +288,7 @@ int sandbox_wipe(struct sandbox *sandbox, uint64_t deadline_ns,
     if (rc < 0)
         sandbox_break(sandbox);
     else
-        become(sandbox, SANDBOX_IDLE);
+        sandbox_become(sandbox, SANDBOX_IDLE);
     return rc;
 }
 
@@ -284,7 +303,7 @@ void sandbox_break(struct sandbox *sandbox)
 {
     if (sandbox->state == SANDBOX_BROKEN)
         return;
-    become(sandbox, SANDBOX_BROKEN);
+    sandbox_become(sandbox, SANDBOX_BROKEN);
     sandbox->backend->kill(sandbox->self);
 }
 
@@ -304,7 +323,7 @@ void sandbox_wake(struct sandbox *sandbox)
 
 void sandbox_begin(struct sandbox *sandbox)
 {
-    become(sandbox, SANDBOX_BUSY);
+    sandbox_become(sandbox, SANDBOX_BUSY);
     if (++sandbox->last_call == 0) /* 0 is "no call" */
         sandbox->last_call = 1;
     sandbox->call = sandbox->last_call;
@@ -317,7 +336,7 @@ void sandbox_finish(struct sandbox *sandbox)
     sandbox->call = 0;
     if (sandbox->state != SANDBOX_BUSY)
         return;
-    become(sandbox, SANDBOX_IDLE);
+    sandbox_become(sandbox, SANDBOX_IDLE);
     if (sandbox->backend->rest != NULL)
         sandbox->backend->rest(sandbox->self);
 }

@@ -48,7 +48,9 @@ struct sandbox {
     void *self; /* owned: the backend's private part */
     struct region region;
     struct channel channel;
-    struct scratch scratch; /* arguments of a host call */
+    struct suspended *suspended; /* owned: the backend's; or NULL, and: */
+    struct region_image held;    /* what the region held */
+    struct scratch scratch;      /* arguments of a host call */
 
     const struct host_calls *calls;
     gbx_output_fn output;
@@ -78,7 +80,7 @@ struct sandbox_event {
  */
 int sandbox_open(struct sandbox *sandbox, const struct sandbox_config *config,
                  uint64_t deadline_ns, struct gbx_error *err);
-void sandbox_close(struct sandbox *sandbox); /* idempotent */
+void sandbox_close(struct sandbox *sandbox); /* idempotent; all-zero too */
 
 /*
  * One that stands where the template's stood.  config: the same program and
@@ -112,6 +114,17 @@ uint64_t sandbox_wiped_pages(struct sandbox *sandbox); /* by the last one */
 /* Of an IDLE one, whose next call is far or near (backend.h). */
 bool sandbox_park(struct sandbox *sandbox);
 void sandbox_wake(struct sandbox *sandbox);
+
+/*
+ * suspend: from IDLE, a clone whose next call is far: all but its own part is
+ * given back, descriptors and mappings too.  Returns whether it is SUSPENDED,
+ * else it is as it was, or BROKEN.
+ * resume: it is IDLE again; config as it was cloned with.  Returns 0, or a code
+ * and it is SUSPENDED still.
+ */
+bool sandbox_suspend(struct sandbox *sandbox);
+int sandbox_resume(struct sandbox *sandbox, const struct sandbox_config *config,
+                   struct gbx_error *err);
 
 /* From IDLE to BUSY with a new call number, and back. */
 void sandbox_begin(struct sandbox *sandbox);
@@ -149,7 +162,16 @@ bool sandbox_goes_on(struct sandbox *sandbox);
 /* The body of an event is no longer needed. */
 void sandbox_give(struct sandbox *sandbox, uint64_t body_off);
 
-/* Between the files of this room: the backend's run, and what it said last. */
+/* Between the files of this room: */
+void sandbox_become(struct sandbox *sandbox, enum sandbox_state next);
+/* What a backend needs to hear beside the config's bundle, which this is a copy
+ * of. */
+void sandbox_bind(struct sandbox *sandbox, struct bundle *bundle,
+                  uint64_t spin_ns);
+int sandbox_open_region(struct sandbox *sandbox,
+                        const struct sandbox_config *config,
+                        struct gbx_error *err);
+/* The backend's run, and what it said last. */
 int sandbox_run(struct sandbox *sandbox, uint64_t deadline_ns);
 
 /* From any thread between open and close: whoever waits gets GBX_ECANCELED. */

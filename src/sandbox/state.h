@@ -3,6 +3,7 @@
  * state.h - the life of a sandbox; the table is in states.def.
  *
  *  EMPTY --> STARTING --> IDLE <-------> BUSY
+ *                |        |  ^ \-- SUSPENDED
  *                |        |  ^            |
  *                |        v  |            |
  *                |      WIPING            |

@@ -87,7 +87,6 @@ static inline int file_setup(void **state)
         memset(page, (int)('a' + i), PAGE);
         assert_int_equal(fd_write_at(pages_fd, page, PAGE, i * PAGE), 0);
     }
-    one.region = other.region = (struct region)REGION_NONE;
     bytes_put_text(&key, "what it was made of");
     bytes_put_text(&extra, "what the caller adds");
     open_first(&filed);

@@ -47,7 +47,8 @@ typedef void act_fn(struct channel *guest);
 static act_fn *act; /* the next one */
 static int end_code, open_plays;
 static int snapshot_code, clone_code, wipe_code; /* 0: it succeeds */
-static int snapshots;                            /* alive */
+static int suspend_code;
+static int snapshots; /* alive */
 
 static inline int play_sleep(void *context, uint32_t seen, uint64_t deadline_ns)
 {
@@ -137,6 +138,45 @@ static inline int play_wipe(void *self, struct gbx_error *err)
     return 0;
 }
 
+struct suspended {
+    struct channel guest;
+};
+
+static inline int play_suspend(void *self, struct suspended **suspended,
+                               struct gbx_error *err)
+{
+    struct play *play = self;
+
+    *suspended = NULL;
+    err->code = suspend_code;
+    if (suspend_code != 0)
+        return suspend_code;
+    *suspended = malloc(sizeof(**suspended));
+    if (*suspended == NULL)
+        return err->code = GBX_EHOST;
+    channel_follow(&(*suspended)->guest, &play->guest);
+    snapshots++;
+    return 0;
+}
+
+static inline int play_resume(void *self, const struct bundle *what,
+                              struct snapshot *snapshot,
+                              const struct suspended *suspended,
+                              struct region *shared, struct gbx_error *err)
+{
+    struct play *play = self;
+
+    play_clone(self, what, snapshot, shared, err);
+    channel_follow(&play->guest, &suspended->guest);
+    return clone_code;
+}
+
+static inline void play_discard(struct suspended *suspended)
+{
+    free(suspended);
+    snapshots--;
+}
+
 static inline int play_run(void *self, uint64_t deadline_ns)
 {
     struct play *play = self;
@@ -188,6 +228,9 @@ static const struct backend play = {.name = "play",
                                     .snapshot = play_snapshot,
                                     .clone = play_clone,
                                     .put = play_put,
+                                    .suspend = play_suspend,
+                                    .resume = play_resume,
+                                    .discard = play_discard,
                                     PLAY};
 static const struct backend plain = {.name = "plain", PLAY};
 
@@ -240,7 +283,7 @@ static inline void open_first(const struct backend *backend)
 static inline int play_setup(void **state)
 {
     (void)state;
-    snapshot_code = clone_code = wipe_code = 0;
+    snapshot_code = clone_code = wipe_code = suspend_code = 0;
     memset(&err, 0, sizeof(err));
     files_before = count_files();
     open_first(&play);

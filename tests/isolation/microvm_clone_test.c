@@ -1,56 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * microvm_clone_test.c - clones of a template, wiped back to it again and
- * again.  The guest is one that scatters memory over its addresses at the ring
- * behind the template, and ends unless all of it is free, and zero.
+ * again.
  */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "channel/region_image.h"
-#include "tests/isolation/box.h"
-
-static struct box box, clone_box;
-static struct snapshot *snapshot;
-static struct region_image image;
-
-/* One ring, there and back: it goes on. */
-static bool echoes(struct box *b)
-{
-    struct gbx_half_head *head = (void *)b->region.base;
-
-    head->bell++;
-    box_backend->ring(b->self);
-    return box_run(b, BOX_WAIT_NS) == 0;
-}
-
-/* Each block is 4 MiB from the next: it needs a table of its own. */
-static void take_template(const char *blocks)
-{
-    box_begin(&box, "scatter", blocks);
-    assert_int_equal(box_open(&box), 0);
-    assert_int_equal(box_run(&box, BOX_WAIT_NS), 0);
-    assert_true(echoes(&box));
-    assert_int_equal(box_backend->snapshot(box.self, &snapshot, &box.err), 0);
-    assert_int_equal(region_image_take(&image, &box.region, &box.err), 0);
-}
-
-static void drop_template(void)
-{
-    box_backend->put(snapshot);
-    region_image_fini(&image);
-    box_close(&box);
-}
-
-static void open_clone(void)
-{
-    box_begin(&clone_box, "scatter", "");
-    assert_int_equal(region_image_put(&image, &clone_box.region), 0);
-    if (box_backend->clone(clone_box.self, &clone_box.bundle, snapshot,
-                           &clone_box.region, &clone_box.err) < 0)
-        fail_msg("%s", clone_box.err.what);
-}
+#include "tests/isolation/scatter.h"
 
 static int wipe_clone(void)
 {

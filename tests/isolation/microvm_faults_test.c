@@ -19,15 +19,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "channel/region_image.h"
-#include "sandbox/microvm/spare.h"
-#include "tests/isolation/box.h"
+#include "tests/isolation/scatter.h"
 
 /* malloc's, which keeps what a thread needed, and a sanitizer's.  One machine
  * has more. */
 #define SLACK_MIB 320
 
-static struct box box;
 static atomic_int fails_at, calls; /* 0: never; also of the runner's thread */
 static const char *_Atomic failed;
 
@@ -235,55 +232,13 @@ static void each_call_of_a_wipe_may_fail(void **state)
     assert_in_range(n, 50, 2000);
 }
 
-/* A template, what its region held, and a clone of it. */
-static struct box clone_box;
-static struct snapshot *snapshot;
-static struct region_image image;
-
-/* One ring, there and back: it goes on. */
-static bool echoes(struct box *b)
-{
-    struct gbx_half_head *head = (void *)b->region.base;
-
-    head->bell++;
-    box_backend->ring(b->self);
-    return box_run(b, BOX_WAIT_NS) == 0;
-}
-
-/* A guest that, at the next ring but one, maps so many blocks of memory. */
-static void open_template(const char *blocks)
-{
-    box_begin(&box, "scatter", blocks);
-    assert_int_equal(box_open(&box), 0);
-    assert_int_equal(box_run(&box, BOX_WAIT_NS), 0);
-    assert_true(echoes(&box));
-}
-
-static void take_template(const char *blocks)
-{
-    open_template(blocks);
-    assert_int_equal(box_backend->snapshot(box.self, &snapshot, &box.err), 0);
-    assert_int_equal(region_image_take(&image, &box.region, &box.err), 0);
-    spare_release(); /* so that none is left, but where a test holds them */
-}
-
-static void drop_template(void)
-{
-    spare_hold();
-    box_backend->put(snapshot);
-    region_image_fini(&image);
-    box_close(&box);
-}
-
-static int open_clone(int n)
+static int clone_failing(int n)
 {
     int rc;
 
-    box_begin(&clone_box, "scatter", "");
-    assert_int_equal(region_image_put(&image, &clone_box.region), 0);
+    begin_clone();
     begin_failing(n);
-    rc = box_backend->clone(clone_box.self, &clone_box.bundle, snapshot,
-                            &clone_box.region, &clone_box.err);
+    rc = make_clone();
     fails_at = 0;
     return rc;
 }
@@ -325,10 +280,10 @@ static void each_call_of_a_clone_may_fail(void **state)
     int n = 0, rc;
 
     (void)state;
-    take_template("10");
+    take_alone("10");
     before = count_all();
     do {
-        rc = open_clone(++n);
+        rc = clone_failing(++n);
         if (rc < 0 && clone_box.err.what[0] == '\0')
             fail_msg("%s failed without a word", failed);
         if (rc == 0)
@@ -339,7 +294,7 @@ static void each_call_of_a_clone_may_fail(void **state)
         nothing_is_left(before, n);
     } while (failed != NULL);
     assert_in_range(n, 20, 2000);
-    drop_template();
+    drop_alone();
 }
 
 /* A clone's virtual machine is made when it runs; or is one of before. */
@@ -348,11 +303,11 @@ static void run_clone_failing(int n, bool has_spare)
     int rc;
 
     if (has_spare) {
-        assert_int_equal(open_clone(0), 0);
+        open_clone();
         assert_true(echoes(&clone_box));
         box_close(&clone_box);
     }
-    assert_int_equal(open_clone(0), 0);
+    open_clone();
     ((struct gbx_half_head *)(void *)clone_box.region.base)->bell++;
     box_backend->ring(clone_box.self);
     begin_failing(n);
@@ -374,7 +329,7 @@ static void each_call_of_a_clones_first_run_may_fail(void **state)
     int n;
 
     (void)state;
-    take_template("10");
+    take_alone("10");
     before = count_all();
     for (int has_spare = 0; has_spare < 2; has_spare++) {
         n = 0;
@@ -386,7 +341,7 @@ static void each_call_of_a_clones_first_run_may_fail(void **state)
         } while (failed != NULL);
         assert_in_range(n, 10, 2000);
     }
-    drop_template();
+    drop_alone();
 }
 
 /* Then it cannot run; and is as its template was, once that succeeds, or is of
@@ -395,7 +350,7 @@ static bool wipe_clone_failing(int n)
 {
     int rc;
 
-    assert_int_equal(open_clone(0), 0);
+    open_clone();
     assert_true(echoes(&clone_box));
     if (n % 2 == 1)
         box_run(&clone_box, 1); /* a runner has it */
@@ -429,13 +384,81 @@ static void each_call_of_a_clones_wipe_may_fail(void **state)
 
     (void)state;
     for (int i = 0; i < 3; i++) {
-        take_template(blocks[i]);
+        take_alone(blocks[i]);
         before = count_all();
         for (n = 1; wipe_clone_failing(n); n++)
             nothing_is_left(before, n);
         assert_in_range(n, 5, 2000);
-        drop_template();
+        drop_alone();
     }
+}
+
+/* A clone is suspended in vain, and goes on. */
+static bool suspend_failing(int n)
+{
+    struct suspended *suspended = NULL;
+    int rc;
+
+    begin_failing(n);
+    rc = box_backend->suspend(clone_box.self, &suspended, &clone_box.err);
+    fails_at = 0;
+    assert_int_equal(suspended != NULL, rc == 0);
+    if (rc == 0)
+        box_backend->discard(suspended);
+    else
+        assert_int_not_equal(clone_box.err.what[0], '\0');
+    return failed != NULL;
+}
+
+/* It is resumed, at the second time if not at the first. */
+static bool resume_failing(int n)
+{
+    struct suspended *suspended = NULL;
+    bool met = false;
+    int rc = box_backend->suspend(clone_box.self, &suspended, &clone_box.err);
+
+    assert_int_equal(rc, 0);
+    for (int i = 0; i < 2; i++) {
+        box_backend->close(clone_box.self);
+        memset(clone_box.self, 0, box_backend->self_bytes);
+        clone_box.err.what[0] = '\0';
+        begin_failing(i == 0 ? n : 0);
+        rc = box_backend->resume(clone_box.self, &clone_box.bundle, snapshot,
+                                 suspended, &clone_box.region, &clone_box.err);
+        fails_at = 0;
+        met |= failed != NULL;
+        if (rc == 0)
+            break;
+        assert_int_not_equal(clone_box.err.what[0], '\0');
+        assert_int_equal(i, 0);
+    }
+    box_backend->discard(suspended);
+    return met;
+}
+
+static void each_call_of_suspending_may_fail(void **state)
+{
+    struct left before;
+    bool met;
+    int n;
+
+    (void)state;
+    take_alone("10");
+    before = count_all();
+    for (int resumes = 0; resumes < 2; resumes++) {
+        n = 0;
+        do {
+            open_clone();
+            assert_true(echoes(&clone_box));
+            met = resumes ? resume_failing(++n) : suspend_failing(++n);
+            if (!echoes(&clone_box)) /* KVM that does not run it, ends it */
+                assert_true(met && strcmp(failed, "ioctl") == 0);
+            box_close(&clone_box);
+            nothing_is_left(before, n);
+        } while (met);
+        assert_in_range(n, 4, 2000);
+    }
+    drop_alone();
 }
 
 static int setup(void **state)
@@ -461,6 +484,7 @@ int main(void)
         cmocka_unit_test(each_call_of_a_clone_may_fail),
         cmocka_unit_test(each_call_of_a_clones_first_run_may_fail),
         cmocka_unit_test(each_call_of_a_clones_wipe_may_fail),
+        cmocka_unit_test(each_call_of_suspending_may_fail),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -44,9 +44,14 @@ struct origin {
     uint64_t image_bytes;
 };
 
+static const uint8_t *was_at(const struct origin *origin, uint64_t off)
+{
+    return off < origin->image_bytes ? origin->image + off : zero;
+}
+
 static bool put_back(const struct origin *origin, uint64_t off)
 {
-    const uint8_t *was = off < origin->image_bytes ? origin->image + off : zero;
+    const uint8_t *was = was_at(origin, off);
 
     if (memcmp(origin->host + off, was, PAGE) == 0)
         return false;
@@ -92,6 +97,69 @@ int dirty_restore(uint8_t *host, uint64_t bytes, const uint8_t *image,
         }
     }
     return 0;
+}
+
+static bool differs(const struct origin *origin, uint64_t off)
+{
+    return memcmp(origin->host + off, was_at(origin, off), PAGE) != 0;
+}
+
+/* Where nobody tells who wrote what, each page is looked at. */
+static int find(const struct origin *origin, uint64_t pages,
+                struct dirty_pages *found)
+{
+    auto_fd int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    uint64_t entries[TOGETHER];
+
+    for (uint64_t first = 0; first < pages; first += TOGETHER) {
+        uint64_t n = pages - first < TOGETHER ? pages - first : TOGETHER;
+        bool told =
+            pagemap >= 0 && look(pagemap, origin->host, first, n, entries) == 0;
+        uint32_t *numbers =
+            reallocarray(found->numbers, found->count + n, sizeof(*numbers));
+
+        if (numbers == NULL)
+            return GBX_EHOST;
+        found->numbers = numbers;
+        for (uint64_t i = 0; i < n; i++)
+            if ((!told || is_private(entries[i])) &&
+                differs(origin, (first + i) * PAGE))
+                numbers[found->count++] = (uint32_t)(first + i);
+    }
+    return 0;
+}
+
+int dirty_save(const uint8_t *host, uint64_t bytes, const uint8_t *image,
+               uint64_t image_bytes, struct dirty_pages *pages)
+{
+    const struct origin origin = {(uint8_t *)(uintptr_t)host, image,
+                                  image_bytes};
+    int rc;
+
+    *pages = (struct dirty_pages){0};
+    rc = find(&origin, bytes / PAGE, pages);
+    if (rc == 0) {
+        pages->bytes = malloc(pages->count * PAGE + 1);
+        rc = pages->bytes == NULL ? GBX_EHOST : 0;
+    }
+    for (uint32_t i = 0; rc == 0 && i < pages->count; i++)
+        memcpy(pages->bytes + i * PAGE, host + pages->numbers[i] * PAGE, PAGE);
+    if (rc < 0)
+        dirty_fini(pages);
+    return rc;
+}
+
+void dirty_load(uint8_t *host, const struct dirty_pages *pages)
+{
+    for (uint32_t i = 0; i < pages->count; i++)
+        memcpy(host + pages->numbers[i] * PAGE, pages->bytes + i * PAGE, PAGE);
+}
+
+void dirty_fini(struct dirty_pages *pages)
+{
+    free(pages->numbers);
+    free(pages->bytes);
+    *pages = (struct dirty_pages){0};
 }
 
 /* The host maps pages of files by so many that lie side by side. */

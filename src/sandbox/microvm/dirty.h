@@ -29,6 +29,20 @@ struct dirty_count {
 int dirty_restore(uint8_t *host, uint64_t bytes, const uint8_t *image,
                   uint64_t image_bytes, struct dirty_count *count);
 
+/* Pages that were written: their numbers, in order, and what was in them. */
+struct dirty_pages {
+    uint32_t count;
+    uint32_t *numbers; /* owned */
+    uint8_t *bytes;    /* owned */
+};
+
+/* Those that differ from the image now.  Returns 0 or GBX_EHOST, with none. */
+int dirty_save(const uint8_t *host, uint64_t bytes, const uint8_t *image,
+               uint64_t image_bytes, struct dirty_pages *pages);
+/* Into another mapping of the image, which is as it was. */
+void dirty_load(uint8_t *host, const struct dirty_pages *pages);
+void dirty_fini(struct dirty_pages *pages); /* idempotent */
+
 /*
  * Which pages were touched, by one who did what others will do: a list of page
  * numbers; those that were written have TOUCHED_WRITTEN.

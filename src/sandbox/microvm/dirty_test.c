@@ -357,6 +357,48 @@ static void nobody_follows_one_who_touches_everything(void **state)
     assert_null(dirty_learn(host, IMAGE * PAGE));
 }
 
+/* Another mapping of the image, made what this one is. */
+static void expect_carried_over(uint32_t want)
+{
+    struct dirty_pages pages;
+    uint8_t *other = malloc(PAGES * PAGE);
+
+    must(other != NULL);
+    memcpy(other, image, IMAGE * PAGE);
+    memset(other + IMAGE * PAGE, 0, (PAGES - IMAGE) * PAGE);
+    assert_int_equal(
+        dirty_save(host, PAGES * PAGE, image, IMAGE * PAGE, &pages), 0);
+    assert_int_equal(pages.count, want);
+    dirty_load(other, &pages);
+    assert_memory_equal(other, host, PAGES * PAGE);
+    dirty_fini(&pages);
+    dirty_fini(&pages);
+    free(other);
+}
+
+static void what_was_written_is_carried_over(void **state)
+{
+    static const unsigned written[] = {0,     1,    511,  512,      IMAGE - 1,
+                                       IMAGE, 1023, 1024, PAGES - 1};
+    const size_t n = ARRAY_SIZE(written);
+
+    (void)state;
+    expect_carried_over(0);
+    for (size_t i = 0; i < n; i++)
+        host[written[i] * PAGE + 4095 * (i % 2)] ^= 0x5a;
+    host[2 * PAGE] = image[2 * PAGE]; /* written, but the same */
+    host[1025 * PAGE] = 0;
+    expect_carried_over((uint32_t)n);
+    fault.swapped = true;
+    expect_carried_over((uint32_t)n);
+    fault.short_at = fault.reads + 2; /* then all are looked at */
+    expect_carried_over((uint32_t)n);
+    fault.open = true;
+    expect_carried_over((uint32_t)n);
+    memset(host, 0xff, PAGES * PAGE);
+    expect_carried_over(PAGES);
+}
+
 int main(void)
 {
 #define TEST(name)                                                             \
@@ -374,6 +416,7 @@ int main(void)
         TEST(as_a_copy_of_all_would_be),
         TEST(what_one_touched_others_have_ahead),
         TEST(nobody_follows_one_who_touches_everything),
+        TEST(what_was_written_is_carried_over),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -139,11 +139,10 @@ static void init_lock(struct microvm *vm)
     vm->lock_open = true;
 }
 
-static int microvm_clone(void *context, const struct bundle *what,
-                         struct snapshot *snapshot, struct region *shared,
-                         struct gbx_error *err)
+static int begin(struct microvm *vm, const struct bundle *what,
+                 struct snapshot *snapshot, struct region *shared,
+                 struct gbx_error *err)
 {
-    struct microvm *vm = context;
     int rc;
 
     vm->is_open = true;
@@ -162,10 +161,39 @@ static int microvm_clone(void *context, const struct bundle *what,
     return microvm_start(vm, what, err);
 }
 
+static int microvm_clone(void *context, const struct bundle *what,
+                         struct snapshot *snapshot, struct region *shared,
+                         struct gbx_error *err)
+{
+    return begin(context, what, snapshot, shared, err);
+}
+
+static int resume(void *context, const struct bundle *what,
+                  struct snapshot *snapshot, const struct suspended *suspended,
+                  struct region *shared, struct gbx_error *err)
+{
+    struct microvm *vm = context;
+    int rc;
+
+    vm->was = suspended;
+    rc = begin(vm, what, snapshot, shared, err);
+    vm->was = NULL;
+    atomic_store(&vm->host_rang, true); /* it may have been: it shall look */
+    return rc;
+}
+
+static int suspend(void *context, struct suspended **suspended,
+                   struct gbx_error *err)
+{
+    *suspended = NULL;
+    return is_child(context) ? fail(err, GBX_EHOST, "%s", of_parent)
+                             : microvm_suspend(context, suspended, err);
+}
+
 static int microvm_open(void *context, const struct bundle *what,
                         struct region *shared, struct gbx_error *err)
 {
-    return microvm_clone(context, what, NULL, shared, err);
+    return begin(context, what, NULL, shared, err);
 }
 
 static void microvm_close(void *context)
@@ -371,6 +399,9 @@ const struct backend backend_microvm = {
     .park = microvm_park,
     .awake_count = machine_count,
     .wake = wake_up,
+    .suspend = suspend,
+    .resume = resume,
+    .discard = microvm_discard,
     .kill = microvm_kill,
     .close = microvm_close,
 };

@@ -71,12 +71,20 @@ struct snapshot {
     _Atomic(struct touched *) touched; /* owned: frames that clones need */
 };
 
+/* What a clone has of its own, while there is nothing else of it. */
+struct suspended {
+    struct kernel_snapshot kernel;
+    struct dirty_pages system, frames;
+    uint64_t system_there, frames_there; /* that were the guest's */
+};
+
 struct microvm {
     bool is_open;
     char *mark; /* owned: a byte that is 1, and 0 in a child of the process */
     struct gbx_limits limits;
-    struct region *shared;     /* borrowed, or NULL */
-    struct snapshot *snapshot; /* counted: what it is a clone of; or NULL */
+    struct region *shared;       /* borrowed, or NULL */
+    struct snapshot *snapshot;   /* counted: what it is a clone of; or NULL */
+    const struct suspended *was; /* borrowed while it opens, or NULL */
     const char *libexec_dir;
     int folder_fd; /* owned, of a clone whose template has no folder; or -1 */
 
@@ -187,6 +195,10 @@ void snapshot_learn(struct microvm *vm);
 bool microvm_park(void *context);
 /* How much of the frames anybody can have written. */
 uint64_t snapshot_written(const struct microvm *vm);
+/* suspend.c: of the door; as they say there. */
+int microvm_suspend(struct microvm *vm, struct suspended **suspended,
+                    struct gbx_error *err);
+void microvm_discard(struct suspended *suspended);
 /* One that has nothing yet; and its pages, to read. */
 struct snapshot *snapshot_begin(void);
 int snapshot_map(struct snapshot *snapshot, struct gbx_error *err);

@@ -124,6 +124,10 @@ static int step_memory(struct microvm *vm, struct gbx_error *err)
     advise(&vm->frames, small);
     if (from != NULL)
         touch(vm, from);
+    if (vm->was != NULL) {
+        dirty_load(vm->system.host, &vm->was->system);
+        dirty_load(vm->frames.host, &vm->was->frames);
+    }
     return 0;
 }
 
@@ -195,6 +199,10 @@ static int step_machine(struct microvm *vm, struct gbx_error *err)
         first(FRAMES_FIRST, from != NULL ? from->frames_bytes : 0);
     int rc = 0;
 
+    if (vm->was != NULL) {
+        system = vm->was->system_there;
+        frames = vm->was->frames_there;
+    }
     machine_init(&vm->machine);
     set_machine(vm, true);
     rc = from == NULL ? machine_start(&vm->machine, err)
@@ -267,13 +275,17 @@ static int step_kernel(struct microvm *vm, struct gbx_error *err)
     const struct kernel_config config = microvm_kernel_config(vm);
     int rc;
 
-    if (vm->snapshot != NULL)
+    if (vm->was != NULL)
+        rc = kernel_thaw_same(&vm->kernel, &vm->was->kernel, &config, err);
+    else if (vm->snapshot != NULL)
         rc = kernel_thaw(&vm->kernel, &vm->snapshot->kernel, &config, err);
     else
         rc = kernel_open(&vm->kernel, &config, err);
     if (rc < 0)
         return rc;
     microvm_bind(vm);
+    if (vm->was != NULL)
+        return 0;
     if (vm->snapshot != NULL)
         return root_add_folder(vm, err);
     return boot_open(&vm->machine, &vm->kernel->space.tables, 0, err);

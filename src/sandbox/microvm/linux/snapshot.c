@@ -26,17 +26,12 @@ static void unbind(void *image, const struct heap *heap)
     tree_unbind((void *)(base + heap_place(kernel->tree)));
 }
 
-int kernel_freeze(struct kernel_snapshot *snapshot, struct kernel *kernel,
-                  struct gbx_error *err)
+int kernel_freeze_saved(struct kernel_snapshot *snapshot, struct kernel *kernel,
+                        struct gbx_error *err)
 {
-    struct kernel_cpu *cpu = &kernel->cpu;
-
     *snapshot = (struct kernel_snapshot){
         .heap_bytes = heap_bytes(kernel->heap),
         .now_ns = waker_now_ns(&kernel->waker, CLOCK_MONOTONIC)};
-    if (kernel->current != NULL &&
-        cpu->save(cpu->context, &kernel->current->state) < 0)
-        return fail(err, GBX_EHOST, "KVM does not tell a guest's registers");
     snapshot->heap = malloc(snapshot->heap_bytes);
     if (snapshot->heap == NULL ||
         handles_share(&snapshot->handles, tree_handles(kernel->tree)) < 0) {
@@ -46,6 +41,18 @@ int kernel_freeze(struct kernel_snapshot *snapshot, struct kernel *kernel,
     heap_freeze(kernel->heap, snapshot->heap);
     unbind(snapshot->heap, kernel->heap);
     return 0;
+}
+
+int kernel_freeze(struct kernel_snapshot *snapshot, struct kernel *kernel,
+                  struct gbx_error *err)
+{
+    struct kernel_cpu *cpu = &kernel->cpu;
+
+    *snapshot = (struct kernel_snapshot){0};
+    if (kernel->current != NULL &&
+        cpu->save(cpu->context, &kernel->current->state) < 0)
+        return fail(err, GBX_EHOST, "KVM does not tell a guest's registers");
+    return kernel_freeze_saved(snapshot, kernel, err);
 }
 
 /* Moments of the host's clock, as far away as they were. */
@@ -94,11 +101,10 @@ static int rename_it(struct kernel *kernel)
     return proc_add_pid(kernel);
 }
 
-int kernel_thaw(struct kernel **kernel, const struct kernel_snapshot *snapshot,
+static int thaw(struct kernel **kernel, const struct kernel_snapshot *snapshot,
                 const struct kernel_config *config, struct gbx_error *err)
 {
     struct heap *heap = *kernel != NULL ? (*kernel)->heap : heap_open();
-    uint64_t behind;
 
     if (heap == NULL)
         return fail(err, GBX_EHOST, "no addresses for a guest's kernel");
@@ -110,11 +116,33 @@ int kernel_thaw(struct kernel **kernel, const struct kernel_snapshot *snapshot,
     }
     *kernel = heap->root;
     bind_to(*kernel, config);
+    return 0;
+}
+
+int kernel_thaw_same(struct kernel **kernel,
+                     const struct kernel_snapshot *snapshot,
+                     const struct kernel_config *config, struct gbx_error *err)
+{
+    int rc = thaw(kernel, snapshot, config, err);
+
+    if (rc == 0)
+        shift(*kernel, 0);
+    return rc;
+}
+
+int kernel_thaw(struct kernel **kernel, const struct kernel_snapshot *snapshot,
+                const struct kernel_config *config, struct gbx_error *err)
+{
+    uint64_t behind;
+    int rc = thaw(kernel, snapshot, config, err);
+
+    if (rc < 0)
+        return rc;
     behind = clock_now_ns() - snapshot->now_ns;
     shift(*kernel, behind - (uint64_t)(*kernel)->waker.behind_ns);
     (*kernel)->waker.behind_ns = (int64_t)behind;
     if (rename_it(*kernel) < 0) {
-        heap_close(heap);
+        heap_close((*kernel)->heap);
         *kernel = NULL;
         return fail(err, GBX_EHOST, "no number for a copy of a guest");
     }

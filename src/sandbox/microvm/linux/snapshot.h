@@ -34,6 +34,9 @@ struct kernel_snapshot {
  */
 int kernel_freeze(struct kernel_snapshot *snapshot, struct kernel *kernel,
                   struct gbx_error *err);
+/* Of one whose registers were saved, and whose processor is gone. */
+int kernel_freeze_saved(struct kernel_snapshot *snapshot, struct kernel *kernel,
+                        struct gbx_error *err);
 
 /*
  * *kernel: NULL, or one that becomes what was frozen, and forgets all else.  Of
@@ -42,6 +45,12 @@ int kernel_freeze(struct kernel_snapshot *snapshot, struct kernel *kernel,
  */
 int kernel_thaw(struct kernel **kernel, const struct kernel_snapshot *snapshot,
                 const struct kernel_config *config, struct gbx_error *err);
+
+/* The same, but it is no copy: the one that was frozen is back, under its own
+ * number, and its clocks have gone on.  A snapshot is good for one such. */
+int kernel_thaw_same(struct kernel **kernel,
+                     const struct kernel_snapshot *snapshot,
+                     const struct kernel_config *config, struct gbx_error *err);
 
 /*
  * And before it runs on: its task's registers go into the processor, which must

@@ -14,7 +14,6 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -312,13 +311,15 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void thaw(void)
+static void thaw_by(__typeof__(kernel_thaw) *how)
 {
     memcpy(rig.tables, tables_copy, TABLES_BYTES);
     memcpy(rig.frames, frames_copy, rig.frames_bytes);
-    assert_int_equal(kernel_thaw(&kernel, &snapshot, &config, NULL), 0);
+    assert_int_equal(how(&kernel, &snapshot, &config, NULL), 0);
     assert_int_equal(kernel_load(kernel, NULL), 0);
 }
+
+#define thaw() thaw_by(kernel_thaw)
 
 static void who_was_frozen_goes_on(void **state)
 {
@@ -329,10 +330,8 @@ static void who_was_frozen_goes_on(void **state)
 static void what_was_spoiled_is_as_it_was(void **state)
 {
     (void)state;
-    for (int i = 0; i < 3; i++) {
-        spoil();
-        thaw();
-    }
+    for (int i = 0; i < 3; i++)
+        spoil(), thaw();
     check_all();
 }
 
@@ -452,6 +451,18 @@ static void nor_does_it_go_back(void **state)
     check_all();
 }
 
+static void the_same_one_keeps_its_number_and_its_time(void **state)
+{
+    uint64_t before = seconds_of(CLOCK_MONOTONIC);
+    int64_t pid = call(SYS_getpid);
+
+    (void)state;
+    ahead_s += 7;
+    thaw_by(kernel_thaw_same);
+    assert_int_equal(call(SYS_getpid), pid);
+    assert_in_range(seconds_of(CLOCK_MONOTONIC), before + 6, before + 12);
+}
+
 static void no_memory_for_it_leaves_nothing(void **state)
 {
     struct kernel *none = NULL;
@@ -481,6 +492,7 @@ int main(void)
         TEST(no_address_of_the_host_is_kept),
         TEST(the_clock_stands_still_while_it_is_frozen),
         TEST(nor_does_it_go_back),
+        TEST(the_same_one_keeps_its_number_and_its_time),
         TEST(no_memory_for_it_leaves_nothing),
     };
 
