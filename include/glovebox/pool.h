@@ -62,6 +62,7 @@ struct gbx_pool_stats {
     uint64_t wipe_ns;       /* and so long */
     uint64_t broken;        /* came back of no use: killed, out of a limit */
     uint64_t retired;       /* closed because nobody needed them */
+    uint64_t suspended;     /* put away into plain memory, with all they know */
 };
 
 void gbx_script_pool_stats(struct gbx_script *script,

@@ -1,43 +1,103 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* idle.c - what is done with members that nobody uses, and for those that will
  * be. */
+#include <sys/resource.h>
+
 #include "base/clock.h"
 #include "pool/idle.h"
+#include "pool/list.h"
 #include "pool/member.h"
-#include "pool/queue.h"
 
-/* The one that is awake and free longest.  Nobody is kept waiting for it: a
- * stateful one that is clean would be anybody's. */
-static struct pool_member *oldest_awake_locked(struct pool *pool)
+/* One awake and one parked for so many descriptors as this process may have:
+ * they have 8 and 5, and the embedder needs some, too. */
+#define SHARE 16u
+
+/* Of all pools: each of them has descriptors and mappings. */
+static atomic_uint parked;
+
+void idle_set_parked(struct pool_member *member, bool is_parked)
 {
-    struct pool_member **oldest = NULL;
-
-    for (struct pool_member **at = &pool->free; *at != NULL; at = &(*at)->next)
-        if (!(*at)->is_parked &&
-            !((*at)->is_clean && pool->config.wipe == GBX_WIPE_NEVER))
-            oldest = at;
-    return oldest == NULL ? NULL : queue_take_out_locked(pool, oldest);
+    if (is_parked && !member->is_parked)
+        atomic_fetch_add(&parked, 1);
+    else if (!is_parked && member->is_parked)
+        atomic_fetch_sub(&parked, 1);
+    member->is_parked = is_parked;
 }
 
-/* Too many that idle make all others slow. */
+/* Or fewer, where descriptors are few. */
+static unsigned at_most(unsigned count)
+{
+    struct rlimit limit;
+    uint64_t may = getrlimit(RLIMIT_NOFILE, &limit) < 0 ? 0 : limit.rlim_cur;
+
+    return may / SHARE < count ? (unsigned)(may / SHARE) : count;
+}
+
+static void put_back(struct pool *pool, struct pool_member *member,
+                     bool is_suspended)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->stats.suspended += is_suspended;
+    member_put_back_locked(pool, member);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+/* Of those that can still give something back. */
+static struct pool_member *take_oldest(struct pool *pool, enum pool_kind kind)
+{
+    struct pool_member *member;
+
+    pthread_mutex_lock(&pool->lock);
+    member = list_oldest_of_locked(pool, kind);
+    if (member != NULL)
+        list_take_locked(pool, member);
+    pthread_mutex_unlock(&pool->lock);
+    return member;
+}
+
+static void suspend_one(struct pool *pool)
+{
+    struct pool_member *member = take_oldest(pool, POOL_PARKED);
+
+    if (member == NULL)
+        return;
+    if (pool->config.end != NULL)
+        pool->config.end(pool->config.context, member);
+    member->is_stuck = !sandbox_suspend(&member->sandbox);
+    if (!member->is_stuck)
+        idle_set_parked(member, false);
+    put_back(pool, member, !member->is_stuck);
+}
+
 void idle_park(struct pool *pool)
 {
     const struct backend *backend = pool->config.sandbox.backend;
     struct pool_member *member;
 
     if (backend->awake_count == NULL ||
-        backend->awake_count() <= POOL_AWAKE_MAX)
+        backend->awake_count() <= at_most(POOL_AWAKE_MAX))
         return;
-    pthread_mutex_lock(&pool->lock);
-    member = oldest_awake_locked(pool);
-    pthread_mutex_unlock(&pool->lock);
-    if (member == NULL)
-        return;
-    sandbox_park(&member->sandbox);
-    member->is_parked = true;
-    pthread_mutex_lock(&pool->lock);
-    member_put_back_locked(pool, member);
-    pthread_mutex_unlock(&pool->lock);
+    member = take_oldest(pool, POOL_AWAKE);
+    if (member != NULL) {
+        sandbox_park(&member->sandbox);
+        idle_set_parked(member, true);
+        put_back(pool, member, false);
+    }
+    if (backend->suspend != NULL &&
+        atomic_load(&parked) > at_most(POOL_PARKED_MAX))
+        suspend_one(pool);
+}
+
+int idle_resume(struct pool *pool, struct pool_member *member,
+                struct gbx_error *err)
+{
+    int rc = 0;
+
+    if (member->sandbox.state == SANDBOX_SUSPENDED)
+        rc = sandbox_resume(&member->sandbox, &pool->config.sandbox, err);
+    if (rc < 0)
+        put_back(pool, member, false);
+    return rc;
 }
 
 void pool_shrink(struct pool *pool, uint32_t left)
@@ -48,7 +108,8 @@ void pool_shrink(struct pool *pool, uint32_t left)
         pthread_mutex_lock(&pool->lock);
         pool->is_short = true;
         if (pool->ready > left && pool->config.wipe != GBX_WIPE_NEVER) {
-            member = queue_take_out_locked(pool, queue_oldest_locked(pool));
+            member = list_oldest_locked(pool);
+            list_take_locked(pool, member);
             pool->stats.retired++;
         }
         pthread_mutex_unlock(&pool->lock);
@@ -80,10 +141,10 @@ static bool make_ahead(struct pool *pool)
                     &err) < 0)
         return false;
     if (pool->config.sandbox.backend->awake_count != NULL &&
-        pool->config.sandbox.backend->awake_count() < POOL_AWAKE_MAX)
+        pool->config.sandbox.backend->awake_count() < at_most(POOL_AWAKE_MAX))
         sandbox_wake(&member->sandbox);
     else
-        member->is_parked = true;
+        idle_set_parked(member, true);
     pthread_mutex_lock(&pool->lock);
     member_set_free_locked(pool, member);
     pthread_mutex_unlock(&pool->lock);
@@ -94,15 +155,17 @@ static bool make_ahead(struct pool *pool)
 static struct pool_member *idle_locked(struct pool *pool, uint64_t now_ns,
                                        uint64_t *next_ns)
 {
-    struct pool_member **oldest;
+    struct pool_member *oldest = list_oldest_locked(pool);
 
     *next_ns = 0;
-    if (pool->config.idle_ns == 0 || pool->free == NULL ||
+    if (pool->config.idle_ns == 0 || oldest == NULL ||
         pool->ready <= pool->config.ready_min)
         return NULL;
-    oldest = queue_oldest_locked(pool);
-    *next_ns = (*oldest)->free_ns + pool->config.idle_ns;
-    return *next_ns > now_ns ? NULL : queue_take_out_locked(pool, oldest);
+    *next_ns = oldest->free_ns + pool->config.idle_ns;
+    if (*next_ns > now_ns)
+        return NULL;
+    list_take_locked(pool, oldest);
+    return oldest;
 }
 
 uint64_t pool_tend(struct pool *pool, uint64_t now_ns)

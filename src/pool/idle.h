@@ -10,8 +10,20 @@
 
 #include "pool/pool.h"
 
-/* One has become free.  Too many that idle make all others slow: so the one
- * that idles longest gives something back. */
+/*
+ * One has become free.  Too many that idle make all others slow, and use up
+ * what this process may have of descriptors and mappings: so the one that idles
+ * longest gives back its virtual machine, and another all but its own memory.
+ */
 void idle_park(struct pool *pool);
+
+/* Whose it is: it has no virtual machine (or is closed, or has one again). */
+void idle_set_parked(struct pool_member *member, bool is_parked);
+
+/* It has been taken: 0 and an IDLE sandbox; or a code, and it is free as
+ * before.
+ */
+int idle_resume(struct pool *pool, struct pool_member *member,
+                struct gbx_error *err);
 
 #endif

@@ -161,7 +161,7 @@ static void who_is_idle_too_long_is_closed(void **state)
     /* One shall be ready, however long. */
     assert_int_equal(pool_tend(&pool, due + 9 * (uint64_t)IDLE_NS), 0);
     assert_int_equal(stats().ready, 1);
-    assert_ptr_equal(pool.free, members[3]);
+    assert_ptr_equal(pool.free[POOL_AWAKE].newest, members[3]);
     was_told();
     members[0] = take(NULL);
     give(take(NULL));
@@ -283,8 +283,14 @@ static void the_free_ones_stay_in_the_order_of_their_age(void **state)
     for (int i = 0; i < 4; i++)
         give(members[i]);
     assert_int_equal(parks, 3);
-    for (const struct pool_member *m = pool.free; m->next != NULL; m = m->next)
-        assert_true(m->free_ns >= m->next->free_ns);
+    for (int kind = 0; kind < POOL_KINDS; kind++)
+        for (const struct pool_member *m = pool.free[kind].newest;
+             m != NULL && m->older != NULL; m = m->older) {
+            assert_true(m->free_ns >= m->older->free_ns);
+            assert_ptr_equal(m->older->newer, m);
+        }
+    assert_null(pool.free[POOL_AWAKE].newest->older);
+    assert_ptr_equal(pool.free[POOL_PARKED].oldest, members[0]);
     close_kept();
 }
 

@@ -9,7 +9,9 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "pool/idle.h"
 #include "pool/keeper.h"
+#include "pool/list.h"
 #include "pool/member.h"
 #include "pool/queue.h"
 
@@ -22,6 +24,7 @@ void member_end(struct pool *pool, struct pool_member *member)
 
 void member_free(struct pool_member *member)
 {
+    idle_set_parked(member, false);
     free(member->extra);
     free(member);
 }
@@ -29,12 +32,8 @@ void member_free(struct pool_member *member)
 /* There is one less: somebody else may make one. */
 static void forget_locked(struct pool *pool, struct pool_member *member)
 {
-    struct pool_member **at = &pool->all;
-
-    while (*at != NULL && *at != member)
-        at = &(*at)->other;
-    if (*at == member && member != NULL)
-        *at = member->other;
+    if (member != NULL)
+        list_remove_locked(pool, member);
     if (!queue_hand_on_locked(pool, NULL))
         pool->total--;
 }
@@ -98,11 +97,7 @@ struct pool_member *member_begin_locked(struct pool *pool, const char *key)
         forget_locked(pool, NULL);
         return NULL;
     }
-    member->sandbox.region = (struct region)REGION_NONE;
-    member->is_lent = true;
-    queue_set_key(member, key);
-    member->other = pool->all;
-    pool->all = member;
+    list_add_locked(pool, member, key);
     return member;
 }
 
@@ -141,8 +136,9 @@ bool member_wipe(struct pool *pool, struct pool_member *member)
     is_clone =
         pool->template != NULL && member->sandbox.template == pool->template;
     pthread_mutex_unlock(&pool->lock);
-    if (!is_clone || sandbox_wipe(&member->sandbox,
-                                  from_ns + pool->config.start_ns, &err) < 0)
+    if (!is_clone || member->sandbox.state == SANDBOX_SUSPENDED ||
+        sandbox_wipe(&member->sandbox, from_ns + pool->config.start_ns, &err) <
+            0)
         return false;
     member->is_clean = true;
     ns = clock_now_ns() - from_ns;

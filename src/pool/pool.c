@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "pool/idle.h"
 #include "pool/keeper.h"
+#include "pool/list.h"
 #include "pool/member.h"
 #include "pool/queue.h"
 
@@ -61,6 +62,7 @@ void pool_close(struct pool *pool)
         member_free(member);
     }
     must(pool->first == NULL);
+    list_fini(pool);
     template_put(pool->template);
     pthread_mutex_destroy(&pool->lock);
     *pool = (struct pool){0};
@@ -138,11 +140,14 @@ int pool_take(struct pool *pool, const char *key, uint64_t deadline_ns,
         rc = member_make(pool, got, deadline_ns, err);
     else if (next == NEXT_RENEW)
         rc = member_renew(pool, got, deadline_ns, err);
+    else
+        rc = idle_resume(pool, got, err);
     if (rc == 0)
         rc = hand_over(pool, got, err);
     if (rc < 0)
         return rc;
-    got->is_clean = got->is_parked = false;
+    got->is_clean = got->is_stuck = false;
+    idle_set_parked(got, false);
     got->calls++;
     *member = got;
     return 0;

@@ -32,20 +32,36 @@
 
 #include "sandbox/sandbox.h"
 
-#define POOL_KEY_BYTES 256u /* with its end */
-#define POOL_AWAKE_MAX 64u  /* of a process; idle ones beyond are parked */
+#define POOL_KEY_BYTES  256u  /* with its end */
+#define POOL_AWAKE_MAX  64u   /* of a process; idle ones beyond are parked */
+#define POOL_PARKED_MAX 1024u /* too; those beyond are suspended */
 
 struct pool_member {
     struct sandbox sandbox;
-    struct pool_member *next;  /* of the free ones */
-    struct pool_member *other; /* of all */
-    bool has_key, is_clean;    /* clean: nobody has used it since it was made */
+    struct pool_member *newer, *older;        /* of the free ones of its kind */
+    struct pool_member *other, *other_before; /* of all */
+    struct pool_member *same;                 /* of those of similar keys */
+    bool has_key, is_clean; /* clean: nobody has used it since it was made */
     bool is_lent, is_parked;
+    bool is_stuck;    /* it could not be suspended: not tried again */
     bool is_used;     /* by who took it: it can be killed */
     uint32_t calls;   /* since it was made */
     uint64_t free_ns; /* since when it is free */
     void *extra;      /* config.extra_bytes, zeroed when it is made; owned */
     char key[POOL_KEY_BYTES]; /* of who had it last */
+};
+
+/* What free ones still have of the host (idle.c). */
+enum pool_kind {
+    POOL_AWAKE,
+    POOL_PARKED, /* no virtual machine */
+    POOL_STUCK,  /* too, and it cannot be suspended */
+    POOL_SUSPENDED,
+    POOL_KINDS
+};
+
+struct pool_free {
+    struct pool_member *newest, *oldest;
 };
 
 struct pool_config {
@@ -59,7 +75,7 @@ struct pool_config {
      * there always is one, set before the first take. */
     int (*start)(void *context, struct sandbox *sandbox, uint64_t deadline_ns,
                  struct gbx_error *err);
-    /* Before a member is closed; may be NULL. */
+    /* Before a member is closed or suspended; may be NULL. */
     void (*end)(void *context, struct pool_member *member);
     void *context;
     struct sandbox_config sandbox; /* of clones; its texts until close */
@@ -71,10 +87,13 @@ struct keeper;
 
 struct pool {
     struct pool_config config;
-    struct template *template;      /* counted, or NULL; with the lock */
-    pthread_mutex_t lock;           /* of all that follows */
-    struct pool_member *free, *all; /* free: the newest first */
-    uint32_t total, ready;          /* members, free ones */
+    struct template *template; /* counted, or NULL; with the lock */
+    pthread_mutex_t lock;      /* of all that follows */
+    struct pool_member *all;   /* these five: list.h */
+    struct pool_free free[POOL_KINDS];
+    struct pool_member **keys; /* owned */
+    uint32_t key_room, count, clean;
+    uint32_t total, ready; /* members, those to be made too; free ones */
     bool is_watched; /* the keeper comes by itself when one is idle too long */
     bool is_ended;   /* nothing is made or lent any more */
     bool is_short;   /* of memory: none is made ahead until one is taken */

@@ -46,8 +46,9 @@ struct play {
 };
 
 static atomic_int live, live_most; /* sandboxes there are, and were */
-static atomic_int serials, starts, ends, parks, wakes, snapshots;
+static atomic_int serials, starts, ends, parks, wakes, suspends, snapshots;
 static atomic_int start_code, clone_code, wipe_code; /* 0: it succeeds */
+static atomic_int suspend_code;
 static atomic_uint awake; /* what the backend says of this process */
 static void (*in_start)(void), (*in_close)(void);
 static void (*in_wipe)(struct play *play);
@@ -172,6 +173,46 @@ static inline unsigned play_awake_count(void)
     return atomic_load(&awake);
 }
 
+struct suspended {
+    unsigned serial, uses;
+};
+
+static inline int play_suspend(void *self, struct suspended **suspended,
+                               struct gbx_error *error)
+{
+    struct play *play = self;
+    int code = atomic_load(&suspend_code);
+
+    atomic_fetch_add(&suspends, 1);
+    *suspended = NULL;
+    if (code != 0)
+        return play_fail(error, code, "as wanted");
+    *suspended = malloc(sizeof(**suspended));
+    must(*suspended != NULL);
+    **suspended = (struct suspended){play->serial, play->uses};
+    atomic_fetch_add(&snapshots, 1);
+    return 0;
+}
+
+static inline int play_resume(void *self, const struct bundle *what,
+                              struct snapshot *snapshot,
+                              const struct suspended *suspended,
+                              struct region *shared, struct gbx_error *error)
+{
+    struct play *play = self;
+    int code = play_clone(self, what, snapshot, shared, error);
+
+    play->serial = suspended->serial;
+    play->uses = suspended->uses;
+    return code;
+}
+
+static inline void play_discard(struct suspended *suspended)
+{
+    free(suspended);
+    atomic_fetch_sub(&snapshots, 1);
+}
+
 static inline void play_kill(void *self)
 {
     atomic_store(&((struct play *)self)->is_killed, true);
@@ -204,6 +245,9 @@ static const struct backend play = {
     .park = play_park,
     .wake = play_wake,
     .awake_count = play_awake_count,
+    .suspend = play_suspend,
+    .resume = play_resume,
+    .discard = play_discard,
     .kill = play_kill,
     .close = play_close,
 };
@@ -356,8 +400,8 @@ static inline void close_pool(void)
 static inline int play_setup(void **state)
 {
     (void)state;
-    live = live_most = serials = starts = ends = parks = wakes = 0;
-    start_code = clone_code = wipe_code = 0;
+    live = live_most = serials = starts = ends = parks = wakes = suspends = 0;
+    start_code = clone_code = wipe_code = suspend_code = 0;
     awake = 0;
     in_start = in_close = NULL;
     in_wipe = NULL;

@@ -3,9 +3,8 @@
  * queue.c - a free member goes to whoever waits longest of those it is good
  * for.  Nobody is woken in vain: it is put into that waiter's hand.
  */
-#include <string.h>
-
 #include "base/clock.h"
+#include "pool/list.h"
 #include "pool/queue.h"
 
 /* In the queue until its thread has taken what it was given: until then, only
@@ -24,73 +23,11 @@ static bool is_served(const struct pool_waiter *waiter)
     return waiter->member != NULL || waiter->may_make || waiter->is_canceled;
 }
 
-static bool is_same(const char *a, const char *b)
-{
-    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
-static bool has_key(const struct pool_member *member, const char *key)
-{
-    return is_same(member->has_key ? member->key : NULL, key);
-}
-
-/* May whoever comes with this key have it as it is? */
-static bool is_good_for(const struct pool *pool,
-                        const struct pool_member *member, const char *key)
-{
-    switch (pool->config.wipe) {
-    case GBX_WIPE_NEVER:
-    case GBX_WIPE_PER_TENANT:
-        return member->is_clean || has_key(member, key);
-    default:
-        return true;
-    }
-}
-
-struct pool_member *queue_take_out_locked(struct pool *pool,
-                                          struct pool_member **at)
-{
-    struct pool_member *member = *at;
-
-    *at = member->next;
-    member->next = NULL;
-    member->is_lent = true;
-    pool->ready--;
-    return member;
-}
-
-/* One that is good, rather the one it had before than a clean one. */
-static struct pool_member *find_locked(struct pool *pool, const char *key)
-{
-    struct pool_member **good = NULL;
-
-    for (struct pool_member **at = &pool->free; *at != NULL;
-         at = &(*at)->next) {
-        if (!is_good_for(pool, *at, key))
-            continue;
-        if (has_key(*at, key))
-            return queue_take_out_locked(pool, at);
-        if (good == NULL)
-            good = at;
-    }
-    return good == NULL ? NULL : queue_take_out_locked(pool, good);
-}
-
-struct pool_member **queue_oldest_locked(struct pool *pool)
-{
-    struct pool_member **oldest = &pool->free;
-
-    while (*oldest != NULL && (*oldest)->next != NULL)
-        oldest = &(*oldest)->next;
-    return oldest;
-}
-
 /* The oldest that somebody else left: to be wiped first, or closed. */
 static struct pool_member *find_other_locked(struct pool *pool)
 {
-    if (pool->free == NULL || pool->config.wipe != GBX_WIPE_PER_TENANT)
-        return NULL;
-    return queue_take_out_locked(pool, queue_oldest_locked(pool));
+    return pool->config.wipe != GBX_WIPE_PER_TENANT ? NULL
+                                                    : list_oldest_locked(pool);
 }
 
 /* Stateful: it is there, being made, or given to somebody who waits. */
@@ -98,11 +35,10 @@ static bool is_taken_locked(const struct pool *pool, const char *key)
 {
     if (pool->config.wipe != GBX_WIPE_NEVER)
         return false;
-    for (const struct pool_member *m = pool->all; m != NULL; m = m->other)
-        if ((m->is_lent || !m->is_clean) && has_key(m, key))
-            return true;
+    if (list_is_taken_locked(pool, key))
+        return true;
     for (const struct pool_waiter *w = pool->first; w != NULL; w = w->next)
-        if (is_served(w) && is_same(w->key, key))
+        if (is_served(w) && list_is_same(w->key, key))
             return true;
     return false;
 }
@@ -112,7 +48,7 @@ bool queue_hand_on_locked(struct pool *pool, struct pool_member *member)
     for (struct pool_waiter *w = pool->first; w != NULL; w = w->next) {
         if (is_served(w) ||
             (pool->config.wipe == GBX_WIPE_NEVER &&
-             (member != NULL ? !is_good_for(pool, member, w->key)
+             (member != NULL ? !list_is_good_for(pool, member, w->key)
                              : is_taken_locked(pool, w->key))))
             continue;
         w->member = member;
@@ -124,19 +60,11 @@ bool queue_hand_on_locked(struct pool *pool, struct pool_member *member)
     return false;
 }
 
-/* The newest first, for its memory is warm. */
 bool queue_put_back_locked(struct pool *pool, struct pool_member *member)
 {
-    struct pool_member **at = &pool->free;
-
     if (queue_hand_on_locked(pool, member))
         return false;
-    while (*at != NULL && (*at)->free_ns > member->free_ns)
-        at = &(*at)->next;
-    member->next = *at;
-    *at = member;
-    member->is_lent = false;
-    pool->ready++;
+    list_put_locked(pool, member);
     return true;
 }
 
@@ -217,13 +145,6 @@ static bool is_hopeless_locked(const struct pool *pool, const char *key)
            pool->total >= pool->config.total_max && !is_taken_locked(pool, key);
 }
 
-void queue_set_key(struct pool_member *member, const char *key)
-{
-    member->has_key = key != NULL;
-    if (key != NULL)
-        memcpy(member->key, key, strlen(key) + 1);
-}
-
 int queue_choose_locked(struct pool *pool, const char *key,
                         uint64_t deadline_ns, struct pool_member **member,
                         enum pool_next *next)
@@ -234,7 +155,7 @@ int queue_choose_locked(struct pool *pool, const char *key,
     *next = NEXT_NOTHING;
     if (pool->is_ended)
         return GBX_ECANCELED;
-    *member = find_locked(pool, key);
+    *member = list_find_locked(pool, key);
     if (*member == NULL && is_hopeless_locked(pool, key))
         return GBX_ELIMIT;
     if (*member == NULL) {
@@ -243,14 +164,16 @@ int queue_choose_locked(struct pool *pool, const char *key,
         else if ((*member = find_other_locked(pool)) == NULL)
             rc = wait_locked(pool, key, deadline_ns, member);
     }
+    if (*member != NULL && !(*member)->is_lent)
+        list_take_locked(pool, *member);
     if (rc < 0)
         return rc;
     if (*member == NULL) {
         *next = NEXT_MAKE;
         return 0;
     }
-    if (!is_good_for(pool, *member, key))
+    if (!list_is_good_for(pool, *member, key))
         *next = NEXT_RENEW;
-    queue_set_key(*member, key);
+    list_set_key_locked(pool, *member, key);
     return 0;
 }

@@ -22,13 +22,6 @@ int queue_choose_locked(struct pool *pool, const char *key,
                         uint64_t deadline_ns, struct pool_member **member,
                         enum pool_next *next);
 
-/* The place of the one that is free longest; of NULL where none is free. */
-struct pool_member **queue_oldest_locked(struct pool *pool);
-
-/* Out of the list of free ones, where *at points to it; it is lent. */
-struct pool_member *queue_take_out_locked(struct pool *pool,
-                                          struct pool_member **at);
-
 /* A lent member back into the list, by its free_ns.  False: into the hand of
  * somebody who waits for such. */
 bool queue_put_back_locked(struct pool *pool, struct pool_member *member);
@@ -39,7 +32,5 @@ bool queue_hand_on_locked(struct pool *pool, struct pool_member *member);
 
 /* Nobody waits any longer. */
 void queue_cancel_locked(struct pool *pool);
-
-void queue_set_key(struct pool_member *member, const char *key);
 
 #endif
