@@ -12,6 +12,10 @@
  * they have 8 and 5, and the embedder needs some, too. */
 #define SHARE 16u
 
+/* More of each make all others slow. */
+#define AWAKE_MAX  64u
+#define PARKED_MAX 1024u
+
 /* Of all pools: each of them has descriptors and mappings. */
 static atomic_uint parked;
 
@@ -24,13 +28,14 @@ void idle_set_parked(struct pool_member *member, bool is_parked)
     member->is_parked = is_parked;
 }
 
-/* Or fewer, where descriptors are few. */
-static unsigned at_most(unsigned count)
+void idle_open(struct pool *pool)
 {
     struct rlimit limit;
     uint64_t may = getrlimit(RLIMIT_NOFILE, &limit) < 0 ? 0 : limit.rlim_cur;
 
-    return may / SHARE < count ? (unsigned)(may / SHARE) : count;
+    may /= SHARE;
+    pool->awake_max = (unsigned)(may < AWAKE_MAX ? may : AWAKE_MAX);
+    pool->parked_max = (unsigned)(may < PARKED_MAX ? may : PARKED_MAX);
 }
 
 static void put_back(struct pool *pool, struct pool_member *member,
@@ -75,7 +80,7 @@ void idle_park(struct pool *pool)
     struct pool_member *member;
 
     if (backend->awake_count == NULL ||
-        backend->awake_count() <= at_most(POOL_AWAKE_MAX))
+        backend->awake_count() <= pool->awake_max)
         return;
     member = take_oldest(pool, POOL_AWAKE);
     if (member != NULL) {
@@ -83,8 +88,7 @@ void idle_park(struct pool *pool)
         idle_set_parked(member, true);
         put_back(pool, member, false);
     }
-    if (backend->suspend != NULL &&
-        atomic_load(&parked) > at_most(POOL_PARKED_MAX))
+    if (backend->suspend != NULL && atomic_load(&parked) > pool->parked_max)
         suspend_one(pool);
 }
 
@@ -141,7 +145,7 @@ static bool make_ahead(struct pool *pool)
                     &err) < 0)
         return false;
     if (pool->config.sandbox.backend->awake_count != NULL &&
-        pool->config.sandbox.backend->awake_count() < at_most(POOL_AWAKE_MAX))
+        pool->config.sandbox.backend->awake_count() < pool->awake_max)
         sandbox_wake(&member->sandbox);
     else
         idle_set_parked(member, true);

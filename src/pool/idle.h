@@ -10,6 +10,9 @@
 
 #include "pool/pool.h"
 
+/* How many of this process may idle awake, and parked. */
+void idle_open(struct pool *pool);
+
 /*
  * One has become free.  Too many that idle make all others slow, and use up
  * what this process may have of descriptors and mappings: so the one that idles

@@ -217,10 +217,10 @@ static void with_few_awake_nobody_is_parked(void **state)
 {
     (void)state;
     open_kept(ahead(1, 4), true);
-    awake = POOL_AWAKE_MAX - 1;
+    awake = pool.awake_max - 1;
     pool_tend(&pool, 7);
     assert_int_equal(wakes, 1);
-    awake = POOL_AWAKE_MAX;
+    awake = pool.awake_max;
     give(take(NULL));
     assert_int_equal(parks, 0);
     close_kept();
@@ -236,7 +236,7 @@ static void with_too_many_awake_the_oldest_is_parked(void **state)
         members[i] = take(NULL);
     give(members[0]);
     give(members[1]);
-    awake = POOL_AWAKE_MAX + 1;
+    awake = pool.awake_max + 1;
     give(members[2]);
     assert_int_equal(parks, 1);
     assert_true(members[0]->is_parked);
@@ -259,10 +259,10 @@ static void one_made_ahead_asleep_hides_nobody_who_is_awake(void **state)
     one = take(NULL);
     other = take(NULL);
     give(one);
-    awake = POOL_AWAKE_MAX;
+    awake = pool.awake_max;
     assert_int_equal(pool_tend(&pool, 7), 7);
     assert_int_equal(wakes, 0); /* it is left as it was made */
-    awake = POOL_AWAKE_MAX + 1;
+    awake = pool.awake_max + 1;
     give(other);
     assert_int_equal(parks, 1);
     assert_true(one->is_parked);
@@ -279,7 +279,7 @@ static void the_free_ones_stay_in_the_order_of_their_age(void **state)
     open_kept(ahead(0, 4), true);
     for (int i = 0; i < 4; i++)
         members[i] = take(NULL);
-    awake = POOL_AWAKE_MAX + 3;
+    awake = pool.awake_max + 3;
     for (int i = 0; i < 4; i++)
         give(members[i]);
     assert_int_equal(parks, 3);
@@ -301,7 +301,7 @@ static void what_is_idle_is_found_though_it_was_parked(void **state)
     (void)state;
     config.idle_ns = IDLE_NS;
     open_kept(config, true);
-    awake = POOL_AWAKE_MAX + 1;
+    awake = pool.awake_max + 1;
     give(take(NULL));
     assert_int_equal(parks, 1);
     assert_true(was_told());

@@ -18,6 +18,7 @@ int pool_open(struct pool *pool, const struct pool_config *config,
     must(config->total_max > 0 && config->ready_min <= config->total_max);
     if (pthread_mutex_init(&pool->lock, NULL) != 0)
         return fail(err, GBX_EHOST, "no memory for a pool");
+    idle_open(pool);
     pool->is_open = true;
     return 0;
 }

@@ -32,9 +32,7 @@
 
 #include "sandbox/sandbox.h"
 
-#define POOL_KEY_BYTES  256u  /* with its end */
-#define POOL_AWAKE_MAX  64u   /* of a process; idle ones beyond are parked */
-#define POOL_PARKED_MAX 1024u /* too; those beyond are suspended */
+#define POOL_KEY_BYTES 256u /* with its end */
 
 struct pool_member {
     struct sandbox sandbox;
@@ -93,6 +91,7 @@ struct pool {
     struct pool_free free[POOL_KINDS];
     struct pool_member **keys; /* owned */
     uint32_t key_room, count, clean;
+    uint32_t awake_max, parked_max; /* beyond which idle ones give back */
     uint32_t total, ready; /* members, those to be made too; free ones */
     bool is_watched; /* the keeper comes by itself when one is idle too long */
     bool is_ended;   /* nothing is made or lent any more */

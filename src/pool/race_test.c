@@ -201,7 +201,7 @@ static void while_all_is_closed_and_made_ahead_all_get_one(void **state)
     open_with(&config);
     set_template();
     live_most = 0;
-    awake = 2 * POOL_AWAKE_MAX; /* each is parked */
+    awake = 1000; /* each is parked */
     assert_int_equal(pool_keep(&pool, &keeper, &err), 0);
     for (unsigned i = 0; i < TAKERS; i++)
         takers[i] = (struct taker){.key = i % 3 == 0 ? "anne" : NULL,
