@@ -128,6 +128,7 @@ bool box_call(struct box *box, struct box_call *call, struct gbx_error *err)
     int rc;
 
     rc = gbx_call_begin_for(&c, box->script, call->key, deadline_ns, err);
+    call->begin_ns = measure_now_ns() - from_ns;
     if (rc < 0)
         return false;
     rc = put_input(c, call, err);

@@ -63,6 +63,7 @@ struct box_call {
 
     /* What came of it. */
     uint64_t call_ns;   /* begin to finish, without filling and checking */
+    uint64_t begin_ns;  /* of it, until there is a sandbox */
     uint64_t answer_ns; /* begin to the answer, the same */
     uint64_t fill_ns;   /* a memcpy of data into the message's place */
     int64_t answer;     /* when it is an Integer */

@@ -13,6 +13,13 @@
  *
  * Threads: any.  What a limit or a host call allows holds for each sandbox
  * alike, also for those that were made ahead.  context.state is one for all.
+ *
+ * Room: a micro-VM that runs, or has run a moment ago, takes 8 descriptors and
+ * 14 mappings.  One that idles among many gives back its virtual machine first,
+ * then all but the memory that only it has (some 300 KiB of a Python actor):
+ * its next call begins 1 to 2 ms later.  So there may be ten thousand actors
+ * (GBX_WIPE_NEVER, a key for each) where ulimit -n is 1024.  The first sandbox
+ * of a script, of which the others are clones, stays as it is.
  */
 #ifndef GBX_POOL_H
 #define GBX_POOL_H
