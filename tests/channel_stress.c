@@ -257,10 +257,12 @@ static void hostile_guest(void)
     }
 }
 
-/* By its own arithmetic: does the body lie in what exists of an arena? */
+/* By its own arithmetic: does the body lie in what exists of an arena?  An
+ * empty one has a place, too: at the border of two blocks, it is in the second.
+ */
 static bool lies_well(const struct gbx_descriptor *d)
 {
-    uint64_t end = d->body_off + d->body_bytes;
+    uint64_t end = d->body_off + (d->body_bytes == 0 ? 1 : d->body_bytes);
 
     if (d->body_off == 0)
         return d->body_bytes == 0;
