@@ -20,6 +20,7 @@ bool bench_start(struct report *report, const struct paths *paths);
 bool bench_floor(struct report *report, const struct paths *paths);
 bool bench_isolation(struct report *report, const struct paths *paths);
 bool bench_wipe(struct report *report, const struct paths *paths);
+bool bench_written(struct report *report, const struct paths *paths);
 bool bench_density(struct report *report, const struct paths *paths);
 bool bench_compute(struct report *report, const struct paths *paths);
 

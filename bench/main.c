@@ -15,10 +15,11 @@ enum { EXIT_USAGE = 2, EXIT_HOST = 125 }; /* as glovebox(1) says */
 static const struct {
     const char *name;
     bool (*run)(struct report *report, const struct paths *paths);
-} parts[] = {{"call", bench_call},           {"payload", bench_payload},
-             {"start", bench_start},         {"floor", bench_floor},
-             {"wipe", bench_wipe},           {"density", bench_density},
-             {"isolation", bench_isolation}, {"compute", bench_compute}};
+} parts[] = {{"call", bench_call},       {"payload", bench_payload},
+             {"start", bench_start},     {"floor", bench_floor},
+             {"wipe", bench_wipe},       {"written", bench_written},
+             {"density", bench_density}, {"isolation", bench_isolation},
+             {"compute", bench_compute}};
 
 #define PART_COUNT (sizeof(parts) / sizeof(parts[0]))
 
@@ -38,6 +39,7 @@ static const char doc[] =
     "  payload    64 B to 256 MiB, against memcpy and that server\n"
     "  start      from nothing, and from a template, to the first answer\n"
     "  wipe       a call that leaves no trace, against a raw exit of KVM\n"
+    "  written    which pages a call wrote: each way to know it\n"
     "  density    a thousand actors, and ten thousand, in one process\n"
     "  floor      what KVM itself costs here, and a guest's system call\n"
     "  isolation  the same calls in a process and in a micro-VM\n"
@@ -57,10 +59,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
             if (strcmp(arg, parts[i].name) == 0)
                 break;
         if (i == PART_COUNT)
-            argp_error(state,
-                       "%s: call, payload, start, wipe, density, floor, "
-                       "isolation or compute is expected",
-                       arg);
+            argp_error(
+                state,
+                "%s: call, payload, start, wipe, written, density, floor, "
+                "isolation or compute is expected",
+                arg);
         o->wanted[i] = o->any = true;
         return 0;
     default:

@@ -268,7 +268,7 @@ static const struct report_column written_columns[] = {
     {"per_64_bytes", "/ 64 B", REPORT_TIMES},
 };
 
-static void bench_written(struct report *report, const struct paths *paths)
+static void measure_written(struct report *report, const struct paths *paths)
 {
     struct payload_result result;
     double small_ns = 0;
@@ -350,7 +350,7 @@ bool bench_payload(struct report *report, const struct paths *paths)
 
     if (good) {
         bench_passed(report, paths, &body, results);
-        bench_written(report, paths);
+        measure_written(report, paths);
         bench_read(report, paths, &body);
         payload_bench_sockets(report, paths, &body, results);
         good = results[PAYLOAD_SMALL].call.count > 0;

@@ -25,7 +25,7 @@
 #include "microvm/raw.h"
 
 #define PAGE       4096ul
-#define TABLES_AT  (3 * PAGE)
+#define TABLES_AT  RAW_TABLES_AT
 #define TASK_AT    0x20000ul
 #define CODE_AT    0x21000ul
 #define TOUCH_AT   (CODE_AT + 0x10)
@@ -237,9 +237,14 @@ bool raw_touch(struct raw *raw, uint64_t first, uint64_t count)
     return ioctl(raw->cpu_fd, KVM_SET_REGS, &regs) == 0 && raw_exit(raw);
 }
 
+uint8_t *raw_page(struct raw *raw, uint64_t number)
+{
+    return raw->memory + PAGES_AT + number * PAGE;
+}
+
 void raw_fill(struct raw *raw, uint64_t first, uint64_t count)
 {
-    memset(raw->memory + PAGES_AT + first * PAGE, 1, count * PAGE);
+    memset(raw_page(raw, first), 1, count * PAGE);
 }
 
 void raw_sample_exits(struct samples *samples, size_t count)

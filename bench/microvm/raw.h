@@ -18,6 +18,7 @@
 #define RAW_WHY_BYTES  160
 #define RAW_PAGES      7936u /* that may be touched */
 #define RAW_SLOT_BYTES (32ul << 20)
+#define RAW_TABLES_AT  (3 * 4096ul) /* an entry for each page of the slot */
 
 struct kvm_run;
 struct samples;
@@ -44,6 +45,9 @@ void raw_registers(struct raw *raw, bool wanted);
 /* Each returns false when the guest left in another way than it should. */
 bool raw_exit(struct raw *raw);
 bool raw_touch(struct raw *raw, uint64_t first, uint64_t count);
+
+/* Where the first of the pages that may be touched lies; then all others. */
+uint8_t *raw_page(struct raw *raw, uint64_t number);
 
 /* What so many exits take, in a machine of their own; none without KVM. */
 void raw_sample_exits(struct samples *samples, size_t count);
