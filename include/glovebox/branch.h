@@ -21,6 +21,8 @@
  * What differs from its origin is what differs between any two sandboxes of a
  * script (docs/python.md): chance, process numbers, the connection to the host.
  * Host calls reach the same functions as the origin's.
+ * A branch of one tenant's sandbox is for all who call the branch.  Where other
+ * sandboxes of the origin run meanwhile, context.state is as they have left it.
  *
  * Cost:    the origin's memory in use is copied once, about 5 ms for a bare
  *          Python; the branch then shares it, and adds what it writes.  Its
@@ -41,19 +43,22 @@ extern "C" {
 
 /* Zero in any field means as the origin. */
 struct gbx_branch_config {
-    size_t struct_bytes;         /* sizeof this struct: tells versions apart */
-    const char *key;             /* of which tenant's or actor's sandbox, as for
-                                    gbx_call_begin_for; NULL: of any */
-    enum gbx_wipe wipe;          /* back to the branching point */
+    size_t struct_bytes; /* sizeof this struct: tells versions apart */
+    const char *key;     /* of whose sandbox, as for gbx_call_begin_for; needed
+                            where each key has its own (never, per-tenant), but
+                            if there is only one sandbox in all */
+    enum gbx_wipe wipe;  /* back to the branching point */
     struct gbx_pool_config pool; /* where total_max is not 0: instead */
 };
 
 /*
- * config may be NULL.  Waits until that sandbox is free.
+ * config may be NULL.  Waits until that sandbox is free; none is made or wiped
+ * for it, unless the origin has none at all.
  * Returns 0 and a script to close, which can be branched in its turn; GBX_ETIME
- * (it was not free in time); GBX_EUNSUPPORTED in a process sandbox; GBX_EHOST
- * (no memory); or another code.  The origin is as it was, in any case, unless
- * its guest ends meanwhile: its next call tells.
+ * (it was not free in time); GBX_EARGUMENT (the key has no sandbox, or one is
+ * needed); GBX_EUNSUPPORTED in a process sandbox; GBX_ECANCELED (the origin is
+ * closed meanwhile); GBX_EHOST (no memory); or another code.  Whatever comes of
+ * it, the origin's sandbox is as it was; or it has ended, as that code says.
  */
 int gbx_script_branch(struct gbx_script **branch, struct gbx_script *origin,
                       const struct gbx_branch_config *config,

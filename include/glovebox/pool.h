@@ -16,10 +16,13 @@
  *
  * Room: a micro-VM that runs, or has run a moment ago, takes 8 descriptors and
  * 14 mappings.  One that idles among many gives back its virtual machine first,
- * then all but the memory that only it has (some 300 KiB of a Python actor):
- * its next call begins 1 to 2 ms later.  So there may be ten thousand actors
- * (GBX_WIPE_NEVER, a key for each) where ulimit -n is 1024.  The first sandbox
- * of a script, of which the others are clones, stays as it is.
+ * then all but the memory that only it has (some 300 KiB of a Python actor)
+ * and the files of the host that it has open: its next call begins 1 to 2 ms
+ * later.  So there may be ten thousand actors (GBX_WIPE_NEVER, a key for each)
+ * where ulimit -n is 1024.  One that is no clone, as the first of a language
+ * is, stays as it is, and so does one with more than 16 MiB of its own.  A call
+ * for which there are no descriptors left fails with GBX_EHOST, and loses
+ * nothing.
  */
 #ifndef GBX_POOL_H
 #define GBX_POOL_H

@@ -300,6 +300,17 @@ static int fill_random(void *to, size_t bytes)
     return n == (ssize_t)bytes ? 0 : GBX_EHOST;
 }
 
+uint64_t region_held(const struct region *region)
+{
+    uint64_t bytes = 0;
+    struct stat st;
+
+    for (int half = 0; half < HALF_COUNT; half++)
+        if (fstat(region->fd[half], &st) == 0)
+            bytes += (uint64_t)st.st_blocks * 512;
+    return bytes;
+}
+
 int region_seed(struct region *region)
 {
     struct gbx_half_head *head = head_of(region, HALF_HOST);

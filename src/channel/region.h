@@ -58,6 +58,9 @@ int region_grow(struct region *region, enum half half, uint64_t bytes);
  */
 int region_set(struct region *region, enum half half, uint64_t bytes);
 
+/* How many bytes of memory it takes. */
+uint64_t region_held(const struct region *region);
+
 /*
  * A copy of a guest will find that it is one (abi/region.h): a number and a
  * seed.  While it sleeps, or is not there yet.  Returns 0 or GBX_EHOST.

@@ -74,20 +74,24 @@ static void suspend_one(struct pool *pool)
     put_back(pool, member, !member->is_stuck);
 }
 
+static void park_one(struct pool *pool)
+{
+    struct pool_member *member = take_oldest(pool, POOL_AWAKE);
+
+    if (member == NULL)
+        return;
+    sandbox_park(&member->sandbox);
+    idle_set_parked(member, true);
+    put_back(pool, member, false);
+}
+
 void idle_park(struct pool *pool)
 {
     const struct backend *backend = pool->config.sandbox.backend;
-    struct pool_member *member;
 
-    if (backend->awake_count == NULL ||
-        backend->awake_count() <= pool->awake_max)
-        return;
-    member = take_oldest(pool, POOL_AWAKE);
-    if (member != NULL) {
-        sandbox_park(&member->sandbox);
-        idle_set_parked(member, true);
-        put_back(pool, member, false);
-    }
+    if (backend->awake_count != NULL &&
+        backend->awake_count() > pool->awake_max)
+        park_one(pool);
     if (backend->suspend != NULL && atomic_load(&parked) > pool->parked_max)
         suspend_one(pool);
 }
@@ -97,8 +101,12 @@ int idle_resume(struct pool *pool, struct pool_member *member,
 {
     int rc = 0;
 
-    if (member->sandbox.state == SANDBOX_SUSPENDED)
+    if (member->sandbox.state == SANDBOX_SUSPENDED) {
         rc = sandbox_resume(&member->sandbox, &pool->config.sandbox, err);
+        idle_set_parked(member, rc == 0);
+    }
+    if (rc == 0 && member->is_parked)
+        rc = sandbox_wake(&member->sandbox, err);
     if (rc < 0)
         put_back(pool, member, false);
     return rc;
@@ -127,7 +135,7 @@ void pool_shrink(struct pool *pool, uint32_t left)
 static bool make_ahead(struct pool *pool)
 {
     struct pool_member *member = NULL;
-    struct gbx_error err;
+    struct gbx_error err; /* of a wake: whoever takes it hears it */
 
     pthread_mutex_lock(&pool->lock);
     if (!pool->is_short && !pool->is_ended &&
@@ -146,12 +154,11 @@ static bool make_ahead(struct pool *pool)
         return false;
     if (pool->config.sandbox.backend->awake_count != NULL &&
         pool->config.sandbox.backend->awake_count() < pool->awake_max)
-        sandbox_wake(&member->sandbox);
-    else
-        idle_set_parked(member, true);
+        sandbox_wake(&member->sandbox, &err);
     pthread_mutex_lock(&pool->lock);
     member_set_free_locked(pool, member);
     pthread_mutex_unlock(&pool->lock);
+    idle_park(pool);
     return true;
 }
 

@@ -110,6 +110,26 @@ static void who_cannot_come_back_is_told_and_loses_nothing(void **state)
     assert_int_equal(stats().busy, 0);
 }
 
+/* Parked or suspended: the virtual machine, too, is had before the call. */
+static void who_cannot_wake_is_told_and_loses_nothing(void **state)
+{
+    struct pool_member *member;
+
+    (void)state;
+    open_actors(MANY);
+    for (unsigned i = 0; i < MANY; i++)
+        use(key_of(i));
+    wake_code = GBX_EHOST;
+    for (unsigned i = 0; i < MANY; i++)
+        assert_int_equal(
+            pool_take(&pool, key_of(i), after(LONG_NS), &member, &err),
+            GBX_EHOST);
+    assert_int_equal(stats().ready, MANY);
+    wake_code = 0;
+    for (unsigned i = 0; i < MANY; i++)
+        assert_int_equal(use(key_of(i)), 2);
+}
+
 static void who_cannot_be_suspended_is_not_asked_again(void **state)
 {
     (void)state;
@@ -175,6 +195,62 @@ static void a_thousand_keys_are_no_more_work_than_one(void **state)
     assert_int_equal(live, FEW);
 }
 
+static int take_as_is(const char *key, struct pool_member **member)
+{
+    return pool_take_as_is(&pool, key, after(SOON_NS), member, &err);
+}
+
+/* Whose it is, without a call of it: nobody's turns into somebody else's. */
+static void one_that_is_looked_at_is_as_it_was(void **state)
+{
+    struct pool_member *member, *busy;
+
+    (void)state;
+    open_actors(3);
+    use("anne"), use("anne");
+    pool.config.recycle_calls = 3;
+    assert_int_equal(take_as_is(NULL, &member), 0); /* there is only one */
+    pool_give(&pool, member, false);
+    use("bert");
+    assert_int_equal(take_as_is(NULL, &member), GBX_EARGUMENT);
+    assert_int_equal(take_as_is("carl", &member), GBX_EARGUMENT);
+    assert_int_equal(stats().total, 2);
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(take_as_is("anne", &member), 0);
+        assert_int_equal(play_of(member)->uses, 2);
+        pool_give(&pool, member, false);
+    }
+    busy = take("bert");
+    assert_int_equal(take_as_is("bert", &member), GBX_ETIME);
+    assert_null(member);
+    give(busy);
+    assert_int_equal(stats().waiting, 0);
+    assert_int_equal(stats().ready, 2);
+}
+
+static void *end_it(void *context)
+{
+    give_broken(context);
+    return NULL;
+}
+
+static void who_waits_for_one_that_ends_waits_in_vain(void **state)
+{
+    struct pool_member *member;
+    pthread_t thread;
+    int rc;
+
+    (void)state;
+    open_actors(2);
+    member = take("anne");
+    assert_int_equal(pthread_create(&thread, NULL, end_it, member), 0);
+    rc = pool_take_as_is(&pool, "anne", after(LONG_NS), &member, &err);
+    assert_true(rc == GBX_EBROKEN || rc == GBX_EARGUMENT);
+    pthread_join(thread, NULL);
+    assert_int_equal(stats().total, 0);
+    assert_int_equal(use("anne"), 1);
+}
+
 int main(void)
 {
 #define TEST(name)                                                             \
@@ -183,9 +259,12 @@ int main(void)
         TEST(any_number_of_actors_is_there_with_what_it_knows),
         TEST(those_that_idle_longest_go_first),
         TEST(who_cannot_come_back_is_told_and_loses_nothing),
+        TEST(who_cannot_wake_is_told_and_loses_nothing),
         TEST(who_cannot_be_suspended_is_not_asked_again),
         TEST(for_another_tenant_a_new_one_is_made),
         TEST(what_idles_too_long_ends_suspended_or_not),
+        TEST(one_that_is_looked_at_is_as_it_was),
+        TEST(who_waits_for_one_that_ends_waits_in_vain),
         TEST(a_thousand_keys_are_no_more_work_than_one),
     };
 

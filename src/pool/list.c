@@ -192,7 +192,7 @@ void list_take_locked(struct pool *pool, struct pool_member *member)
     pool->clean -= member->is_clean;
 }
 
-static bool is_keyed(const struct pool *pool)
+bool list_is_keyed(const struct pool *pool)
 {
     return pool->config.wipe == GBX_WIPE_NEVER ||
            pool->config.wipe == GBX_WIPE_PER_TENANT;
@@ -201,12 +201,13 @@ static bool is_keyed(const struct pool *pool)
 bool list_is_good_for(const struct pool *pool, const struct pool_member *member,
                       const char *key)
 {
-    return !is_keyed(pool) || member->is_clean || list_has_key(member, key);
+    return !list_is_keyed(pool) || member->is_clean ||
+           list_has_key(member, key);
 }
 
 static struct pool_member *newest_good(const struct pool *pool, const char *key)
 {
-    if (is_keyed(pool) && pool->clean == 0)
+    if (list_is_keyed(pool) && pool->clean == 0)
         return NULL; /* its own ones, it would have found */
     for (int kind = 0; kind < POOL_KINDS; kind++)
         for (struct pool_member *m = pool->free[kind].newest; m != NULL;
@@ -219,13 +220,43 @@ static struct pool_member *newest_good(const struct pool *pool, const char *key)
 struct pool_member *list_find_locked(const struct pool *pool, const char *key)
 {
     /* To nobody in particular any is as good, where all are good. */
-    if (key == NULL && !is_keyed(pool))
+    if (key == NULL && !list_is_keyed(pool))
         return newest_good(pool, key);
     for (struct pool_member *m = first_of(pool, key); m != NULL;
          m = next_of(pool, m))
         if (!m->is_lent && list_has_key(m, key))
             return m;
     return newest_good(pool, key);
+}
+
+static struct pool_member *newest(const struct pool *pool)
+{
+    int kind = 0;
+
+    while (kind < POOL_SUSPENDED && pool->free[kind].newest == NULL)
+        kind++;
+    return pool->free[kind].newest;
+}
+
+struct pool_member *list_find_as_is_locked(const struct pool *pool,
+                                           const char *key)
+{
+    for (struct pool_member *m = key == NULL ? NULL : first_of(pool, key);
+         m != NULL; m = next_of(pool, m))
+        if (!m->is_lent && list_has_key(m, key))
+            return m;
+    return key != NULL && list_is_keyed(pool) ? NULL : newest(pool);
+}
+
+bool list_is_there_locked(const struct pool *pool, const char *key)
+{
+    if (key == NULL || !list_is_keyed(pool))
+        return pool->count > 0;
+    for (const struct pool_member *m = first_of(pool, key); m != NULL;
+         m = next_of(pool, m))
+        if (list_has_key(m, key))
+            return true;
+    return false;
 }
 
 struct pool_member *list_oldest_of_locked(const struct pool *pool,

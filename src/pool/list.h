@@ -49,6 +49,14 @@ bool list_is_good_for(const struct pool *pool, const struct pool_member *member,
  * one, and rather one that is awake.  NULL: there is none. */
 struct pool_member *list_find_locked(const struct pool *pool, const char *key);
 
+bool list_is_keyed(const struct pool *pool); /* sandboxes are of keys */
+
+/* Whose it is, if it is free, or any where that is all the same; and is there
+ * such a one at all? */
+struct pool_member *list_find_as_is_locked(const struct pool *pool,
+                                           const char *key);
+bool list_is_there_locked(const struct pool *pool, const char *key);
+
 /* The one that is free longest: of all, or of one kind but those whom somebody
  * new may want at once (clean ones of a stateful pool).  NULL: there is none.
  */

@@ -63,6 +63,7 @@ void member_put_back_locked(struct pool *pool, struct pool_member *member)
 void member_set_free_locked(struct pool *pool, struct pool_member *member)
 {
     member->free_ns = clock_now_ns();
+    idle_set_parked(member, !sandbox_is_awake(&member->sandbox));
     member_put_back_locked(pool, member);
 }
 

@@ -113,6 +113,14 @@ static int hand_over(struct pool *pool, struct pool_member *member,
     return tell(pool, GBX_ECANCELED, err);
 }
 
+static int check_key(const char *key, struct gbx_error *err)
+{
+    return key != NULL && strnlen(key, POOL_KEY_BYTES) == POOL_KEY_BYTES
+               ? fail(err, GBX_EARGUMENT, "a key has less than %u bytes",
+                      POOL_KEY_BYTES)
+               : 0;
+}
+
 int pool_take(struct pool *pool, const char *key, uint64_t deadline_ns,
               struct pool_member **member, struct gbx_error *err)
 {
@@ -122,9 +130,8 @@ int pool_take(struct pool *pool, const char *key, uint64_t deadline_ns,
     int rc;
 
     *member = NULL;
-    if (key != NULL && strnlen(key, POOL_KEY_BYTES) == POOL_KEY_BYTES)
-        return fail(err, GBX_EARGUMENT, "a key has less than %u bytes",
-                    POOL_KEY_BYTES);
+    if ((rc = check_key(key, err)) < 0)
+        return rc;
     pthread_mutex_lock(&pool->lock);
     rc = queue_choose_locked(pool, key, deadline_ns, &got, &next);
     if (rc == 0 && next == NEXT_MAKE &&
@@ -201,6 +208,38 @@ void pool_give(struct pool *pool, struct pool_member *member, bool failed)
     idle_park(pool);
 }
 
+/* But of one call for another: it is as it was. */
+int pool_take_as_is(struct pool *pool, const char *key, uint64_t deadline_ns,
+                    struct pool_member **member, struct gbx_error *err)
+{
+    struct pool_member *got;
+    int rc;
+
+    *member = NULL;
+    if ((rc = check_key(key, err)) < 0)
+        return rc;
+    pthread_mutex_lock(&pool->lock);
+    rc = queue_choose_as_is_locked(pool, key, deadline_ns, &got);
+    pthread_mutex_unlock(&pool->lock);
+    if (rc == GBX_EARGUMENT && key == NULL)
+        return fail(err, rc, "whose sandbox? Each key has one of its own");
+    if (rc == GBX_EARGUMENT)
+        return fail(err, rc, "\"%s\" has no sandbox: nobody has called it",
+                    key);
+    if (rc == GBX_EBROKEN)
+        return fail(err, rc, "its sandbox ended meanwhile");
+    if (rc < 0)
+        return tell(pool, rc, err);
+    if (got == NULL)
+        return pool_take(pool, key, deadline_ns, member, err);
+    if ((rc = idle_resume(pool, got, err)) < 0 ||
+        (rc = hand_over(pool, got, err)) < 0)
+        return rc;
+    idle_set_parked(got, false);
+    *member = got;
+    return 0;
+}
+
 void pool_unused(struct pool *pool, struct pool_member *member)
 {
     pthread_mutex_lock(&pool->lock);
@@ -210,6 +249,7 @@ void pool_unused(struct pool *pool, struct pool_member *member)
     pool->stats.taken--;
     member_set_free_locked(pool, member);
     pthread_mutex_unlock(&pool->lock);
+    idle_park(pool);
 }
 
 void pool_stats(struct pool *pool, struct gbx_pool_stats *stats)

@@ -124,6 +124,15 @@ void pool_set_template(struct pool *pool, struct template *template);
 int pool_take(struct pool *pool, const char *key, uint64_t deadline_ns,
               struct pool_member **member, struct gbx_error *err);
 
+/*
+ * To look at one between two calls, not to use it: none is made, wiped or given
+ * to somebody else for that.  key: whose, where each has its own; else NULL.
+ * Returns 0 and a member to give; GBX_EARGUMENT: key has none, or one is
+ * needed; GBX_EBROKEN: it went; or as take.
+ */
+int pool_take_as_is(struct pool *pool, const char *key, uint64_t deadline_ns,
+                    struct pool_member **member, struct gbx_error *err);
+
 /* Gives it back; failed: its last call did. */
 void pool_give(struct pool *pool, struct pool_member *member, bool failed);
 

@@ -43,12 +43,13 @@ struct play {
     struct region *region;
     atomic_bool is_killed;
     unsigned serial, uses;
+    bool is_awake;
 };
 
 static atomic_int live, live_most; /* sandboxes there are, and were */
 static atomic_int serials, starts, ends, parks, wakes, suspends, snapshots;
 static atomic_int start_code, clone_code, wipe_code; /* 0: it succeeds */
-static atomic_int suspend_code;
+static atomic_int suspend_code, wake_code;
 static atomic_uint awake; /* what the backend says of this process */
 static void (*in_start)(void), (*in_close)(void);
 static void (*in_wipe)(struct play *play);
@@ -153,9 +154,14 @@ static inline int play_wipe(void *self, struct gbx_error *err)
     return 0;
 }
 
+static inline bool play_is_awake(void *self)
+{
+    return ((struct play *)self)->is_awake;
+}
+
 static inline bool play_park(void *self)
 {
-    (void)self;
+    ((struct play *)self)->is_awake = false;
     atomic_fetch_add(&parks, 1);
     atomic_fetch_sub(&awake, 1);
     return true;
@@ -163,7 +169,11 @@ static inline bool play_park(void *self)
 
 static inline int play_wake(void *self, struct gbx_error *err)
 {
-    (void)self, (void)err;
+    int code = atomic_load(&wake_code);
+
+    if (code != 0)
+        return play_fail(err, code, "as wanted");
+    ((struct play *)self)->is_awake = true;
     atomic_fetch_add(&wakes, 1);
     return 0;
 }
@@ -243,6 +253,7 @@ static const struct backend play = {
     .put = play_put,
     .wipe = play_wipe,
     .park = play_park,
+    .is_awake = play_is_awake,
     .wake = play_wake,
     .awake_count = play_awake_count,
     .suspend = play_suspend,
@@ -351,6 +362,7 @@ static inline struct pool_member *take(const char *key)
 
     must(rc == 0);
     sandbox_begin(&member->sandbox);
+    play_of(member)->is_awake = true;
     play_of(member)->uses++;
     return member;
 }
@@ -401,7 +413,7 @@ static inline int play_setup(void **state)
 {
     (void)state;
     live = live_most = serials = starts = ends = parks = wakes = suspends = 0;
-    start_code = clone_code = wipe_code = suspend_code = 0;
+    start_code = clone_code = wipe_code = suspend_code = wake_code = 0;
     awake = 0;
     in_start = in_close = NULL;
     in_wipe = NULL;

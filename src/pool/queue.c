@@ -16,11 +16,14 @@ struct pool_waiter {
     struct pool_member *member; /* in its hand */
     bool may_make;              /* or the right to make one */
     bool is_canceled;           /* or nothing, for ever */
+    bool as_is;                 /* it wants one that there is */
+    bool is_gone;               /* and there is no such any more */
 };
 
 static bool is_served(const struct pool_waiter *waiter)
 {
-    return waiter->member != NULL || waiter->may_make || waiter->is_canceled;
+    return waiter->member != NULL || waiter->may_make || waiter->is_canceled ||
+           waiter->is_gone;
 }
 
 /* The oldest that somebody else left: to be wiped first, or closed. */
@@ -43,13 +46,36 @@ static bool is_taken_locked(const struct pool *pool, const char *key)
     return false;
 }
 
-bool queue_hand_on_locked(struct pool *pool, struct pool_member *member)
+/* Is a member, or (NULL) a place for one, what it waits for? */
+static bool suits(const struct pool *pool, const struct pool_member *member,
+                  const struct pool_waiter *waiter)
+{
+    if (waiter->as_is)
+        return member != NULL && (waiter->key == NULL || !list_is_keyed(pool) ||
+                                  list_has_key(member, waiter->key));
+    return pool->config.wipe != GBX_WIPE_NEVER ||
+           (member != NULL ? list_is_good_for(pool, member, waiter->key)
+                           : !is_taken_locked(pool, waiter->key));
+}
+
+/* One has gone: who waits for that very one, waits in vain. */
+static void tell_gone_locked(struct pool *pool)
 {
     for (struct pool_waiter *w = pool->first; w != NULL; w = w->next) {
-        if (is_served(w) ||
-            (pool->config.wipe == GBX_WIPE_NEVER &&
-             (member != NULL ? !list_is_good_for(pool, member, w->key)
-                             : is_taken_locked(pool, w->key))))
+        if (is_served(w) || !w->as_is || list_is_there_locked(pool, w->key))
+            continue;
+        w->is_gone = true;
+        pool->stats.waiting--;
+        pthread_cond_signal(&w->given);
+    }
+}
+
+bool queue_hand_on_locked(struct pool *pool, struct pool_member *member)
+{
+    if (member == NULL)
+        tell_gone_locked(pool);
+    for (struct pool_waiter *w = pool->first; w != NULL; w = w->next) {
+        if (is_served(w) || !suits(pool, member, w))
             continue;
         w->member = member;
         w->may_make = member == NULL;
@@ -118,11 +144,11 @@ static void leave_locked(struct pool *pool, struct pool_waiter *waiter,
 
 /* Wait for one's turn.  Returns 0 with a member, or with none and the right to
  * make one; or GBX_ETIME, GBX_ECANCELED. */
-static int wait_locked(struct pool *pool, const char *key, uint64_t deadline_ns,
-                       struct pool_member **member)
+static int wait_locked(struct pool *pool, const char *key, bool as_is,
+                       uint64_t deadline_ns, struct pool_member **member)
 {
     struct timespec until = clock_timespec(deadline_ns);
-    struct pool_waiter waiter = {.key = key};
+    struct pool_waiter waiter = {.key = key, .as_is = as_is};
     uint64_t from_ns = clock_now_ns();
     int rc = 0;
 
@@ -135,6 +161,8 @@ static int wait_locked(struct pool *pool, const char *key, uint64_t deadline_ns,
     *member = waiter.member;
     if (waiter.is_canceled)
         return GBX_ECANCELED;
+    if (waiter.is_gone)
+        return GBX_EBROKEN;
     return is_served(&waiter) ? 0 : GBX_ETIME;
 }
 
@@ -162,7 +190,7 @@ int queue_choose_locked(struct pool *pool, const char *key,
         if (pool->total < pool->config.total_max && !is_taken_locked(pool, key))
             pool->total++;
         else if ((*member = find_other_locked(pool)) == NULL)
-            rc = wait_locked(pool, key, deadline_ns, member);
+            rc = wait_locked(pool, key, false, deadline_ns, member);
     }
     if (*member != NULL && !(*member)->is_lent)
         list_take_locked(pool, *member);
@@ -175,5 +203,22 @@ int queue_choose_locked(struct pool *pool, const char *key,
     if (!list_is_good_for(pool, *member, key))
         *next = NEXT_RENEW;
     list_set_key_locked(pool, *member, key);
+    return 0;
+}
+
+int queue_choose_as_is_locked(struct pool *pool, const char *key,
+                              uint64_t deadline_ns, struct pool_member **member)
+{
+    *member = NULL;
+    if (pool->is_ended)
+        return GBX_ECANCELED;
+    if (list_is_keyed(pool) && key == NULL && pool->count > 1)
+        return GBX_EARGUMENT;
+    if (!list_is_there_locked(pool, key))
+        return list_is_keyed(pool) && key != NULL ? GBX_EARGUMENT : 0;
+    *member = list_find_as_is_locked(pool, key);
+    if (*member == NULL)
+        return wait_locked(pool, key, true, deadline_ns, member);
+    list_take_locked(pool, *member);
     return 0;
 }

@@ -22,6 +22,11 @@ int queue_choose_locked(struct pool *pool, const char *key,
                         uint64_t deadline_ns, struct pool_member **member,
                         enum pool_next *next);
 
+/* For pool_take_as_is.  NULL where there is none, and one is as good as any. */
+int queue_choose_as_is_locked(struct pool *pool, const char *key,
+                              uint64_t deadline_ns,
+                              struct pool_member **member);
+
 /* A lent member back into the list, by its free_ns.  False: into the hand of
  * somebody who waits for such. */
 bool queue_put_back_locked(struct pool *pool, struct pool_member *member);

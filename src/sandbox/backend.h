@@ -166,10 +166,12 @@ struct backend {
     /*
      * Idle ones may cost those that run.  park gives back what can be had again
      * in a moment, between two calls; false: there was nothing, or it cannot
-     * now.  wake gets it ahead of the next run.  awake_count: how many of this
-     * process have it; any thread.  All NULL where there is no such thing.
+     * now.  wake gets it ahead of the next run: 0, or a code and it is as it
+     * was.  awake_count: how many of this process have it; any thread.  All
+     * NULL where there is no such thing.
      */
     bool (*park)(void *self);
+    bool (*is_awake)(void *self);
     int (*wake)(void *self, struct gbx_error *err);
     unsigned (*awake_count)(void);
 

@@ -313,12 +313,17 @@ bool sandbox_park(struct sandbox *sandbox)
            sandbox->backend->park(sandbox->self);
 }
 
-void sandbox_wake(struct sandbox *sandbox)
+bool sandbox_is_awake(struct sandbox *sandbox)
 {
-    struct gbx_error err; /* the next run says the same */
+    return sandbox->backend->is_awake == NULL ||
+           sandbox->backend->is_awake(sandbox->self);
+}
 
-    if (sandbox->state == SANDBOX_IDLE && sandbox->backend->wake != NULL)
-        sandbox->backend->wake(sandbox->self, &err);
+int sandbox_wake(struct sandbox *sandbox, struct gbx_error *err)
+{
+    return sandbox->backend->wake == NULL
+               ? 0
+               : sandbox->backend->wake(sandbox->self, err);
 }
 
 void sandbox_begin(struct sandbox *sandbox)

@@ -113,12 +113,13 @@ uint64_t sandbox_wiped_pages(struct sandbox *sandbox); /* by the last one */
 
 /* Of an IDLE one, whose next call is far or near (backend.h). */
 bool sandbox_park(struct sandbox *sandbox);
-void sandbox_wake(struct sandbox *sandbox);
+bool sandbox_is_awake(struct sandbox *sandbox);
+int sandbox_wake(struct sandbox *sandbox, struct gbx_error *err);
 
 /*
  * suspend: from IDLE, a clone whose next call is far: all but its own part is
  * given back, descriptors and mappings too.  Returns whether it is SUSPENDED,
- * else it is as it was, or BROKEN.
+ * else it is as it was.
  * resume: it is IDLE again; config as it was cloned with.  Returns 0, or a code
  * and it is SUSPENDED still.
  */

@@ -10,6 +10,9 @@
 #include "base/error.h"
 #include "sandbox/sandbox.h"
 
+/* Of a region: to copy more would make others wait. */
+#define SUSPENDED_BYTES_MAX (16u << 20)
+
 static void close_guest(struct sandbox *sandbox)
 {
     if (sandbox->self != NULL)
@@ -26,7 +29,8 @@ bool sandbox_suspend(struct sandbox *sandbox)
     int rc;
 
     if (sandbox->state != SANDBOX_IDLE || backend->suspend == NULL ||
-        sandbox->template == NULL)
+        sandbox->template == NULL ||
+        region_held(&sandbox->region) > SUSPENDED_BYTES_MAX)
         return false;
     rc = backend->suspend(sandbox->self, &sandbox->suspended, &err);
     if (rc < 0)

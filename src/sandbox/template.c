@@ -99,7 +99,7 @@ int template_take(struct template **template, struct sandbox *sandbox,
     rc = backend->snapshot(sandbox->self, &made->snapshot, err);
     if (rc == 0)
         rc = region_image_take(&made->region, &sandbox->region, err);
-    else if (rc != GBX_EUNSUPPORTED && rc != GBX_EHOST)
+    else if (rc != GBX_EUNSUPPORTED && rc != GBX_EHOST && rc != GBX_ETIME)
         sandbox_break(sandbox);
     if (rc < 0) {
         template_put(made);

@@ -51,8 +51,8 @@ int template_prepare(struct template **template,
 
 /*
  * From IDLE.  Returns 0 and a template to put; GBX_EUNSUPPORTED where the
- * isolation has none of what has started; GBX_EHOST; or another code and a
- * BROKEN sandbox.
+ * isolation has none of what has started; GBX_EHOST; GBX_ETIME, where its guest
+ * is not to be stopped; or another code and a BROKEN sandbox.
  */
 int template_take(struct template **template, struct sandbox *sandbox,
                   struct gbx_error *err);

@@ -353,6 +353,106 @@ static void what_is_asked_wrongly_is_told(void **state)
     story_close(s, origin);
 }
 
+/* Whose sandbox, if each has one? */
+static void it_is_of_the_one_that_was_meant(void **state)
+{
+    static const enum gbx_wipe keyed[] = {GBX_WIPE_NEVER, GBX_WIPE_PER_TENANT};
+    struct gbx_branch_config config = {.struct_bytes = sizeof(config)};
+    struct story *s = *state;
+    struct gbx_pool_stats stats;
+
+    for (size_t i = 0; i < 2; i++) {
+        struct gbx_script *origin, *branch;
+        struct gbx_call *calls[2];
+        int code;
+
+        s->config.wipe = keyed[i];
+        s->config.pool.total_max = 3;
+        s->config.pool.recycle_calls = 4;
+        origin = story_open(s, EVALUATOR);
+        evaluate(s, origin, "a", "v.append('a')", &code);
+        branch = branch_of(s, origin); /* there is only one */
+        gbx_script_close(branch);
+        for (int n = 0; n < 2; n++) { /* at once: two have one each */
+            gbx_call_begin_for(&calls[n], origin, n == 0 ? "a" : "b",
+                               story_deadline(10), &s->err);
+            story_put(s, calls[n], "in", "\"v.append(1)\"");
+        }
+        for (int n = 0; n < 2; n++) {
+            assert_int_equal(story_run(s, calls[n]), 0);
+            gbx_call_finish(calls[n]);
+        }
+        assert_int_equal(gbx_script_branch(&branch, origin, NULL,
+                                           story_deadline(1), &s->err),
+                         GBX_EARGUMENT);
+        config.key = "nobody";
+        assert_int_equal(gbx_script_branch(&branch, origin, &config,
+                                           story_deadline(1), &s->err),
+                         GBX_EARGUMENT);
+        assert_non_null(strstr(s->err.what, "nobody"));
+        /* Branches are no calls: none is recycled for them. */
+        config.key = "a";
+        for (int n = 0; n < 5; n++) {
+            branch = branch_with(s, origin, &config);
+            assert_string_equal(evaluate(s, branch, "x", "str(v)", &code),
+                                TEXT("['a', 1]"));
+            gbx_script_close(branch);
+        }
+        gbx_script_pool_stats(origin, &stats);
+        assert_int_equal(stats.total, 2);
+        assert_string_equal(evaluate(s, origin, "a", "len(v)", &code),
+                            NUMBER(2));
+        story_close(s, origin);
+    }
+}
+
+struct closing {
+    struct gbx_script *script;
+    useconds_t wait_us;
+};
+
+static void *close_soon(void *context)
+{
+    struct closing *closing = context;
+
+    usleep(closing->wait_us);
+    gbx_script_close(closing->script);
+    return NULL;
+}
+
+/* In time for it, or not.  A call that is open keeps the handle good. */
+static void its_origin_may_be_closed_meanwhile(void **state)
+{
+    struct story *s = *state;
+
+    s->config.pool.total_max = 2;
+    for (useconds_t wait_us = 0; wait_us < 8000; wait_us += 400) {
+        struct closing closing = {story_open(s, EVALUATOR), wait_us};
+        struct gbx_script *branch;
+        struct gbx_call *call;
+        pthread_t thread;
+        int rc;
+
+        ask(s, closing.script, "v.append(1)");
+        call = story_call(s, closing.script);
+        for (size_t i = 0; i < sizeof(s->open) / sizeof(s->open[0]); i++)
+            if (s->open[i] == closing.script)
+                s->open[i] = NULL; /* the thread's */
+        assert_int_equal(pthread_create(&thread, NULL, close_soon, &closing),
+                         0);
+        rc = gbx_script_branch(&branch, closing.script, NULL,
+                               story_deadline(10), &s->err);
+        pthread_join(thread, NULL);
+        gbx_call_finish(call);
+        if (rc == 0) {
+            ask(s, branch, "len(v)");
+            gbx_script_close(branch);
+        } else if (rc != GBX_ECANCELED && rc != GBX_ETIME) {
+            fail_msg("%d: %s", rc, s->err.what);
+        }
+    }
+}
+
 static void a_process_says_that_it_cannot_and_goes_on(void **state)
 {
     struct story *s = *state;
@@ -380,6 +480,8 @@ int main(void)
         story_test(stateful_ones_begin_again_at_the_branching_point),
         story_test(many_tries_begin_at_one_point),
         story_test(what_is_asked_wrongly_is_told),
+        story_test(it_is_of_the_one_that_was_meant),
+        story_test(its_origin_may_be_closed_meanwhile),
     };
     const struct CMUnitTest refused[] = {
         story_test(a_process_says_that_it_cannot_and_goes_on),

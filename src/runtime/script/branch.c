@@ -74,7 +74,7 @@ static int take(struct gbx_script *made, struct gbx_script *origin,
     int rc;
 
     *template = NULL;
-    rc = pool_take(&origin->pool, key, deadline_ns, &member, err);
+    rc = pool_take_as_is(&origin->pool, key, deadline_ns, &member, err);
     if (rc < 0)
         return rc;
     rc = template_take(template, &member->sandbox, err);
@@ -91,7 +91,7 @@ int gbx_script_branch(struct gbx_script **branch, struct gbx_script *origin,
                       const struct gbx_branch_config *config,
                       uint64_t deadline_ns, struct gbx_error *err)
 {
-    struct template *template;
+    struct template *template = NULL;
     struct gbx_script *made;
     int rc = check(origin, config, err);
 
@@ -101,15 +101,14 @@ int gbx_script_branch(struct gbx_script **branch, struct gbx_script *origin,
     made = script_new(origin->runtime);
     if (made == NULL)
         return fail(err, GBX_EHOST, "no memory for a script");
-    if ((rc = copy(made, origin, config, err)) < 0 ||
-        (rc = script_step_calls(made, err)) < 0 ||
+    script_get(origin); /* it may be closed meanwhile */
+    if ((rc = copy(made, origin, config, err)) == 0 &&
+        (rc = script_step_calls(made, err)) == 0 &&
         (rc = take(made, origin, config == NULL ? NULL : config->key,
-                   deadline_ns, &template, err)) < 0) {
-        gbx_script_close(made);
-        return rc;
-    }
-    rc = script_open_pool(made, template, err);
+                   deadline_ns, &template, err)) == 0)
+        rc = script_open_pool(made, template, err);
     template_put(template);
+    script_put(origin);
     if (rc < 0)
         gbx_script_close(made);
     else

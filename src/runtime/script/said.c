@@ -67,6 +67,8 @@ bool said_take(struct gbx_script *script, const struct bytes_out *said)
         (count == UINT64_MAX || script->inports != NULL))
         return true;
     free(script->metadata);
+    free(script->inports);
     script->metadata = NULL;
+    script->inports = NULL;
     return false;
 }

@@ -105,7 +105,7 @@ static bool differs(const struct origin *origin, uint64_t off)
 }
 
 /* Where nobody tells who wrote what, each page is looked at. */
-static int find(const struct origin *origin, uint64_t pages,
+static int find(const struct origin *origin, uint64_t pages, uint32_t most,
                 struct dirty_pages *found)
 {
     auto_fd int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
@@ -125,23 +125,36 @@ static int find(const struct origin *origin, uint64_t pages,
             if ((!told || is_private(entries[i])) &&
                 differs(origin, (first + i) * PAGE))
                 numbers[found->count++] = (uint32_t)(first + i);
+        if (found->count > most)
+            return GBX_ELIMIT;
     }
     return 0;
 }
 
+static uint8_t *map_apart(uint64_t bytes)
+{
+    uint8_t *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (at == MAP_FAILED)
+        return NULL;
+    madvise(at, bytes, MADV_DONTDUMP);
+    madvise(at, bytes, MADV_DONTFORK);
+    return at;
+}
+
 int dirty_save(const uint8_t *host, uint64_t bytes, const uint8_t *image,
-               uint64_t image_bytes, struct dirty_pages *pages)
+               uint64_t image_bytes, uint32_t most, struct dirty_pages *pages)
 {
     const struct origin origin = {(uint8_t *)(uintptr_t)host, image,
                                   image_bytes};
     int rc;
 
     *pages = (struct dirty_pages){0};
-    rc = find(&origin, bytes / PAGE, pages);
-    if (rc == 0) {
-        pages->bytes = malloc(pages->count * PAGE + 1);
-        rc = pages->bytes == NULL ? GBX_EHOST : 0;
-    }
+    rc = find(&origin, bytes / PAGE, most, pages);
+    if (rc == 0 && pages->count > 0 &&
+        (pages->bytes = map_apart(pages->count * PAGE)) == NULL)
+        rc = GBX_EHOST;
     for (uint32_t i = 0; rc == 0 && i < pages->count; i++)
         memcpy(pages->bytes + i * PAGE, host + pages->numbers[i] * PAGE, PAGE);
     if (rc < 0)
@@ -158,7 +171,8 @@ void dirty_load(uint8_t *host, const struct dirty_pages *pages)
 void dirty_fini(struct dirty_pages *pages)
 {
     free(pages->numbers);
-    free(pages->bytes);
+    if (pages->bytes != NULL)
+        munmap(pages->bytes, pages->count * PAGE);
     *pages = (struct dirty_pages){0};
 }
 

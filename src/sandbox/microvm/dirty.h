@@ -29,16 +29,18 @@ struct dirty_count {
 int dirty_restore(uint8_t *host, uint64_t bytes, const uint8_t *image,
                   uint64_t image_bytes, struct dirty_count *count);
 
-/* Pages that were written: their numbers, in order, and what was in them. */
+/* Pages that were written: their numbers, in order, and what was in them, which
+ * is in no dump of the embedder and in none of its children, as they were. */
 struct dirty_pages {
     uint32_t count;
     uint32_t *numbers; /* owned */
-    uint8_t *bytes;    /* owned */
+    uint8_t *bytes;    /* owned mapping, or NULL */
 };
 
-/* Those that differ from the image now.  Returns 0 or GBX_EHOST, with none. */
+/* Those that differ from the image now.  Returns 0; GBX_ELIMIT, where there are
+ * more than `most`; or GBX_EHOST; then there are none. */
 int dirty_save(const uint8_t *host, uint64_t bytes, const uint8_t *image,
-               uint64_t image_bytes, struct dirty_pages *pages);
+               uint64_t image_bytes, uint32_t most, struct dirty_pages *pages);
 /* Into another mapping of the image, which is as it was. */
 void dirty_load(uint8_t *host, const struct dirty_pages *pages);
 void dirty_fini(struct dirty_pages *pages); /* idempotent */

@@ -367,9 +367,17 @@ static void expect_carried_over(uint32_t want)
     memcpy(other, image, IMAGE * PAGE);
     memset(other + IMAGE * PAGE, 0, (PAGES - IMAGE) * PAGE);
     assert_int_equal(
-        dirty_save(host, PAGES * PAGE, image, IMAGE * PAGE, &pages), 0);
+        dirty_save(host, PAGES * PAGE, image, IMAGE * PAGE, want, &pages), 0);
     assert_int_equal(pages.count, want);
     dirty_load(other, &pages);
+    if (want > 0) {
+        struct dirty_pages none;
+
+        assert_int_equal(dirty_save(host, PAGES * PAGE, image, IMAGE * PAGE,
+                                    want - 1, &none),
+                         GBX_ELIMIT);
+        assert_null(none.numbers);
+    }
     assert_memory_equal(other, host, PAGES * PAGE);
     dirty_fini(&pages);
     dirty_fini(&pages);

@@ -185,7 +185,8 @@ static int run_once(struct microvm *vm, uint64_t until_ns)
  * Returns MICROVM_ON when the processor may run; or what ends the drive; or
  * GBX_EAGAIN to look again.
  */
-static int prepare(struct microvm *vm, uint64_t deadline_ns, bool may_idle)
+static int prepare(struct microvm *vm, uint64_t deadline_ns,
+                   enum microvm_idling idling)
 {
     struct kernel *kernel = vm->kernel;
     int rc;
@@ -199,8 +200,9 @@ static int prepare(struct microvm *vm, uint64_t deadline_ns, bool may_idle)
     if (rc == 0) {
         if (clock_is_past(deadline_ns))
             return GBX_ETIME;
-        if (may_idle && kernel_due_ns(kernel) == 0 && !vm->wants[0] &&
-            !vm->wants[1] && !vm->wants[2])
+        if (idling == MICROVM_SETTLED ||
+            (idling == MICROVM_LEAVE && kernel_due_ns(kernel) == 0 &&
+             !vm->wants[0] && !vm->wants[1] && !vm->wants[2]))
             return MICROVM_IDLE;
         rc = idle(vm, deadline_ns);
         return rc < 0 ? rc : GBX_EAGAIN;
@@ -211,7 +213,8 @@ static int prepare(struct microvm *vm, uint64_t deadline_ns, bool may_idle)
 }
 
 /* One turn: an end, or MICROVM_ON. */
-static int turn(struct microvm *vm, uint64_t deadline_ns, bool may_idle)
+static int turn(struct microvm *vm, uint64_t deadline_ns,
+                enum microvm_idling idling)
 {
     int rc = check_end(vm);
 
@@ -235,7 +238,7 @@ static int turn(struct microvm *vm, uint64_t deadline_ns, bool may_idle)
         if (rc < 0)
             return ended(vm, GBX_EHOST, NULL);
     }
-    rc = prepare(vm, deadline_ns, may_idle);
+    rc = prepare(vm, deadline_ns, idling);
     if (rc == GBX_EAGAIN) /* of a long call, a part is done */
         return clock_is_past(deadline_ns) ? GBX_ETIME : MICROVM_ON;
     if (rc != MICROVM_ON)
@@ -260,7 +263,7 @@ int drive_settle(struct microvm *vm, uint64_t deadline_ns)
     return rc == MICROVM_ON ? GBX_ETIME : rc;
 }
 
-int drive(struct microvm *vm, uint64_t deadline_ns, bool may_idle)
+int drive(struct microvm *vm, uint64_t deadline_ns, enum microvm_idling idling)
 {
     struct gbx_error err = {0};
     int rc = microvm_wake(vm, &err);
@@ -273,7 +276,7 @@ int drive(struct microvm *vm, uint64_t deadline_ns, bool may_idle)
     vm->has_run = true;
     hear_host(vm);
     do
-        rc = turn(vm, deadline_ns, may_idle);
+        rc = turn(vm, deadline_ns, idling);
     while (rc == MICROVM_ON);
     run_leave(&vm->machine);
     return rc;

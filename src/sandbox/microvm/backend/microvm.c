@@ -175,6 +175,8 @@ static int resume(void *context, const struct bundle *what,
     struct microvm *vm = context;
     int rc;
 
+    if (suspended->owner != getpid())
+        return fail(err, GBX_EHOST, "%s", of_parent);
     vm->was = suspended;
     rc = begin(vm, what, snapshot, shared, err);
     vm->was = NULL;
@@ -292,6 +294,18 @@ static int microvm_wipe(void *context, struct gbx_error *err)
     return rc;
 }
 
+static bool park(void *context)
+{
+    return !is_child(context) && microvm_park(context);
+}
+
+static bool is_awake(void *context)
+{
+    const struct microvm *vm = context;
+
+    return vm->machine.is_started;
+}
+
 static int wake_up(void *context, struct gbx_error *err)
 {
     struct microvm *vm = context;
@@ -396,7 +410,8 @@ const struct backend backend_microvm = {
     .lacked = microvm_lacked,
     .wipe = microvm_wipe,
     .wiped_pages = microvm_wiped_pages,
-    .park = microvm_park,
+    .park = park,
+    .is_awake = is_awake,
     .awake_count = machine_count,
     .wake = wake_up,
     .suspend = suspend,

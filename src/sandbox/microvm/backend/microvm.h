@@ -55,6 +55,13 @@ enum microvm_stop {
     MICROVM_ON = 2,   /* nothing yet */
 };
 
+/* When nobody can run: */
+enum microvm_idling {
+    MICROVM_WAIT,    /* sleep until somebody can */
+    MICROVM_LEAVE,   /* return IDLE, where only the host can change that */
+    MICROVM_SETTLED, /* return IDLE, also where time alone will */
+};
+
 /* A template's part of a micro-VM: nothing changes in it. */
 struct snapshot {
     atomic_uint references;
@@ -76,6 +83,7 @@ struct suspended {
     struct kernel_snapshot kernel;
     struct dirty_pages system, frames;
     uint64_t system_there, frames_there; /* that were the guest's */
+    pid_t owner; /* the process: in a child of it, there would be two */
 };
 
 struct microvm {
@@ -168,16 +176,15 @@ bool processor_can_switch(struct microvm *vm);
 
 /*
  * drive.c: be the guest's processor until the deadline.
- * Returns MICROVM_RANG, MICROVM_IDLE (only if may_idle, else it waits), or a
- * code: GBX_ETIME, GBX_ECANCELED, GBX_EEXIT, ...
+ * Returns MICROVM_RANG, MICROVM_IDLE, or a code: GBX_ETIME, GBX_ECANCELED,
+ * GBX_EEXIT, ...
  */
-int drive(struct microvm *vm, uint64_t deadline_ns, bool may_idle);
+int drive(struct microvm *vm, uint64_t deadline_ns, enum microvm_idling idling);
 
 /* What was interrupted can be taken out of the processor.  0, or a code. */
 int drive_settle(struct microvm *vm, uint64_t deadline_ns);
 
 /* snapshot/: of the door */
-#define SNAPSHOT_SETTLE_NS 1000000000u
 int snapshot_take(struct microvm *vm, struct snapshot **snapshot,
                   struct gbx_error *err);
 void snapshot_get(struct snapshot *snapshot);
@@ -192,7 +199,7 @@ uint64_t snapshot_until_ns(const struct microvm *vm);
 void snapshot_let_go(struct microvm *vm);
 /* A clone is about to end, or to be wiped: what did it touch? */
 void snapshot_learn(struct microvm *vm);
-bool microvm_park(void *context);
+bool microvm_park(struct microvm *vm);
 /* How much of the frames anybody can have written. */
 uint64_t snapshot_written(const struct microvm *vm);
 /* suspend.c: of the door; as they say there. */
@@ -204,8 +211,11 @@ struct snapshot *snapshot_begin(void);
 int snapshot_map(struct snapshot *snapshot, struct gbx_error *err);
 
 /* runner.c */
-/* The caller gets the processor, and the guest comes to rest.  0, or a code. */
-int runner_settle(struct microvm *vm, uint64_t deadline_ns);
+/* The caller gets the processor, and the guest comes to rest: all its tasks
+ * wait, or are stopped where they are.  0, or a code: GBX_ETIME, and it goes
+ * on.
+ */
+int runner_settle(struct microvm *vm);
 /* Nobody has the processor then.  0, or GBX_ETIME. */
 int runner_release(struct microvm *vm);
 int runner_run(struct microvm *vm, uint64_t deadline_ns);

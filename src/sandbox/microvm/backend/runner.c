@@ -29,6 +29,8 @@
 /* Calls that follow each other within this are worth a spinning thread: it
  * takes about as long to wake one. */
 #define SETTLE_NS  100000000u
+#define TAKE_NS    1000000000u
+#define REST_NS    10000000u /* then it is stopped where it is */
 #define RELEASE_NS 10000000000u
 #define QUICK_NS   100000u
 
@@ -76,7 +78,7 @@ static void have_locked(struct microvm *vm)
     vm->parked = false;
     do {
         pthread_mutex_unlock(&vm->lock);
-        rc = drive(vm, 0, true);
+        rc = drive(vm, 0, MICROVM_LEAVE);
         pthread_mutex_lock(&vm->lock);
         if (rc == MICROVM_RANG) {
             vm->rang = true;
@@ -230,7 +232,7 @@ static int be_it_locked(struct microvm *vm, uint64_t deadline_ns)
     vm->wanted = false;
     vm->parked = false;
     pthread_mutex_unlock(&vm->lock);
-    rc = drive(vm, deadline_ns, false);
+    rc = drive(vm, deadline_ns, MICROVM_WAIT);
     pthread_mutex_lock(&vm->lock);
     vm->who = MICROVM_NOBODY;
     if (rc < 0 && rc != GBX_ETIME && vm->outcome == 0)
@@ -293,15 +295,15 @@ int runner_release(struct microvm *vm)
     return free ? 0 : GBX_ETIME;
 }
 
-int runner_settle(struct microvm *vm, uint64_t deadline_ns)
+int runner_settle(struct microvm *vm)
 {
     int rc;
 
     pthread_mutex_lock(&vm->lock);
-    rc = take_locked(vm, deadline_ns);
+    rc = take_locked(vm, clock_now_ns() + TAKE_NS);
     pthread_mutex_unlock(&vm->lock);
     if (rc == 0)
-        rc = drive(vm, deadline_ns, true);
+        rc = drive(vm, clock_now_ns() + REST_NS, MICROVM_SETTLED);
     if (rc == GBX_ETIME && vm->who == MICROVM_CALLER)
         rc = drive_settle(vm, clock_now_ns() + SETTLE_NS);
     pthread_mutex_lock(&vm->lock);

@@ -8,10 +8,15 @@
  * bound those that run, not those that there are.
  */
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "sandbox/microvm/backend/microvm.h"
+
+/* 16 MiB.  Who suspends it has better things to do than to copy more; and where
+ * each is that large, descriptors are not what ends first. */
+#define PAGES_MAX 4096u
 
 /* Its registers are where the personality keeps them, and no processor has it.
  */
@@ -41,15 +46,18 @@ static int keep(struct suspended *suspended, struct microvm *vm,
 
     if (rc < 0)
         return rc;
+    suspended->owner = getpid();
     suspended->system_there = vm->machine.memory.ranges[0].there;
     suspended->frames_there = vm->machine.memory.ranges[1].there;
-    if (dirty_save(vm->system.host, vm->kernel->space.tables.next, of->image,
-                   of->system_bytes, &suspended->system) < 0 ||
-        dirty_save(vm->frames.host, snapshot_written(vm),
-                   of->image + of->system_bytes, of->frames_bytes,
-                   &suspended->frames) < 0)
-        return fail(err, GBX_EHOST, "no memory to suspend a guest");
-    return 0;
+    rc = dirty_save(vm->system.host, vm->kernel->space.tables.next, of->image,
+                    of->system_bytes, PAGES_MAX, &suspended->system);
+    if (rc == 0)
+        rc = dirty_save(vm->frames.host, snapshot_written(vm),
+                        of->image + of->system_bytes, of->frames_bytes,
+                        PAGES_MAX, &suspended->frames);
+    if (rc == GBX_ELIMIT)
+        return fail(err, GBX_EUNSUPPORTED, "too large to be suspended");
+    return rc < 0 ? fail(err, rc, "no memory to suspend a guest") : 0;
 }
 
 int microvm_suspend(struct microvm *vm, struct suspended **suspended,

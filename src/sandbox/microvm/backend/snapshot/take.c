@@ -138,7 +138,7 @@ int snapshot_take(struct microvm *vm, struct snapshot **snapshot,
     if (vm->shared == NULL)
         return fail(err, GBX_EUNSUPPORTED,
                     "only guests of scripts can be templates");
-    rc = runner_settle(vm, clock_now_ns() + SNAPSHOT_SETTLE_NS);
+    rc = runner_settle(vm);
     if (rc < 0) {
         vm->last = rc;
         return fail(err, rc, "the guest did not come to rest: %s",

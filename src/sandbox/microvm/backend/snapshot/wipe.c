@@ -137,13 +137,11 @@ int snapshot_restore(struct microvm *vm, struct gbx_error *err)
 }
 
 /* Between calls: its virtual machine goes, all else stays. */
-bool microvm_park(void *context)
+bool microvm_park(struct microvm *vm)
 {
-    struct microvm *vm = context;
     struct kernel *kernel = vm->kernel;
 
-    if (!vm->machine.is_started || vm->shared == NULL ||
-        runner_settle(vm, clock_now_ns() + SNAPSHOT_SETTLE_NS) < 0)
+    if (!vm->machine.is_started || vm->shared == NULL || runner_settle(vm) < 0)
         return false;
     if (kernel->current != NULL &&
         kernel->cpu.save(kernel->cpu.context, &kernel->current->state) < 0)
