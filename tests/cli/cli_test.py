@@ -284,8 +284,9 @@ class Cli(unittest.TestCase):
         (self.folder / "dir").mkdir()
         (self.folder / "dir.py").mkdir()
         for words, offered in [
-                (["bench", ""], ["call", "payload", "start", "floor",
-                                 "isolation", "compute", "--json", "--help"]),
+                (["bench", ""], ["call", "payload", "start", "wipe", "written",
+                                 "density", "floor", "isolation", "compute",
+                                 "--json", "--help"]),
                 (["run", "--w"], ["--why", "--wipe"]),
                 (["run", ""], ["dir", "dir.py", "script.py"]),
                 (["run", "--isolation", "m"], ["microvm"]),
