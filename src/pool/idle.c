@@ -7,10 +7,12 @@
 #include "pool/idle.h"
 #include "pool/list.h"
 #include "pool/member.h"
+#include "pool/queue.h"
 
 /* One awake and one parked for so many descriptors as this process may have:
- * they have 8 and 5, and the embedder needs some, too. */
-#define SHARE 16u
+ * they have 8 and 5, and templates, spare machines and the embedder need some,
+ * too. */
+#define SHARE 24u
 
 /* More of each make all others slow. */
 #define AWAKE_MAX  64u
@@ -42,8 +44,10 @@ static void put_back(struct pool *pool, struct pool_member *member,
                      bool is_suspended)
 {
     pthread_mutex_lock(&pool->lock);
+    pool->resting -= member->is_clean;
     pool->stats.suspended += is_suspended;
     member_put_back_locked(pool, member);
+    queue_tell_hopeless_locked(pool);
     pthread_mutex_unlock(&pool->lock);
 }
 
@@ -53,9 +57,11 @@ static struct pool_member *take_oldest(struct pool *pool, enum pool_kind kind)
     struct pool_member *member;
 
     pthread_mutex_lock(&pool->lock);
-    member = list_oldest_of_locked(pool, kind);
-    if (member != NULL)
+    member = pool->free[kind].oldest;
+    if (member != NULL) {
         list_take_locked(pool, member);
+        pool->resting += member->is_clean;
+    }
     pthread_mutex_unlock(&pool->lock);
     return member;
 }
@@ -107,8 +113,11 @@ int idle_resume(struct pool *pool, struct pool_member *member,
     }
     if (rc == 0 && member->is_parked)
         rc = sandbox_wake(&member->sandbox, err);
-    if (rc < 0)
-        put_back(pool, member, false);
+    if (rc < 0) {
+        pthread_mutex_lock(&pool->lock);
+        member_put_back_locked(pool, member);
+        pthread_mutex_unlock(&pool->lock);
+    }
     return rc;
 }
 

@@ -11,7 +11,7 @@
 #include "pool/pool_test.h"
 
 #define FILES 96u
-#define FEW   (FILES / 16) /* that may be awake, and may be parked */
+#define FEW   (FILES / 24) /* that may be awake, and may be parked */
 #define MANY  (4 * FEW)
 
 static struct rlimit files_before;
@@ -200,6 +200,47 @@ static int take_as_is(const char *key, struct pool_member **member)
     return pool_take_as_is(&pool, key, after(SOON_NS), member, &err);
 }
 
+struct newcomer {
+    const char *key;
+    struct pool_member *member;
+    struct gbx_error err;
+    int rc;
+};
+
+static void *take_new(void *context)
+{
+    struct newcomer *self = context;
+
+    self->rc =
+        pool_take(&pool, self->key, after(LONG_NS), &self->member, &self->err);
+    return NULL;
+}
+
+/* While a clean one is put away, who comes for it waits; and is told, if it is
+ * somebody else's then. */
+static void one_that_nobody_has_used_is_suspended_too(void **state)
+{
+    struct newcomer both[] = {{.key = "anne"}, {.key = "bert"}};
+    struct pool_member *member;
+    pthread_t threads[2];
+
+    (void)state;
+    open_actors(1);
+    pool.parked_max = 0;
+    assert_int_equal(pool_take(&pool, NULL, 0, &member, &err), 0);
+    pool_unused(&pool, member);
+    assert_int_equal(count_of(POOL_SUSPENDED), 1);
+    assert_int_equal(pool.resting, 0);
+    for (int i = 0; i < 2; i++)
+        pthread_create(&threads[i], NULL, take_new, &both[i]);
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(both[0].rc + both[1].rc, GBX_ELIMIT);
+    member = both[0].rc == 0 ? both[0].member : both[1].member;
+    sandbox_begin(&member->sandbox);
+    give(member);
+}
+
 /* Whose it is, without a call of it: nobody's turns into somebody else's. */
 static void one_that_is_looked_at_is_as_it_was(void **state)
 {
@@ -263,6 +304,7 @@ int main(void)
         TEST(who_cannot_be_suspended_is_not_asked_again),
         TEST(for_another_tenant_a_new_one_is_made),
         TEST(what_idles_too_long_ends_suspended_or_not),
+        TEST(one_that_nobody_has_used_is_suspended_too),
         TEST(one_that_is_looked_at_is_as_it_was),
         TEST(who_waits_for_one_that_ends_waits_in_vain),
         TEST(a_thousand_keys_are_no_more_work_than_one),

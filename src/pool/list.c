@@ -259,17 +259,6 @@ bool list_is_there_locked(const struct pool *pool, const char *key)
     return false;
 }
 
-struct pool_member *list_oldest_of_locked(const struct pool *pool,
-                                          enum pool_kind kind)
-{
-    struct pool_member *oldest = pool->free[kind].oldest;
-
-    while (oldest != NULL && oldest->is_clean &&
-           pool->config.wipe == GBX_WIPE_NEVER)
-        oldest = oldest->newer;
-    return oldest;
-}
-
 struct pool_member *list_oldest_locked(const struct pool *pool)
 {
     struct pool_member *oldest = NULL;

@@ -57,12 +57,8 @@ struct pool_member *list_find_as_is_locked(const struct pool *pool,
                                            const char *key);
 bool list_is_there_locked(const struct pool *pool, const char *key);
 
-/* The one that is free longest: of all, or of one kind but those whom somebody
- * new may want at once (clean ones of a stateful pool).  NULL: there is none.
- */
+/* The one that is free longest, of all kinds.  NULL: there is none. */
 struct pool_member *list_oldest_locked(const struct pool *pool);
-struct pool_member *list_oldest_of_locked(const struct pool *pool,
-                                          enum pool_kind kind);
 
 void list_fini(struct pool *pool);
 

@@ -18,12 +18,13 @@ struct pool_waiter {
     bool is_canceled;           /* or nothing, for ever */
     bool as_is;                 /* it wants one that there is */
     bool is_gone;               /* and there is no such any more */
+    bool is_hopeless;           /* there will be none */
 };
 
 static bool is_served(const struct pool_waiter *waiter)
 {
     return waiter->member != NULL || waiter->may_make || waiter->is_canceled ||
-           waiter->is_gone;
+           waiter->is_gone || waiter->is_hopeless;
 }
 
 /* The oldest that somebody else left: to be wiped first, or closed. */
@@ -105,6 +106,24 @@ void queue_cancel_locked(struct pool *pool)
     }
 }
 
+/* A stateful one that nobody has, and for which there is no place. */
+static bool is_hopeless_locked(const struct pool *pool, const char *key)
+{
+    return pool->config.wipe == GBX_WIPE_NEVER && pool->resting == 0 &&
+           pool->total >= pool->config.total_max && !is_taken_locked(pool, key);
+}
+
+void queue_tell_hopeless_locked(struct pool *pool)
+{
+    for (struct pool_waiter *w = pool->first; w != NULL; w = w->next) {
+        if (is_served(w) || w->as_is || !is_hopeless_locked(pool, w->key))
+            continue;
+        w->is_hopeless = true;
+        pool->stats.waiting--;
+        pthread_cond_signal(&w->given);
+    }
+}
+
 static void join_locked(struct pool *pool, struct pool_waiter *waiter)
 {
     pthread_condattr_t attr;
@@ -163,14 +182,9 @@ static int wait_locked(struct pool *pool, const char *key, bool as_is,
         return GBX_ECANCELED;
     if (waiter.is_gone)
         return GBX_EBROKEN;
+    if (waiter.is_hopeless)
+        return GBX_ELIMIT;
     return is_served(&waiter) ? 0 : GBX_ETIME;
-}
-
-/* A stateful one that nobody has, and for which there is no place. */
-static bool is_hopeless_locked(const struct pool *pool, const char *key)
-{
-    return pool->config.wipe == GBX_WIPE_NEVER &&
-           pool->total >= pool->config.total_max && !is_taken_locked(pool, key);
 }
 
 int queue_choose_locked(struct pool *pool, const char *key,

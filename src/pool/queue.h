@@ -35,6 +35,10 @@ bool queue_put_back_locked(struct pool *pool, struct pool_member *member);
  * nobody does. */
 bool queue_hand_on_locked(struct pool *pool, struct pool_member *member);
 
+/* A clean one that rested is back: who waited for it, and did not get it, and
+ * for whom there will be none, waits no longer. */
+void queue_tell_hopeless_locked(struct pool *pool);
+
 /* Nobody waits any longer. */
 void queue_cancel_locked(struct pool *pool);
 

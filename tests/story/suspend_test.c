@@ -9,9 +9,9 @@
 
 #include "story.h"
 
-/* Of which a sixteenth may be awake, and as many be parked. */
-#define FILES 320u
-#define ROOM  (2 * FILES / 16)
+/* Of which a share may be awake, and as many be parked (pool/idle.c). */
+#define FILES 480u
+#define ROOM  (2 * FILES / 24)
 
 /* Each input is evaluated; what one call leaves in v, another one finds. */
 #define EVALUATOR                                                              \
