@@ -125,10 +125,10 @@ int machine_memory(struct machine *machine, const struct memory_range *range,
                    struct gbx_error *err);
 
 /* The registers of ring 3; changes count at the next run, unless it returned
- * TIME or STOPPED. */
+ * TIME or STOPPED.  NULL of one that has not started. */
 static inline struct kvm_regs *machine_registers(struct machine *machine)
 {
-    return &machine->cpu->s.regs.regs;
+    return machine->cpu == NULL ? NULL : &machine->cpu->s.regs.regs;
 }
 
 /*
