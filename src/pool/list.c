@@ -62,16 +62,28 @@ static void leave_chain(struct pool *pool, struct pool_member *member)
     *at = member->same;
 }
 
-/* The first of those that may have this key, and the next. */
-static struct pool_member *first_of(const struct pool *pool, const char *key)
+/* The next of those that have this key; after NULL: the first. */
+static struct pool_member *next_of(const struct pool *pool,
+                                   const struct pool_member *after,
+                                   const char *key)
 {
-    return pool->key_room == 0 ? pool->all : *chain_of(pool, key);
+    const bool has_chains = pool->key_room > 0;
+    struct pool_member *m;
+
+    if (after != NULL)
+        m = has_chains ? after->same : after->other;
+    else
+        m = has_chains ? *chain_of(pool, key) : pool->all;
+    while (m != NULL && !list_has_key(m, key))
+        m = has_chains ? m->same : m->other;
+    return m;
 }
 
-static struct pool_member *next_of(const struct pool *pool,
-                                   const struct pool_member *member)
+static void write_key(struct pool_member *member, const char *key)
 {
-    return pool->key_room == 0 ? member->other : member->same;
+    member->has_key = key != NULL;
+    if (key != NULL)
+        memcpy(member->key, key, strlen(key) + 1);
 }
 
 static void make_room(struct pool *pool)
@@ -97,17 +109,15 @@ void list_set_key_locked(struct pool *pool, struct pool_member *member,
     if (list_has_key(member, key))
         return;
     leave_chain(pool, member);
-    member->has_key = key != NULL;
-    if (key != NULL)
-        memcpy(member->key, key, strlen(key) + 1);
+    write_key(member, key);
     join_chain(pool, member);
 }
 
 bool list_is_taken_locked(const struct pool *pool, const char *key)
 {
-    for (const struct pool_member *m = first_of(pool, key); m != NULL;
-         m = next_of(pool, m))
-        if ((m->is_lent || !m->is_clean) && list_has_key(m, key))
+    for (const struct pool_member *m = NULL;
+         (m = next_of(pool, m, key)) != NULL;)
+        if (m->is_lent || !m->is_clean)
             return true;
     return false;
 }
@@ -119,9 +129,7 @@ void list_add_locked(struct pool *pool, struct pool_member *member,
 {
     make_room(pool);
     member->is_lent = true;
-    member->has_key = key != NULL;
-    if (key != NULL)
-        memcpy(member->key, key, strlen(key) + 1);
+    write_key(member, key);
     member->other = pool->all;
     if (pool->all != NULL)
         pool->all->other_before = member;
@@ -217,16 +225,24 @@ static struct pool_member *newest_good(const struct pool *pool, const char *key)
     return NULL;
 }
 
+/* That this key has had. */
+static struct pool_member *free_one_of(const struct pool *pool, const char *key)
+{
+    struct pool_member *m = NULL;
+
+    while ((m = next_of(pool, m, key)) != NULL && m->is_lent)
+        ;
+    return m;
+}
+
 struct pool_member *list_find_locked(const struct pool *pool, const char *key)
 {
+    struct pool_member *own = NULL;
+
     /* To nobody in particular any is as good, where all are good. */
-    if (key == NULL && !list_is_keyed(pool))
-        return newest_good(pool, key);
-    for (struct pool_member *m = first_of(pool, key); m != NULL;
-         m = next_of(pool, m))
-        if (!m->is_lent && list_has_key(m, key))
-            return m;
-    return newest_good(pool, key);
+    if (key != NULL || list_is_keyed(pool))
+        own = free_one_of(pool, key);
+    return own != NULL ? own : newest_good(pool, key);
 }
 
 static struct pool_member *newest(const struct pool *pool)
@@ -241,22 +257,17 @@ static struct pool_member *newest(const struct pool *pool)
 struct pool_member *list_find_as_is_locked(const struct pool *pool,
                                            const char *key)
 {
-    for (struct pool_member *m = key == NULL ? NULL : first_of(pool, key);
-         m != NULL; m = next_of(pool, m))
-        if (!m->is_lent && list_has_key(m, key))
-            return m;
-    return key != NULL && list_is_keyed(pool) ? NULL : newest(pool);
+    struct pool_member *own = key == NULL ? NULL : free_one_of(pool, key);
+
+    return own != NULL || (key != NULL && list_is_keyed(pool)) ? own
+                                                               : newest(pool);
 }
 
 bool list_is_there_locked(const struct pool *pool, const char *key)
 {
-    if (key == NULL || !list_is_keyed(pool))
-        return pool->count > 0;
-    for (const struct pool_member *m = first_of(pool, key); m != NULL;
-         m = next_of(pool, m))
-        if (list_has_key(m, key))
-            return true;
-    return false;
+    return key == NULL || !list_is_keyed(pool)
+               ? pool->count > 0
+               : next_of(pool, NULL, key) != NULL;
 }
 
 struct pool_member *list_oldest_locked(const struct pool *pool)

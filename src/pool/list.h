@@ -6,9 +6,9 @@
  *   all    m - m - m - ...
  *   keys   [hash] - m - m      chains; equal keys are allowed
  *   free   AWAKE      newest - ... - oldest
- *          PARKED     newest - ... - oldest     what they still have of the
- * host STUCK      ...                       parked, and no more to be had
- *          SUSPENDED  ...
+ *          PARKED     newest - ... - oldest     no virtual machine
+ *          STUCK      newest - ... - oldest     nor ever to be suspended
+ *          SUSPENDED  newest - ... - oldest
  *
  * A pool may hold ten thousand actors, each asked for by its key, and the
  * oldest of each kind is asked for with every call: so nothing here looks at

@@ -107,6 +107,7 @@ static int hand_over(struct pool *pool, struct pool_member *member,
     is_ended = pool->is_ended;
     member->is_used = !is_ended;
     pthread_mutex_unlock(&pool->lock);
+    idle_set_parked(member, false);
     if (!is_ended)
         return 0;
     member_drop(pool, member);
@@ -155,7 +156,6 @@ int pool_take(struct pool *pool, const char *key, uint64_t deadline_ns,
     if (rc < 0)
         return rc;
     got->is_clean = got->is_stuck = false;
-    idle_set_parked(got, false);
     got->calls++;
     *member = got;
     return 0;
@@ -235,7 +235,6 @@ int pool_take_as_is(struct pool *pool, const char *key, uint64_t deadline_ns,
     if ((rc = idle_resume(pool, got, err)) < 0 ||
         (rc = hand_over(pool, got, err)) < 0)
         return rc;
-    idle_set_parked(got, false);
     *member = got;
     return 0;
 }
