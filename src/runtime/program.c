@@ -45,11 +45,11 @@ static int print(void *context, int stream, const void *text, size_t bytes)
 
 static int check(const struct gbx_program_config *config, struct gbx_error *err)
 {
-    if (config->struct_bytes != sizeof(*config))
-        return fail(err, GBX_EARGUMENT,
-                    "gbx_program_config.struct_bytes is %zu, not %zu: built "
-                    "for another version of the library?",
-                    config->struct_bytes, sizeof(*config));
+    int rc = runtime_check_bytes("gbx_program_config", config->struct_bytes,
+                                 sizeof(*config), err);
+
+    if (rc < 0)
+        return rc;
     if (config->working_dir != NULL && config->working_dir[0] != '/')
         return fail(err, GBX_EARGUMENT,
                     "the working directory %s does not begin with /: it is one "

@@ -17,17 +17,17 @@
 static int check(const struct gbx_script *origin,
                  const struct gbx_branch_config *config, struct gbx_error *err)
 {
-    if (config != NULL && config->struct_bytes != sizeof(*config))
-        return fail(err, GBX_EARGUMENT,
-                    "gbx_branch_config.struct_bytes is %zu, not %zu: built for "
-                    "another version of the library?",
-                    config->struct_bytes, sizeof(*config));
-    if (origin->backend->snapshot == NULL)
+    int rc = config == NULL ? 0
+                            : runtime_check_bytes("gbx_branch_config",
+                                                  config->struct_bytes,
+                                                  sizeof(*config), err);
+
+    if (rc == 0 && origin->backend->snapshot == NULL)
         return fail(err, GBX_EUNSUPPORTED,
                     "%s: a %s sandbox that has started cannot be copied; a "
                     "micro-VM can (isolation)",
                     origin->file, origin->backend->name);
-    return 0;
+    return rc;
 }
 
 /* All that a script has beside its sandboxes; but not its source, which is read

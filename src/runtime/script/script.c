@@ -62,11 +62,10 @@ static int step_config(struct gbx_script *script,
     int rc;
 
     if (config != NULL) {
-        if (config->struct_bytes != sizeof(*config))
-            return fail(err, GBX_EARGUMENT,
-                        "gbx_script_config.struct_bytes is %zu, not %zu: built "
-                        "for another version of the library?",
-                        config->struct_bytes, sizeof(*config));
+        rc = runtime_check_bytes("gbx_script_config", config->struct_bytes,
+                                 sizeof(*config), err);
+        if (rc < 0)
+            return rc;
         *mine = *config;
     }
     if ((rc = script_own_texts(script, err)) < 0)
