@@ -106,16 +106,6 @@ static bool find_by_scan(struct written *w)
     return count >= 0;
 }
 
-static bool set_log(struct written *w, unsigned flags)
-{
-    struct kvm_userspace_memory_region slot = {.flags = flags,
-                                               .memory_size = RAW_SLOT_BYTES,
-                                               .userspace_addr =
-                                                   (uintptr_t)w->raw.memory};
-
-    return ioctl(w->raw.vm_fd, KVM_SET_USER_MEMORY_REGION, &slot) == 0;
-}
-
 /* To read it is to clear it, and to protect the pages again. */
 static bool read_log(struct written *w)
 {
@@ -126,7 +116,13 @@ static bool read_log(struct written *w)
 
 static bool begin_log(struct written *w)
 {
-    return set_log(w, KVM_MEM_LOG_DIRTY_PAGES) && read_log(w);
+    struct kvm_userspace_memory_region slot = {.flags = KVM_MEM_LOG_DIRTY_PAGES,
+                                               .memory_size = RAW_SLOT_BYTES,
+                                               .userspace_addr =
+                                                   (uintptr_t)w->raw.memory};
+
+    return ioctl(w->raw.vm_fd, KVM_SET_USER_MEMORY_REGION, &slot) == 0 &&
+           read_log(w);
 }
 
 static bool find_in_log(struct written *w)

@@ -139,10 +139,11 @@ static void init_lock(struct microvm *vm)
     vm->lock_open = true;
 }
 
-static int begin(struct microvm *vm, const struct bundle *what,
-                 struct snapshot *snapshot, struct region *shared,
-                 struct gbx_error *err)
+static int microvm_clone(void *context, const struct bundle *what,
+                         struct snapshot *snapshot, struct region *shared,
+                         struct gbx_error *err)
 {
+    struct microvm *vm = context;
     int rc;
 
     vm->is_open = true;
@@ -161,13 +162,6 @@ static int begin(struct microvm *vm, const struct bundle *what,
     return microvm_start(vm, what, err);
 }
 
-static int microvm_clone(void *context, const struct bundle *what,
-                         struct snapshot *snapshot, struct region *shared,
-                         struct gbx_error *err)
-{
-    return begin(context, what, snapshot, shared, err);
-}
-
 static int resume(void *context, const struct bundle *what,
                   struct snapshot *snapshot, const struct suspended *suspended,
                   struct region *shared, struct gbx_error *err)
@@ -178,7 +172,7 @@ static int resume(void *context, const struct bundle *what,
     if (suspended->owner != getpid())
         return fail(err, GBX_EHOST, "%s", of_parent);
     vm->was = suspended;
-    rc = begin(vm, what, snapshot, shared, err);
+    rc = microvm_clone(vm, what, snapshot, shared, err);
     vm->was = NULL;
     atomic_store(&vm->host_rang, true); /* it may have been: it shall look */
     return rc;
@@ -195,7 +189,7 @@ static int suspend(void *context, struct suspended **suspended,
 static int microvm_open(void *context, const struct bundle *what,
                         struct region *shared, struct gbx_error *err)
 {
-    return begin(context, what, NULL, shared, err);
+    return microvm_clone(context, what, NULL, shared, err);
 }
 
 static void microvm_close(void *context)
