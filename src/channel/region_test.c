@@ -3,7 +3,6 @@
  * region.c is included here with its system calls replaced by ones that fail
  * when told to: every step of open, grow and reset is failed once.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -58,23 +57,13 @@ static int faulty(const char *name)
 
 #include <cmocka.h>
 
+#include "base/count_test.h"
+
 #define MIB  (1ull << 20)
 #define HALF (64 * MIB)
 
 static struct region region;
 static struct gbx_error error;
-
-static int count_fds(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    int count = 0;
-
-    must(dir != NULL);
-    while (readdir(dir) != NULL)
-        count++;
-    closedir(dir);
-    return count;
-}
 
 /* Addresses in use, in pages. */
 static long count_pages(void)
@@ -219,7 +208,7 @@ static void after_a_reset_nothing_of_the_past_is_left(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(grown); i++) {
-        const int fds = count_fds(), was_fd = region.fd[HALF_HOST];
+        const int fds = count_open_files(), was_fd = region.fd[HALF_HOST];
 
         for (enum half half = 0; half < HALF_COUNT; half++) {
             assert_int_equal(region_grow(&region, half, grown[i][half]), 0);
@@ -239,14 +228,14 @@ static void after_a_reset_nothing_of_the_past_is_left(void **state)
             assert_int_equal(head(half)->ring_tail, 0);
             assert_int_equal(head(half)->asleep, 0);
         }
-        assert_int_equal(count_fds(), fds);
+        assert_int_equal(count_open_files(), fds);
         assert_int_equal(region.fd[HALF_HOST], was_fd);
     }
 }
 
 static void open_with_its_nth_step_failing_leaves_nothing(void **state)
 {
-    const int fds = count_fds();
+    const int fds = count_open_files();
     const long pages = count_pages();
     struct region other;
     int n, failed = 0;
@@ -265,7 +254,7 @@ static void open_with_its_nth_step_failing_leaves_nothing(void **state)
         assert_int_equal(error.sys, EIO);
         assert_null(other.base);
         region_close(&other);
-        assert_int_equal(count_fds(), fds);
+        assert_int_equal(count_open_files(), fds);
         assert_int_equal(count_pages(), pages);
     }
     fault.at = 0;
@@ -293,7 +282,7 @@ static void reset_with_its_nth_step_failing_can_be_closed(void **state)
     for (n = 1; n < 100; n++) {
         int rc;
 
-        fds = count_fds();
+        fds = count_open_files();
         fault.at = 0;
         assert_int_equal(region_grow(&region, HALF_HOST, 3 * MIB), 0);
         fault.calls = 0;
@@ -304,9 +293,9 @@ static void reset_with_its_nth_step_failing_can_be_closed(void **state)
         if (rc == 0)
             break;
         assert_int_equal(rc, GBX_EHOST);
-        assert_int_equal(count_fds(), fds);
+        assert_int_equal(count_open_files(), fds);
         region_close(&region);
-        assert_int_equal(count_fds(), fds - 3);
+        assert_int_equal(count_open_files(), fds - 3);
         setup(state);
     }
     assert_int_equal(n - 1, 8); /* a file, its dup3, the reader's 2, a hole */

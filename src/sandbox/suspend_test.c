@@ -48,7 +48,7 @@ static void put_away_it_has_no_files(void **state)
     (void)state;
     sandbox_close(&first);
     assert_true(sandbox_suspend(&one));
-    assert_int_equal(count_files(), files_before);
+    assert_int_equal(count_open_files(), files_before);
     assert_int_equal(open_plays, 0);
     resume();
     play_call(&one, 100);
@@ -93,7 +93,7 @@ static void who_cannot_come_back_loses_nothing(void **state)
         assert_int_equal(sandbox_resume(&one, &config, &err), GBX_EHOST);
         assert_int_equal(one.state, SANDBOX_SUSPENDED);
         assert_int_equal(open_plays, 0);
-        assert_int_equal(count_files(), files_before);
+        assert_int_equal(count_open_files(), files_before);
     }
     clone_code = 0;
     resume();

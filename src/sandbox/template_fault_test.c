@@ -7,28 +7,12 @@
  */
 #include <sys/mman.h>
 
+#define FAILS_WITH EIO
+#include "base/fault_test.h"
 #include "sandbox/template_test.h"
 
-static int fails_at, steps; /* 0: never */
-static int random_fails;    /* with errno; -1: it gives too little, once */
+static int random_fails; /* with errno; -1: it gives too little, once */
 static long alive;
-
-static bool fails(void)
-{
-    if (fails_at == 0 || ++steps != fails_at)
-        return false;
-    errno = EIO;
-    return true;
-}
-
-/* Result, name, parameters, arguments, result of a failure. */
-#define WRAP(type, name, parameters, arguments, failure)                       \
-    type __real_##name parameters;                                             \
-    type __wrap_##name parameters;                                             \
-    type __wrap_##name parameters                                              \
-    {                                                                          \
-        return fails() ? failure : __real_##name arguments;                    \
-    }
 
 WRAP(void *, mmap64,
      (void *at, size_t bytes, int access, int flags, int fd, off_t off),
@@ -45,7 +29,7 @@ WRAP(off_t, lseek64, (int fd, off_t off, int whence), (fd, off, whence), -1)
     void *__wrap_##name parameters;                                            \
     void *__wrap_##name parameters                                             \
     {                                                                          \
-        void *made = fails() ? NULL : __real_##name arguments;                 \
+        void *made = fails(#name) ? NULL : __real_##name arguments;            \
                                                                                \
         alive += made != NULL && (is_new);                                     \
         return made;                                                           \
@@ -70,7 +54,7 @@ void __wrap_free(void *old)
 
 ssize_t __wrap_getrandom(void *to, size_t bytes, unsigned flags)
 {
-    if (fails())
+    if (fails("getrandom"))
         return -1;
     if (random_fails == 0)
         return __real_getrandom(to, bytes, flags);
@@ -132,8 +116,7 @@ static void a_take_with_its_nth_step_failing_leaves_nothing(void **state)
 
     (void)state;
     for (n = 1; n < 100; n++) {
-        fails_at = n;
-        steps = 0;
+        begin_failing(n);
         if (template_take(&template, &first, &err) == 0)
             break;
         fails_at = 0;
@@ -150,7 +133,7 @@ static void a_take_with_its_nth_step_failing_leaves_nothing(void **state)
 
 static void a_clone_with_its_nth_step_failing_leaves_nothing(void **state)
 {
-    const int files = count_files();
+    const int files = count_open_files();
     long before, pages;
     int n;
 
@@ -159,8 +142,7 @@ static void a_clone_with_its_nth_step_failing_leaves_nothing(void **state)
     before = alive;
     pages = count_pages();
     for (n = 1; n < 100; n++) {
-        fails_at = n;
-        steps = 0;
+        begin_failing(n);
         if (play_copy(&one) == 0)
             break;
         fails_at = 0;
@@ -169,7 +151,7 @@ static void a_clone_with_its_nth_step_failing_leaves_nothing(void **state)
         assert_int_equal(template->snapshot->references, 1);
         assert_int_equal(open_plays, 1);
         assert_int_equal(alive, before);
-        assert_int_equal(count_files(), files);
+        assert_int_equal(count_open_files(), files);
         assert_int_equal(count_pages(), pages);
         assert_null(one.self);
         assert_null(one.region.base);
@@ -192,8 +174,7 @@ static void a_wipe_with_its_nth_step_failing_breaks_it(void **state)
         int rc;
 
         play_call(&one, 5 << 20);
-        fails_at = n;
-        steps = 0;
+        begin_failing(n);
         rc = sandbox_wipe(&one, 0, &err);
         fails_at = 0;
         if (rc == 0)

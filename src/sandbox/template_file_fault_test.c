@@ -9,27 +9,9 @@
 #include <sys/sendfile.h>
 #include <sys/wait.h>
 
+#define FAILS_WITH EIO
+#include "base/fault_test.h"
 #include "sandbox/template_file_test.h"
-
-static int fails_at, steps; /* 0: never */
-static int fault = EIO;
-
-static bool fails(void)
-{
-    if (fails_at == 0 || ++steps != fails_at)
-        return false;
-    errno = fault;
-    return true;
-}
-
-/* Result, name, parameters, arguments, result of a failure. */
-#define WRAP(type, name, parameters, arguments, failure)                       \
-    type __real_##name parameters;                                             \
-    type __wrap_##name parameters;                                             \
-    type __wrap_##name parameters                                              \
-    {                                                                          \
-        return fails() ? failure : __real_##name arguments;                    \
-    }
 
 WRAP(void *, mmap64,
      (void *at, size_t bytes, int access, int flags, int fd, off_t off),
@@ -54,14 +36,15 @@ ssize_t __wrap_pwrite64(int fd, const void *from, size_t bytes, off_t off);
 /* A little at a time, as a disk that is nearly full takes it. */
 ssize_t __wrap_pwrite64(int fd, const void *from, size_t bytes, off_t off)
 {
-    return fails() ? -1
-                   : __real_pwrite64(fd, from, bytes > 700 ? 700 : bytes, off);
+    return fails("pwrite64")
+               ? -1
+               : __real_pwrite64(fd, from, bytes > 700 ? 700 : bytes, off);
 }
 
 static int fault_teardown(void **state)
 {
     fails_at = 0;
-    fault = EIO;
+    fails_with = FAILS_WITH;
     return file_teardown(state);
 }
 
@@ -99,9 +82,8 @@ static void a_full_disk_leaves_what_was_there(void **state)
     (void)state;
     assert_int_equal(save(), 0);
     bytes_put_text(&extra, "and more");
-    fault = ENOSPC;
-    fails_at = 12;
-    steps = 0;
+    fails_with = ENOSPC;
+    begin_failing(12);
     assert_int_equal(save(), GBX_EHOST);
     assert_non_null(strstr(err.what, "No space left"));
     fails_at = 0;

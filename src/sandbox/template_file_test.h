@@ -10,6 +10,7 @@
 #ifndef SANDBOX_TEMPLATE_FILE_TEST_H
 #define SANDBOX_TEMPLATE_FILE_TEST_H
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -77,7 +78,7 @@ static inline int file_setup(void **state)
     static uint8_t page[PAGE];
 
     (void)state;
-    files_before = count_files();
+    files_before = count_open_files();
     load_code = snapshot_code = clone_code = wipe_code = 0;
     strcpy(folder, "/tmp/glovebox-template-XXXXXX");
     assert_non_null(mkdtemp(folder));
@@ -139,16 +140,9 @@ static inline int load(enum template_how how)
 }
 
 /* Of the directory, but for "." and "..". */
-static inline unsigned count_entries(void)
+static inline int count_entries(void)
 {
-    DIR *dir = opendir(folder);
-    unsigned count = 0;
-
-    must(dir != NULL);
-    while (readdir(dir) != NULL)
-        count++;
-    closedir(dir);
-    return count - 2;
+    return count_names(folder) - 2;
 }
 
 /* What was loaded is what was saved. */

@@ -12,7 +12,6 @@
 #ifndef SANDBOX_TEMPLATE_TEST_H
 #define SANDBOX_TEMPLATE_TEST_H
 
-#include <dirent.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,6 +25,7 @@
 #include <cmocka.h>
 
 #include "base/check.h"
+#include "base/count_test.h"
 #include "sandbox/sandbox.h"
 
 #define MESSAGE_BYTES (6u << 20)
@@ -241,18 +241,6 @@ static struct gbx_error err;
 static struct host_calls calls;
 static int files_before;
 
-static inline int count_files(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    int count = 0;
-
-    must(dir != NULL);
-    while (readdir(dir) != NULL)
-        count++;
-    closedir(dir);
-    return count;
-}
-
 static inline struct sandbox_config config_of(const struct backend *backend)
 {
     return (struct sandbox_config){
@@ -285,7 +273,7 @@ static inline int play_setup(void **state)
     (void)state;
     snapshot_code = clone_code = wipe_code = suspend_code = 0;
     memset(&err, 0, sizeof(err));
-    files_before = count_files();
+    files_before = count_open_files();
     open_first(&play);
     return 0;
 }
@@ -301,7 +289,7 @@ static inline int play_teardown(void **state)
     template = NULL;
     assert_int_equal(snapshots, 0);
     assert_int_equal(open_plays, 0);
-    assert_int_equal(count_files(), files_before);
+    assert_int_equal(count_open_files(), files_before);
     return 0;
 }
 

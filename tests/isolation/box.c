@@ -13,6 +13,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/count_test.h"
 #include "tests/isolation/box.h"
 
 const struct backend *box_backend;
@@ -128,25 +129,14 @@ int box_try(struct box *box, const char *kind, const char *argument)
     return rc;
 }
 
-static int count_entries(const char *path)
-{
-    DIR *dir = opendir(path);
-    int count = 0;
-
-    while (readdir(dir) != NULL)
-        count++;
-    closedir(dir);
-    return count;
-}
-
 int count_fds(void)
 {
-    return count_entries("/proc/self/fd");
+    return count_open_files();
 }
 
 int count_threads(void)
 {
-    return count_entries("/proc/self/task");
+    return count_names("/proc/self/task");
 }
 
 int count_maps(void)

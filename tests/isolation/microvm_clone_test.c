@@ -9,13 +9,6 @@
 
 #include "tests/isolation/scatter.h"
 
-static int wipe_clone(void)
-{
-    int rc = box_backend->wipe(clone_box.self, &clone_box.err);
-
-    return rc < 0 ? rc : region_image_put(&image, &clone_box.region);
-}
-
 static void a_wiped_clone_does_all_once_more(void **state)
 {
     static const char *const blocks[] = {"0", "20", "200"};

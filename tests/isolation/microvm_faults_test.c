@@ -19,34 +19,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/fault_test.h"
 #include "tests/isolation/scatter.h"
 
 /* malloc's, which keeps what a thread needed, and a sanitizer's.  One machine
  * has more. */
 #define SLACK_MIB 320
-
-static atomic_int fails_at, calls; /* 0: never; also of the runner's thread */
-static const char *_Atomic failed;
-
-static bool turn(const char *name)
-{
-    if (fails_at == 0 || ++calls != fails_at)
-        return false;
-    failed = name;
-    errno = ENOMEM;
-    return true;
-}
-
-/* Result, name, parameters, arguments, result of a failure. */
-#define WRAP(type, name, parameters, arguments, failure)                       \
-    type __real_##name parameters;                                             \
-    type __wrap_##name parameters;                                             \
-    type __wrap_##name parameters                                              \
-    {                                                                          \
-        if (turn(#name))                                                       \
-            return failure;                                                    \
-        return __real_##name arguments;                                        \
-    }
 
 WRAP(int, ioctl, (int fd, unsigned long request, void *what),
      (fd, request, what), -1)
@@ -110,13 +88,6 @@ static void nothing_is_left(struct left before, int n)
         fail_msg("call %d, %s, left fds %d, maps %d, threads %d, %d MiB", n,
                  failed, now.fds - before.fds, now.maps - before.maps,
                  now.threads - before.threads, now.mib - before.mib);
-}
-
-static void begin_failing(int n)
-{
-    calls = 0;
-    failed = NULL;
-    fails_at = n;
 }
 
 static int poll_for(void)

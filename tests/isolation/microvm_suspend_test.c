@@ -29,13 +29,6 @@ static void bring_back(struct suspended *suspended)
     box_backend->discard(suspended);
 }
 
-static int wipe_clone(void)
-{
-    int rc = box_backend->wipe(clone_box.self, &clone_box.err);
-
-    return rc < 0 ? rc : region_image_put(&image, &clone_box.region);
-}
-
 /* Before it ran, after it, while a runner had it, parked or not, and after a
  * wipe; each time it has what it had, or what the template has. */
 static void whenever_it_is_put_away_it_goes_on(void **state)

@@ -16,33 +16,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fault_test.h"
 #include "tests/isolation/box.h"
 
 static struct box box;
-static int fails_at, calls; /* 0: never */
-static const char *failed;
-
-/* Is it this call's turn to fail? */
-static bool turn(const char *name)
-{
-    if (fails_at == 0 || ++calls != fails_at)
-        return false;
-    failed = name;
-    errno = ENOMEM;
-    return true;
-}
-
-/* Result, name, parameters, arguments, result of a failure. */
-#define WRAP(type, name, parameters, arguments, failure)                       \
-    type __real_##name parameters;                                             \
-    type __wrap_##name parameters;                                             \
-    type __wrap_##name parameters                                              \
-    {                                                                          \
-        if (turn(#name))                                                       \
-            return failure;                                                    \
-        return __real_##name arguments;                                        \
-    }
-
 WRAP(int, epoll_create1, (int flags), (flags), -1)
 WRAP(int, epoll_ctl, (int epfd, int op, int fd, struct epoll_event *event),
      (epfd, op, fd, event), -1)
@@ -85,9 +62,7 @@ static bool open_failing(int n, const char *folder)
 
     box_begin(&box, "hang", "");
     box.bundle.folder = folder;
-    calls = 0;
-    failed = NULL;
-    fails_at = n;
+    begin_failing(n);
     rc = box_open(&box);
     fails_at = 0;
     if (failed != NULL && rc < 0 && box.err.what[0] == '\0')
@@ -133,9 +108,7 @@ static void each_call_of_a_wipe_may_fail(void **state)
 
         box_begin(&box, "hang", "");
         assert_int_equal(box_open(&box), 0);
-        calls = 0;
-        failed = NULL;
-        fails_at = ++n;
+        begin_failing(++n);
         rc = box_backend->wipe(box.self, &box.err);
         fails_at = 0;
         if (rc < 0) /* and once more, when the fault has passed */

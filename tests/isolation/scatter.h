@@ -86,4 +86,11 @@ static inline void open_clone(void)
         fail_msg("%s", clone_box.err.what);
 }
 
+static inline int wipe_clone(void)
+{
+    int rc = box_backend->wipe(clone_box.self, &clone_box.err);
+
+    return rc < 0 ? rc : region_image_put(&image, &clone_box.region);
+}
+
 #endif

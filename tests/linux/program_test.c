@@ -6,7 +6,6 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/count_test.h"
 #include "glovebox/program.h"
 
 #define SECOND_NS 1000000000ull
@@ -245,22 +245,10 @@ static void an_end_is_told_as_often_as_one_asks(void **state)
     }
 }
 
-static unsigned count_entries(const char *path)
-{
-    DIR *dir = opendir(path);
-    unsigned count = 0;
-
-    assert_non_null(dir);
-    while (readdir(dir) != NULL)
-        count++;
-    closedir(dir);
-    return count;
-}
-
 static void nothing_is_left_behind(void **state)
 {
-    unsigned fds = count_entries("/proc/self/fd");
-    unsigned threads = count_entries("/proc/self/task");
+    int fds = count_open_files();
+    int threads = count_names("/proc/self/task");
     int status;
 
     (void)state;
@@ -272,8 +260,8 @@ static void nothing_is_left_behind(void **state)
                             &status, &err);
         gbx_program_close(program);
     }
-    assert_int_equal(count_entries("/proc/self/fd"), fds);
-    assert_int_equal(count_entries("/proc/self/task"), threads);
+    assert_int_equal(count_open_files(), fds);
+    assert_int_equal(count_names("/proc/self/task"), threads);
 }
 
 int main(void)

@@ -11,41 +11,11 @@
 
 #include "story.h"
 
-#define EVALUATOR                                                              \
-    "import os, threading, time\n"                                             \
-    "v = []\n"                                                                 \
-    "def process(c):\n"                                                        \
-    "    answer = eval(c.get_input('in'), globals(), {'c': c})\n"              \
-    "    return {'v': answer}\n"
-
-#define TEXT(t)   "{\"v\":{\"type\":\"String\",\"data\":\"" t "\"}}"
-#define NUMBER(n) "{\"v\":{\"type\":\"Integer\",\"data\":" #n "}}"
-
-/* The answer, static; or NULL, and *code. */
-static const char *evaluate(struct story *s, struct gbx_script *script,
-                            const char *key, const char *text, int *code)
-{
-    static char answer[4096];
-    char json[1024];
-    struct gbx_call *call;
-
-    snprintf(json, sizeof(json), "\"%s\"", text);
-    *code = gbx_call_begin_for(&call, script, key, story_deadline(10), &s->err);
-    if (*code < 0)
-        return NULL;
-    story_put(s, call, "in", json);
-    *code = story_run(s, call);
-    if (*code == 0)
-        snprintf(answer, sizeof(answer), "%s", story_outputs(call));
-    gbx_call_finish(call);
-    return *code == 0 ? answer : NULL;
-}
-
 static const char *ask(struct story *s, struct gbx_script *script,
                        const char *text)
 {
     int code;
-    const char *answer = evaluate(s, script, NULL, text, &code);
+    const char *answer = story_evaluate(s, script, NULL, text, &code);
 
     if (code < 0)
         fail_msg("%s: %s", text, s->err.what);
@@ -57,7 +27,7 @@ static void fails(struct story *s, struct gbx_script *script, const char *text,
 {
     int code;
 
-    evaluate(s, script, NULL, text, &code);
+    story_evaluate(s, script, NULL, text, &code);
     assert_int_equal(code, want);
 }
 
@@ -79,67 +49,70 @@ static struct gbx_script *branch_of(struct story *s, struct gbx_script *of)
 static void both_go_on_from_there_apart(void **state)
 {
     struct story *s = *state;
-    struct gbx_script *origin = story_open(s, EVALUATOR), *branch;
+    struct gbx_script *origin = story_open(s, STORY_EVALUATOR), *branch;
 
     ask(s, origin, "v.append(1)");
     ask(s, origin, "v.append(2)");
     branch = branch_of(s, origin);
-    assert_string_equal(ask(s, branch, "str(v)"), TEXT("[1, 2]"));
+    assert_string_equal(ask(s, branch, "str(v)"), V_TEXT("[1, 2]"));
     ask(s, branch, "v.append('b')");
     ask(s, origin, "v.append('o')");
-    assert_string_equal(ask(s, branch, "str(v)"), TEXT("[1, 2, 'b']"));
-    assert_string_equal(ask(s, origin, "str(v)"), TEXT("[1, 2, 'o']"));
+    assert_string_equal(ask(s, branch, "str(v)"), V_TEXT("[1, 2, 'b']"));
+    assert_string_equal(ask(s, origin, "str(v)"), V_TEXT("[1, 2, 'o']"));
     assert_string_equal(gbx_script_metadata(branch),
                         gbx_script_metadata(origin));
     assert_string_equal(gbx_script_isolation(branch), "microvm");
     gbx_script_close(branch);
-    assert_string_equal(ask(s, origin, "len(v)"), NUMBER(3));
+    assert_string_equal(ask(s, origin, "len(v)"), V_NUMBER(3));
     story_close(s, origin);
 }
 
 static void what_the_host_remembers_goes_apart_too(void **state)
 {
     struct story *s = *state;
-    struct gbx_script *origin = story_open(s, EVALUATOR), *branch;
+    struct gbx_script *origin = story_open(s, STORY_EVALUATOR), *branch;
 
     ask(s, origin, "c.state.set('n', 1)");
     ask(s, origin, "c.state.extend('list', [1, 'two', {'three': [3]}])");
     ask(s, origin, "c.state.set('brief', 1) or c.state.expire('brief', 0.3)");
     branch = branch_of(s, origin);
-    assert_string_equal(ask(s, branch, "c.state.increment('n', 5)"), NUMBER(6));
-    assert_string_equal(ask(s, origin, "c.state.increment('n', 1)"), NUMBER(2));
+    assert_string_equal(ask(s, branch, "c.state.increment('n', 5)"),
+                        V_NUMBER(6));
+    assert_string_equal(ask(s, origin, "c.state.increment('n', 1)"),
+                        V_NUMBER(2));
     ask(s, branch, "c.state.push('list', 4)");
     assert_string_equal(ask(s, branch, "str(c.state.get('list'))"),
-                        TEXT("[1, 'two', {'three': [3]}, 4]"));
-    assert_string_equal(ask(s, origin, "len(c.state.get('list'))"), NUMBER(3));
+                        V_TEXT("[1, 'two', {'three': [3]}, 4]"));
+    assert_string_equal(ask(s, origin, "len(c.state.get('list'))"),
+                        V_NUMBER(3));
     assert_string_equal(ask(s, branch, "time.sleep(0.4) or c.state.size()"),
-                        NUMBER(2));
+                        V_NUMBER(2));
     gbx_script_close(branch);
     assert_string_equal(ask(s, origin, "str(sorted(c.state.keys()))"),
-                        TEXT("['list', 'n']"));
+                        V_TEXT("['list', 'n']"));
     story_close(s, origin);
 }
 
 static void files_and_where_one_reads_them_go_apart(void **state)
 {
     struct story *s = *state;
-    struct gbx_script *origin = story_open(s, EVALUATOR), *branch;
+    struct gbx_script *origin = story_open(s, STORY_EVALUATOR), *branch;
 
     ask(s, origin,
         "v.append(open('/tmp/f', 'w+')) or v[0].write('0123456789')");
     ask(s, origin, "v[0].seek(4) and os.mkdir('/tmp/d') or os.chdir('/tmp/d')");
     branch = branch_of(s, origin);
-    assert_string_equal(ask(s, branch, "v[0].read(2)"), TEXT("45"));
-    assert_string_equal(ask(s, origin, "v[0].read(1)"), TEXT("4"));
+    assert_string_equal(ask(s, branch, "v[0].read(2)"), V_TEXT("45"));
+    assert_string_equal(ask(s, origin, "v[0].read(1)"), V_TEXT("4"));
     ask(s, branch, "v[0].seek(0) or v[0].write('xxxx') and v[0].flush()");
     assert_string_equal(ask(s, branch, "open('/tmp/f').read()"),
-                        TEXT("xxxx456789"));
+                        V_TEXT("xxxx456789"));
     assert_string_equal(ask(s, origin, "open('/tmp/f').read()"),
-                        TEXT("0123456789"));
+                        V_TEXT("0123456789"));
     ask(s, branch, "os.remove('/tmp/f')");
     assert_string_equal(ask(s, origin, "os.path.exists('/tmp/f')"),
-                        "{\"v\":{\"type\":\"Boolean\",\"data\":true}}");
-    assert_string_equal(ask(s, branch, "os.getcwd()"), TEXT("/tmp/d"));
+                        V_BOOLEAN(true));
+    assert_string_equal(ask(s, branch, "os.getcwd()"), V_TEXT("/tmp/d"));
     gbx_script_close(branch);
     story_close(s, origin);
 }
@@ -147,7 +120,7 @@ static void files_and_where_one_reads_them_go_apart(void **state)
 static void chance_differs(void **state)
 {
     struct story *s = *state;
-    struct gbx_script *origin = story_open(s, EVALUATOR), *branch;
+    struct gbx_script *origin = story_open(s, STORY_EVALUATOR), *branch;
     const char draw[] = "str(__import__('random').getrandbits(64)) + ' ' + "
                         "os.urandom(8).hex()";
     char other[4096];
@@ -168,7 +141,7 @@ static void threads_go_on_in_both(void **state)
     char start[512];
 
     for (size_t i = 0; i < 2; i++) {
-        struct gbx_script *origin = story_open(s, EVALUATOR), *branch;
+        struct gbx_script *origin = story_open(s, STORY_EVALUATOR), *branch;
 
         snprintf(start, sizeof(start),
                  "v.append(0) or threading.Thread(daemon=True, target=lambda: "
@@ -185,7 +158,7 @@ static void threads_go_on_in_both(void **state)
                 ask(s, script,
                     "[time.sleep(0.01) for _ in iter(lambda: v[0] "
                     "<= v[1], False)] and 'on' or 'on'"),
-                TEXT("on"));
+                V_TEXT("on"));
         }
         gbx_script_close(branch);
         story_close(s, origin);
@@ -195,7 +168,7 @@ static void threads_go_on_in_both(void **state)
 static void a_branch_can_be_branched_and_outlives_its_origin(void **state)
 {
     struct story *s = *state;
-    struct gbx_script *was = story_open(s, EVALUATOR), *next;
+    struct gbx_script *was = story_open(s, STORY_EVALUATOR), *next;
     char want[64];
 
     for (int depth = 1; depth <= 5; depth++) {
@@ -210,24 +183,24 @@ static void a_branch_can_be_branched_and_outlives_its_origin(void **state)
                  "{\"v\":{\"type\":\"Integer\",\"data\":%d}}", depth);
         assert_string_equal(ask(s, was, "v[-1]"), want);
     }
-    assert_string_equal(ask(s, was, "str(v)"), TEXT("[1, 2, 3, 4, 5]"));
+    assert_string_equal(ask(s, was, "str(v)"), V_TEXT("[1, 2, 3, 4, 5]"));
     gbx_script_close(was);
 }
 
 static void a_call_that_fails_goes_back_to_the_branching_point(void **state)
 {
     struct story *s = *state;
-    struct gbx_script *origin = story_open(s, EVALUATOR), *branch;
+    struct gbx_script *origin = story_open(s, STORY_EVALUATOR), *branch;
 
     ask(s, origin, "v.append(1)");
     branch = branch_of(s, origin);
     for (int i = 0; i < 3; i++) {
         ask(s, branch, "v.append(2)");
         fails(s, branch, "v.append(3) or 1 / 0", GBX_ESCRIPT);
-        assert_string_equal(ask(s, branch, "str(v)"), TEXT("[1]"));
+        assert_string_equal(ask(s, branch, "str(v)"), V_TEXT("[1]"));
         ask(s, branch, "v.append(2)");
         fails(s, branch, "os._exit(3)", GBX_EEXIT);
-        assert_string_equal(ask(s, branch, "str(v)"), TEXT("[1]"));
+        assert_string_equal(ask(s, branch, "str(v)"), V_TEXT("[1]"));
     }
     gbx_script_close(branch);
     story_close(s, origin);
@@ -243,21 +216,21 @@ static void stateful_ones_begin_again_at_the_branching_point(void **state)
 
     s->config.wipe = GBX_WIPE_NEVER;
     s->config.pool.total_max = 2;
-    origin = story_open(s, EVALUATOR);
-    evaluate(s, origin, "a", "v.append('a')", &code);
-    evaluate(s, origin, "b", "v.append('b')", &code);
+    origin = story_open(s, STORY_EVALUATOR);
+    story_evaluate(s, origin, "a", "v.append('a')", &code);
+    story_evaluate(s, origin, "b", "v.append('b')", &code);
     branch = branch_with(s, origin, &config);
-    evaluate(s, branch, "x", "v.append('x')", &code);
-    assert_string_equal(evaluate(s, branch, "x", "str(v)", &code),
-                        TEXT("['a', 'x']"));
-    assert_string_equal(evaluate(s, branch, "y", "str(v)", &code),
-                        TEXT("['a']"));
-    evaluate(s, branch, "x", "os._exit(3)", &code);
+    story_evaluate(s, branch, "x", "v.append('x')", &code);
+    assert_string_equal(story_evaluate(s, branch, "x", "str(v)", &code),
+                        V_TEXT("['a', 'x']"));
+    assert_string_equal(story_evaluate(s, branch, "y", "str(v)", &code),
+                        V_TEXT("['a']"));
+    story_evaluate(s, branch, "x", "os._exit(3)", &code);
     assert_int_equal(code, GBX_EEXIT);
-    assert_string_equal(evaluate(s, branch, "x", "str(v)", &code),
-                        TEXT("['a']"));
-    assert_string_equal(evaluate(s, origin, "a", "str(v)", &code),
-                        TEXT("['a']"));
+    assert_string_equal(story_evaluate(s, branch, "x", "str(v)", &code),
+                        V_TEXT("['a']"));
+    assert_string_equal(story_evaluate(s, origin, "a", "str(v)", &code),
+                        V_TEXT("['a']"));
     gbx_script_close(branch);
     story_close(s, origin);
 }
@@ -309,7 +282,7 @@ static void many_tries_begin_at_one_point(void **state)
                                        .wipe = GBX_WIPE_PER_CALL,
                                        .pool.total_max = 3};
     struct story *s = *state;
-    struct gbx_script *origin = story_open(s, EVALUATOR);
+    struct gbx_script *origin = story_open(s, STORY_EVALUATOR);
     struct tries tries = {.s = s};
     pthread_t threads[4];
 
@@ -322,7 +295,7 @@ static void many_tries_begin_at_one_point(void **state)
         pthread_join(threads[i], NULL);
     assert_int_equal(tries.failed, 0);
     gbx_script_close(tries.branch);
-    assert_string_equal(ask(s, origin, "len(v)"), NUMBER(1));
+    assert_string_equal(ask(s, origin, "len(v)"), V_NUMBER(1));
     story_close(s, origin);
 }
 
@@ -330,7 +303,7 @@ static void what_is_asked_wrongly_is_told(void **state)
 {
     struct gbx_branch_config config = {0};
     struct story *s = *state;
-    struct gbx_script *origin = story_open(s, EVALUATOR), *branch;
+    struct gbx_script *origin = story_open(s, STORY_EVALUATOR), *branch;
     struct gbx_call *call;
 
     assert_int_equal(gbx_script_branch(&branch, origin, &config, 0, &s->err),
@@ -369,8 +342,8 @@ static void it_is_of_the_one_that_was_meant(void **state)
         s->config.wipe = keyed[i];
         s->config.pool.total_max = 3;
         s->config.pool.recycle_calls = 4;
-        origin = story_open(s, EVALUATOR);
-        evaluate(s, origin, "a", "v.append('a')", &code);
+        origin = story_open(s, STORY_EVALUATOR);
+        story_evaluate(s, origin, "a", "v.append('a')", &code);
         branch = branch_of(s, origin); /* there is only one */
         gbx_script_close(branch);
         for (int n = 0; n < 2; n++) { /* at once: two have one each */
@@ -394,14 +367,14 @@ static void it_is_of_the_one_that_was_meant(void **state)
         config.key = "a";
         for (int n = 0; n < 5; n++) {
             branch = branch_with(s, origin, &config);
-            assert_string_equal(evaluate(s, branch, "x", "str(v)", &code),
-                                TEXT("['a', 1]"));
+            assert_string_equal(story_evaluate(s, branch, "x", "str(v)", &code),
+                                V_TEXT("['a', 1]"));
             gbx_script_close(branch);
         }
         gbx_script_pool_stats(origin, &stats);
         assert_int_equal(stats.total, 2);
-        assert_string_equal(evaluate(s, origin, "a", "len(v)", &code),
-                            NUMBER(2));
+        assert_string_equal(story_evaluate(s, origin, "a", "len(v)", &code),
+                            V_NUMBER(2));
         story_close(s, origin);
     }
 }
@@ -427,7 +400,7 @@ static void its_origin_may_be_closed_meanwhile(void **state)
 
     s->config.pool.total_max = 2;
     for (useconds_t wait_us = 0; wait_us < 8000; wait_us += 400) {
-        struct closing closing = {story_open(s, EVALUATOR), wait_us};
+        struct closing closing = {story_open(s, STORY_EVALUATOR), wait_us};
         struct gbx_script *branch;
         struct gbx_call *call;
         pthread_t thread;
@@ -456,14 +429,14 @@ static void its_origin_may_be_closed_meanwhile(void **state)
 static void a_process_says_that_it_cannot_and_goes_on(void **state)
 {
     struct story *s = *state;
-    struct gbx_script *origin = story_open(s, EVALUATOR), *branch;
+    struct gbx_script *origin = story_open(s, STORY_EVALUATOR), *branch;
 
     ask(s, origin, "v.append(1)");
     assert_int_equal(gbx_script_branch(&branch, origin, NULL, 0, &s->err),
                      GBX_EUNSUPPORTED);
     assert_non_null(strstr(s->err.what, "micro-VM"));
     assert_null(branch);
-    assert_string_equal(ask(s, origin, "str(v)"), TEXT("[1]"));
+    assert_string_equal(ask(s, origin, "str(v)"), V_TEXT("[1]"));
     story_close(s, origin);
 }
 

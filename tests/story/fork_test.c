@@ -78,10 +78,6 @@ static void says(struct story *s, const char *text, const char *want)
     story_close(s, pair.script);
 }
 
-#define TEXT(t)    "{\"v\":{\"type\":\"String\",\"data\":\"" t "\"}}"
-#define NUMBER(n)  "{\"v\":{\"type\":\"Integer\",\"data\":" #n "}}"
-#define BOOLEAN(b) "{\"v\":{\"type\":\"Boolean\",\"data\":" #b "}}"
-
 static void what_the_kernel_draws_differs(void **state)
 {
     differs(*state, "import os\nos.urandom(8)\n" TELL("os.urandom(8).hex()"));
@@ -147,7 +143,7 @@ static void it_is_found_in_proc_by_its_number(void **state)
     if (story_is("microvm"))
         says(*state,
              "import os\n" TELL("os.readlink('/proc/%d' % os.getpid())"),
-             TEXT("self"));
+             V_TEXT("self"));
 }
 
 static void signals_reach_it_by_its_number(void **state)
@@ -160,7 +156,7 @@ static void signals_reach_it_by_its_number(void **state)
          "    os.kill(os.getpid(), signal.SIGUSR1)\n"
          "    signal.raise_signal(signal.SIGUSR1)\n"
          "    return {'v': len(got)}\n",
-         NUMBER(2));
+         V_NUMBER(2));
 }
 
 static void a_hook_runs_once_in_each_copy(void **state)
@@ -174,7 +170,7 @@ static void a_hook_runs_once_in_each_copy(void **state)
          "    n += 1\n"
          "def process(c):\n"
          "    return {'v': n <= 1}\n",
-         BOOLEAN(true));
+         V_BOOLEAN(true));
 }
 
 static void the_seed_of_hashes_is_the_same(void **state)
@@ -194,7 +190,7 @@ static void monotonic_time_does_not_go_back_and_the_wall_is_right(void **state)
     char want[128];
 
     (void)state;
-    snprintf(want, sizeof(want), "%s", BOOLEAN(true));
+    snprintf(want, sizeof(want), "%s", V_BOOLEAN(true));
     says(*state,
          "import time\n"
          "m, w, b = time.monotonic(), time.time(),\\\n"
@@ -228,7 +224,7 @@ static void sleeps_last_as_long_as_they_should(void **state)
          "    t = time.monotonic()\n"
          "    time.sleep(0.02)\n"
          "    return {'v': 0.02 <= time.monotonic() - t < 5}\n",
-         BOOLEAN(true));
+         V_BOOLEAN(true));
 }
 
 static void open_files_and_their_positions_are_its_own(void **state)
@@ -240,7 +236,7 @@ static void open_files_and_their_positions_are_its_own(void **state)
          "    got = f.read(2)\n"
          "    f.write('X' * 10); f.flush()\n"
          "    return {'v': got}\n",
-         TEXT("cd"));
+         V_TEXT("cd"));
 }
 
 static void files_made_before_are_there_and_changes_are_its_own(void **state)
@@ -252,7 +248,7 @@ static void files_made_before_are_there_and_changes_are_its_own(void **state)
          "    seen = ','.join(sorted(os.listdir('/tmp/d')))\n"
          "    open('/tmp/d/b', 'w').write('2'); os.unlink('/tmp/d/a')\n"
          "    return {'v': seen}\n",
-         TEXT("a"));
+         V_TEXT("a"));
 }
 
 static void what_is_in_a_pipe_is_there_for_each(void **state)
@@ -263,7 +259,7 @@ static void what_is_in_a_pipe_is_there_for_each(void **state)
          "a, b = socket.socketpair(); a.send(b' and a socket')\n"
          "def process(c):\n"
          "    return {'v': (os.read(r, 99) + b.recv(99)).decode()}\n",
-         TEXT("in a pipe and a socket"));
+         V_TEXT("in a pipe and a socket"));
 }
 
 static void directory_mask_and_environment_are_as_they_were(void **state)
@@ -275,7 +271,7 @@ static void directory_mask_and_environment_are_as_they_were(void **state)
          "    got = os.getcwd(), oct(os.umask(0)), os.environ['E']\n"
          "    os.chdir('/'); os.environ['E'] = 'f'\n"
          "    return {'v': ' '.join(map(str, got))}\n",
-         TEXT("/tmp 0o27 e"));
+         V_TEXT("/tmp 0o27 e"));
 }
 
 static void threads_go_on_in_each(void **state)
@@ -295,7 +291,7 @@ static void threads_go_on_in_each(void **state)
          "def process(c):\n"
          "    to.put(5)\n"
          "    return {'v': back.get()}\n",
-         NUMBER(6));
+         V_NUMBER(6));
 }
 
 static void timers_are_as_far_away_as_they_were(void **state)
@@ -308,7 +304,7 @@ static void timers_are_as_far_away_as_they_were(void **state)
          "signal.alarm(1000)\n"
          "def process(c):\n"
          "    return {'v': 900 < signal.alarm(0) <= 1000}\n",
-         BOOLEAN(true));
+         V_BOOLEAN(true));
 }
 
 static void event_loops_go_on(void **state)
@@ -324,7 +320,7 @@ static void event_loops_go_on(void **state)
          "async def process(c):\n"
          "    await asyncio.sleep(0.001)\n"
          "    return {'v': await one()}\n",
-         NUMBER(1));
+         V_NUMBER(1));
 }
 
 static void a_limit_holds_in_a_copy_as_in_the_first(void **state)
@@ -367,8 +363,8 @@ static void a_copy_that_writes_all_its_memory_is_wiped(void **state)
         assert_int_equal(story_run(s, call), 0);
         gbx_call_finish(call);
         run_pair(s, &pair);
-        assert_string_equal(pair.answer[0], NUMBER(0));
-        assert_string_equal(pair.answer[1], NUMBER(0));
+        assert_string_equal(pair.answer[0], V_NUMBER(0));
+        assert_string_equal(pair.answer[1], V_NUMBER(0));
     }
     story_close(s, pair.script);
 }

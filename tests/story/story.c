@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/count_test.h"
 #include "glovebox/doctor.h"
 #include "sandbox/sandbox.h"
 #include "story.h"
 
-#include <dirent.h>
 #include <time.h>
 
 static int fds_before;
@@ -35,18 +35,6 @@ int __wrap_sandbox_open(struct sandbox *sandbox,
     rc = sandbox_clone(sandbox, config, template, deadline_ns, err);
     template_put(template);
     return rc;
-}
-
-static int count_entries(const char *path)
-{
-    DIR *dir = opendir(path);
-    int count = 0;
-
-    assert_non_null(dir);
-    while (readdir(dir) != NULL)
-        count++;
-    closedir(dir);
-    return count;
 }
 
 /* Direct children of this process: a sandbox must leave none. */
@@ -112,7 +100,7 @@ int story_begin(void **state)
         story_is("microvm") ? GBX_ISOLATION_MICROVM : GBX_ISOLATION_PROCESS;
     strcpy(s->folder, "/tmp/glovebox-story-XXXXXX");
     assert_non_null(mkdtemp(s->folder));
-    fds_before = count_entries("/proc/self/fd");
+    fds_before = count_open_files();
     assert_return_code(gbx_runtime_open(&s->runtime, &config, &s->err), 0);
     *state = s;
     return 0;
@@ -144,7 +132,7 @@ int story_end(void **state)
     unlink(path);
     assert_return_code(rmdir(s->folder), 0);
     assert_int_equal(count_children(), 0);
-    assert_int_equal(count_entries("/proc/self/fd"), fds_before);
+    assert_int_equal(count_open_files(), fds_before);
     free(s);
     return 0;
 }
@@ -268,6 +256,25 @@ const char *story_ask(struct story *s, struct gbx_script *script,
     outputs = story_outputs(call);
     gbx_call_finish(call);
     return outputs;
+}
+
+const char *story_evaluate(struct story *s, struct gbx_script *script,
+                           const char *key, const char *text, int *code)
+{
+    static char answer[4096];
+    char json[1024];
+    struct gbx_call *call;
+
+    snprintf(json, sizeof(json), "\"%s\"", text);
+    *code = gbx_call_begin_for(&call, script, key, story_deadline(10), &s->err);
+    if (*code < 0)
+        return NULL;
+    story_put(s, call, "in", json);
+    *code = story_run(s, call);
+    if (*code == 0)
+        snprintf(answer, sizeof(answer), "%s", story_outputs(call));
+    gbx_call_finish(call);
+    return *code == 0 ? answer : NULL;
 }
 
 const char *story_ask_once(struct story *s, const char *text, const char *json)

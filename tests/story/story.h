@@ -73,6 +73,26 @@ const char *story_ask_once(struct story *s, const char *text, const char *json);
 /* Run a script without inputs and expect this code. */
 void story_expect(struct story *s, const char *text, int code);
 
+/*
+ * A script that evaluates its input, a piece of Python: what one call has left
+ * in v, another can ask for.  c is the context.
+ */
+#define STORY_EVALUATOR                                                        \
+    "import os, random, threading, time\n"                                     \
+    "v = []\n"                                                                 \
+    "def process(c):\n"                                                        \
+    "    answer = eval(c.get_input('in'), globals(), {'c': c})\n"              \
+    "    return {'v': answer}\n"
+
+/* One call of it for a key.  The answer, static; or NULL, and *code. */
+const char *story_evaluate(struct story *s, struct gbx_script *script,
+                           const char *key, const char *text, int *code);
+
+/* What an answer at port v is, as story_outputs has it. */
+#define V_TEXT(t)    "{\"v\":{\"type\":\"String\",\"data\":\"" t "\"}}"
+#define V_NUMBER(n)  "{\"v\":{\"type\":\"Integer\",\"data\":" #n "}}"
+#define V_BOOLEAN(b) "{\"v\":{\"type\":\"Boolean\",\"data\":" #b "}}"
+
 uint64_t story_deadline(double seconds);
 
 /* Is it this isolation that the tests are run with? */

@@ -13,18 +13,6 @@
 #define FILES 480u
 #define ROOM  (2 * FILES / 24)
 
-/* Each input is evaluated; what one call leaves in v, another one finds. */
-#define EVALUATOR                                                              \
-    "import os, random, threading, time\n"                                     \
-    "v = []\n"                                                                 \
-    "def process(c):\n"                                                        \
-    "    answer = eval(c.get_input('in'), globals(), {'c': c})\n"              \
-    "    return {'v': answer}\n"
-
-#define TEXT(t)   "{\"v\":{\"type\":\"String\",\"data\":\"" t "\"}}"
-#define NUMBER(n) "{\"v\":{\"type\":\"Integer\",\"data\":" #n "}}"
-#define YES       "{\"v\":{\"type\":\"Boolean\",\"data\":true}}"
-
 static struct rlimit files_before;
 
 static void set_files(rlim_t count)
@@ -41,31 +29,11 @@ static void close_actors(struct story *s, struct gbx_script *script)
     set_files(files_before.rlim_cur);
 }
 
-/* The answer, static; or NULL, and *code. */
-static const char *evaluate(struct story *s, struct gbx_script *script,
-                            const char *key, const char *text, int *code)
-{
-    static char answer[4096];
-    char json[1024];
-    struct gbx_call *call;
-
-    snprintf(json, sizeof(json), "\"%s\"", text);
-    *code = gbx_call_begin_for(&call, script, key, story_deadline(10), &s->err);
-    if (*code < 0)
-        return NULL;
-    story_put(s, call, "in", json);
-    *code = story_run(s, call);
-    if (*code == 0)
-        snprintf(answer, sizeof(answer), "%s", story_outputs(call));
-    gbx_call_finish(call);
-    return *code == 0 ? answer : NULL;
-}
-
 static const char *ask(struct story *s, struct gbx_script *script,
                        const char *key, const char *text)
 {
     int code;
-    const char *answer = evaluate(s, script, key, text, &code);
+    const char *answer = story_evaluate(s, script, key, text, &code);
 
     if (code < 0)
         fail_msg("%s: %s: %s", key, text, s->err.what);
@@ -82,7 +50,7 @@ static struct gbx_script *open_actors(struct story *s, enum gbx_wipe wipe)
     set_files(FILES);
     s->config.wipe = wipe;
     s->config.pool.total_max = 4 * ROOM;
-    script = story_open(s, EVALUATOR);
+    script = story_open(s, STORY_EVALUATOR);
     ask(s, script, "first", "0");
     return script;
 }
@@ -124,7 +92,8 @@ static void each_of_many_knows_what_it_knew(void **state)
              3 * ROOM);
     assert_string_equal(ask(s, script, "actor 0", "c.state.size()"), want);
     assert_string_equal(
-        ask(s, script, "actor 1", "c.state.exists(str(os.getpid()))"), YES);
+        ask(s, script, "actor 1", "c.state.exists(str(os.getpid()))"),
+        V_BOOLEAN(true));
     gbx_script_pool_stats(script, &stats);
     assert_in_range(stats.suspended, 3 * ROOM, 30 * ROOM);
     assert_int_equal(stats.total, 3 * ROOM + 1);
@@ -143,16 +112,16 @@ static void files_memory_and_chance_go_on(void **state)
         "v.append(os.umask(0o27)) or os.environ.update(A='b')",
         "v.append(time.monotonic())"};
     static const char *const after[][2] = {
-        {"v[0].read(3)", TEXT("456")},
-        {"os.getcwd()", TEXT("/tmp/d")},
-        {"v[1] == bytearray(range(256)) * 20000", YES},
-        {"os.read(v[2][0], 100).decode()", TEXT("in a pipe")},
+        {"v[0].read(3)", V_TEXT("456")},
+        {"os.getcwd()", V_TEXT("/tmp/d")},
+        {"v[1] == bytearray(range(256)) * 20000", V_BOOLEAN(true)},
+        {"os.read(v[2][0], 100).decode()", V_TEXT("in a pipe")},
         {"random.random() == [random.seed(7), random.random(), "
          "random.random()][2]",
-         YES},
-        {"os.umask(0)", NUMBER(23)},
-        {"os.environ['A']", TEXT("b")},
-        {"0 < time.monotonic() - v[5] < 60", YES}};
+         V_BOOLEAN(true)},
+        {"os.umask(0)", V_NUMBER(23)},
+        {"os.environ['A']", V_TEXT("b")},
+        {"0 < time.monotonic() - v[5] < 60", V_BOOLEAN(true)}};
     struct story *s = *state;
     struct gbx_script *script = open_actors(s, GBX_WIPE_NEVER);
 
@@ -181,7 +150,7 @@ static void threads_go_on(void **state)
             ask(s, script, "one",
                 "[time.sleep(0.01) for _ in iter(lambda: v[0] <= v[-1], "
                 "False)] and 'on' or 'on'"),
-            TEXT("on"));
+            V_TEXT("on"));
     }
     close_actors(s, script);
 }
@@ -194,11 +163,11 @@ static void large_messages_come_and_go(void **state)
 
     for (int round = 0; round < 3; round++) {
         assert_int_equal(strlen(ask(s, script, "one", "'x' * 3000")),
-                         strlen(TEXT("")) + 3000);
+                         strlen(V_TEXT("")) + 3000);
         ask(s, script, "one", "v.append('y' * 5000000) or len(v)");
         crowd_out(s, script);
         assert_string_equal(ask(s, script, "one", "v.pop() == 'y' * 5000000"),
-                            YES);
+                            V_BOOLEAN(true));
     }
     close_actors(s, script);
 }
@@ -214,12 +183,12 @@ static void who_cannot_come_back_loses_nothing(void **state)
     for (int i = 0; i < 3; i++) {
         s->err.what[0] = '\0';
         set_files(4); /* fewer than there are */
-        evaluate(s, script, "one", "v[0]", &code);
+        story_evaluate(s, script, "one", "v[0]", &code);
         set_files(FILES);
         assert_true(code < 0 && code != GBX_ETIME);
         assert_non_null(strstr(s->err.what, "ulimit -n"));
     }
-    assert_string_equal(ask(s, script, "one", "v[0]"), TEXT("kept"));
+    assert_string_equal(ask(s, script, "one", "v[0]"), V_TEXT("kept"));
     close_actors(s, script);
 }
 
@@ -266,8 +235,8 @@ static void a_branch_of_one_that_was_away(void **state)
                        0);
     ask(s, branch, "x", "v.append('mine')");
     assert_string_equal(ask(s, branch, "x", "str(v)"),
-                        TEXT("['kept', 'mine']"));
-    assert_string_equal(ask(s, script, "one", "str(v)"), TEXT("['kept']"));
+                        V_TEXT("['kept', 'mine']"));
+    assert_string_equal(ask(s, script, "one", "str(v)"), V_TEXT("['kept']"));
     gbx_script_close(branch);
     close_actors(s, script);
 }

@@ -4,7 +4,6 @@
  * machine to closing it, and nothing is left behind.  The linker puts our
  * functions in front of the real ones (--wrap).
  */
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,29 +11,19 @@
 #include <sys/wait.h>
 
 #include "base/check.h"
+#include "base/count_test.h"
+#include "base/fault_test.h"
 #include "sandbox/microvm/guest_test.h"
 
-static int fails_at, calls; /* 0: never */
-static int fails_with;      /* errno */
-static bool failed;
 static unsigned long refused; /* this request, always */
 static int refused_number, answer;
-
-static bool turn(void)
-{
-    if (fails_at == 0 || ++calls != fails_at)
-        return false;
-    failed = true;
-    errno = fails_with;
-    return true;
-}
 
 int __real_ioctl(int fd, unsigned long request, void *what);
 int __wrap_ioctl(int fd, unsigned long request, void *what);
 
 int __wrap_ioctl(int fd, unsigned long request, void *what)
 {
-    if (turn())
+    if (fails("ioctl"))
         return -1;
     if (refused != 0 && request == refused &&
         (refused_number == 0 || refused_number == (int)(uintptr_t)what)) {
@@ -43,15 +32,6 @@ int __wrap_ioctl(int fd, unsigned long request, void *what)
     }
     return __real_ioctl(fd, request, what);
 }
-
-/* Result, name, parameters, arguments, result of a failure. */
-#define WRAP(type, name, parameters, arguments, failure)                       \
-    type __real_##name parameters;                                             \
-    type __wrap_##name parameters;                                             \
-    type __wrap_##name parameters                                              \
-    {                                                                          \
-        return turn() ? failure : __real_##name arguments;                     \
-    }
 
 WRAP(void *, mmap64,
      (void *at, size_t bytes, int access, int flags, int fd, off_t off),
@@ -67,24 +47,12 @@ WRAP(int, timer_create,
 static uint8_t *memory; /* the guest's: made once */
 
 struct left {
-    unsigned fds, threads, maps, timers;
+    int fds, threads, maps, timers;
 };
 
-static unsigned count_names(const char *path)
+static int count_lines(const char *path, const char *with)
 {
-    unsigned count = 0;
-    DIR *folder = opendir(path);
-
-    assert_non_null(folder);
-    while (readdir(folder) != NULL)
-        count++;
-    closedir(folder);
-    return count;
-}
-
-static unsigned count_lines(const char *path, const char *with)
-{
-    unsigned count = 0;
+    int count = 0;
     char line[512];
     FILE *file = fopen(path, "re");
 
@@ -99,7 +67,7 @@ static unsigned count_lines(const char *path, const char *with)
 static struct left count_all(void)
 {
     return (struct left){
-        .fds = count_names("/proc/self/fd"),
+        .fds = count_open_files(),
         .threads = count_names("/proc/self/task"),
         .maps = count_lines("/proc/self/maps", "kvm"),
         .timers = count_lines("/proc/self/timers", "ID:"),
@@ -158,9 +126,7 @@ static bool live_failing(int n)
     struct gbx_error err = {0};
     int rc;
 
-    calls = 0;
-    failed = false;
-    fails_at = n;
+    begin_failing(n);
     rc = live(&machine, &err);
     fails_at = 0;
     if (failed && rc == 0)
@@ -178,7 +144,7 @@ static bool live_failing(int n)
         fail_msg("call %d left something behind: %u %u %u %u", n,
                  after.fds - left.fds, after.threads - left.threads,
                  after.maps - left.maps, after.timers - left.timers);
-    return failed;
+    return failed != NULL;
 }
 
 static void each_call_may_fail(void **state)
@@ -259,8 +225,7 @@ static void a_device_that_does_not_open_is_told_with_a_remedy(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         fails_with = cases[i].sys;
-        calls = 0;
-        fails_at = 1;
+        begin_failing(1);
         expect_open(cases[i].want, cases[i].text);
         fails_at = 0;
     }

@@ -3,9 +3,9 @@
  * spare_test.c - who gets a virtual machine of somebody before finds nothing of
  * them in it, wherever they stood.
  */
-#include <dirent.h>
 #include <sys/wait.h>
 
+#include "base/count_test.h"
 #include "sandbox/microvm/guest_test.h"
 #include "sandbox/microvm/spare.h"
 
@@ -24,18 +24,6 @@ static const uint8_t look[] = {
 };
 
 static struct guest guest;
-
-static unsigned descriptors(void)
-{
-    DIR *all = opendir("/proc/self/fd");
-    unsigned count = 0;
-
-    assert_non_null(all);
-    while (readdir(all) != NULL)
-        count++;
-    closedir(all);
-    return count;
-}
 
 /* The machine that is there next is the one of before, and knows nothing. */
 static void expect_nothing(int cpu_fd)
@@ -125,20 +113,20 @@ static void left_before_it_ran(void **state)
 
 static void nothing_is_kept_for_nobody(void **state)
 {
-    unsigned before = descriptors();
+    int before = count_open_files();
 
     (void)state;
     guest_open(&guest, look, sizeof(look));
     guest_close(&guest);
-    assert_int_equal(descriptors(), before);
+    assert_int_equal(count_open_files(), before);
     spare_hold();
     spare_hold();
     guest_open(&guest, look, sizeof(look));
     guest_close(&guest);
     spare_release();
-    assert_in_range(descriptors(), before + 1, before + 3);
+    assert_in_range(count_open_files(), before + 1, before + 3);
     spare_release();
-    assert_int_equal(descriptors(), before);
+    assert_int_equal(count_open_files(), before);
 }
 
 #define MANY 20
@@ -146,7 +134,7 @@ static void nothing_is_kept_for_nobody(void **state)
 static void a_few_are_kept(void **state)
 {
     static struct guest many[MANY];
-    unsigned before = descriptors(), kept;
+    int before = count_open_files(), kept;
 
     (void)state;
     spare_hold();
@@ -154,7 +142,7 @@ static void a_few_are_kept(void **state)
         guest_open(&many[i], look, sizeof(look));
     for (int i = 0; i < MANY; i++)
         guest_close(&many[i]);
-    kept = (descriptors() - before) / 3;
+    kept = (count_open_files() - before) / 3;
     assert_in_range(kept, 1, MANY / 2);
     for (int i = 0; i < MANY; i++) /* some of them are spares, some new */
         guest_open(&many[i], look, sizeof(look));
@@ -163,19 +151,19 @@ static void a_few_are_kept(void **state)
         guest_close(&many[i]);
     }
     spare_release();
-    assert_int_equal(descriptors(), before);
+    assert_int_equal(count_open_files(), before);
 }
 
 static void one_that_broke_is_not_kept(void **state)
 {
-    unsigned before = descriptors();
+    int before = count_open_files();
 
     (void)state;
     spare_hold();
     guest_open(&guest, look, sizeof(look));
     guest.machine.place = MACHINE_BROKEN;
     guest_close(&guest);
-    assert_int_equal(descriptors(), before);
+    assert_int_equal(count_open_files(), before);
     spare_release();
 }
 

@@ -295,7 +295,7 @@ static void what_failed_can_be_done_again(void **state)
     /* What it needs at its first use is not the tree's. */
     assert_int_equal(frames_take(&t.frames, 1, &physical, &count), 0);
     frames_give(&t.frames, physical, count);
-    t.fds = count_fds();
+    t.fds = count_open_files();
     before = alive;
     do {
         until_failure = n++;

@@ -11,7 +11,6 @@
 #ifndef SANDBOX_MICROVM_LINUX_FILE_TREE_TEST_H
 #define SANDBOX_MICROVM_LINUX_FILE_TREE_TEST_H
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -27,6 +26,7 @@
 #include <cmocka.h>
 
 #include "base/check.h"
+#include "base/count_test.h"
 #include "sandbox/microvm/linux/file/tree.h"
 
 #define PAGE   4096u
@@ -44,19 +44,8 @@ static struct fixture {
     struct frames frames;
     struct handles handles;
     struct tree *tree;
-    unsigned fds;
+    int fds;
 } t;
-
-static inline unsigned count_fds(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    unsigned n = 0;
-
-    while (readdir(dir) != NULL)
-        n++;
-    closedir(dir);
-    return n;
-}
 
 /* A path of the host, below TMP. */
 static inline const char *host(const char *name)
@@ -165,7 +154,7 @@ static inline int make_tree(void)
 static inline int set_up(void **state)
 {
     (void)state;
-    t.fds = count_fds();
+    t.fds = count_open_files();
     host_tree();
     make_frames();
     assert_int_equal(make_tree(), 0);
@@ -181,7 +170,7 @@ static inline void end_tree(void)
     assert_int_equal(t.frames.free, FRAMES);
     for (uint32_t i = 0; i < t.handles.room; i++)
         assert_null(t.handles.all[i]);
-    assert_int_equal(count_fds(), t.fds);
+    assert_int_equal(count_open_files(), t.fds);
 }
 
 static inline int remove_one(const char *path, const struct stat *st, int type,

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* handles_file_test.c - descriptors of the host, by their paths in a file. */
-#include <dirent.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,6 +14,7 @@
 #include <cmocka.h>
 
 #include "base/check.h"
+#include "base/count_test.h"
 #include "sandbox/microvm/linux/file/host/handles.h"
 
 /* As handles.c writes it, followed by the path. */
@@ -28,24 +28,12 @@ static char folder[64], path[96];
 static struct handles handles, loaded;
 static int files_before;
 
-static int count_files(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    int count = 0;
-
-    must(dir != NULL);
-    while (readdir(dir) != NULL)
-        count++;
-    closedir(dir);
-    return count;
-}
-
 static int setup(void **state)
 {
     int fd;
 
     (void)state;
-    files_before = count_files();
+    files_before = count_open_files();
     strcpy(folder, "/tmp/glovebox-handles-XXXXXX");
     assert_non_null(mkdtemp(folder));
     snprintf(path, sizeof(path), "%s/file", folder);
@@ -62,7 +50,7 @@ static int teardown(void **state)
     handles_fini(&loaded);
     unlink(path);
     assert_int_equal(rmdir(folder), 0);
-    assert_int_equal(count_files(), files_before);
+    assert_int_equal(count_open_files(), files_before);
     return 0;
 }
 
