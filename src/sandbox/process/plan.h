@@ -75,11 +75,12 @@ enum {
 
 /*
  * With an order come the descriptors INIT_FD_OUT to INIT_FD_CALLER of a copy;
- * the mount of its own folder, if it has one; and, for cgroups v2, the
- * directory that it is born in.  v1: the copy is sent "tasks" files through its
- * control socket, made while it was being born.
+ * init's own file; the mount of its own folder, if it has one; and, for cgroups
+ * v2, the directory that it is born in.  v1: the copy is sent "tasks" files
+ * through its control socket, made while it was being born.
  */
-#define ORDER_FDS       INIT_FD_CALLER
+#define ORDER_FD_INIT   (INIT_FD_CALLER + 1)
+#define ORDER_FDS       ORDER_FD_INIT
 #define ORDER_FD_FOLDER (ORDER_FDS + 1)
 #define ORDER_FDS_MAX   (ORDER_FDS + PLAN_CGROUPS)
 
@@ -129,6 +130,7 @@ struct plan {
     uint32_t cgroups;  /* bit i: INIT_FD_CGROUP + i is to be joined (v1) */
     uint32_t operation_count, rlimit_count, arg_count, env_count;
     uint32_t text_bytes, reserved;
+    char name[PLAN_NAME_MAX]; /* of a copy, for who lists processes */
     uint32_t args[PLAN_ARGS_MAX], envs[PLAN_ARGS_MAX]; /* offsets in text */
     struct {
         uint32_t resource, reserved;

@@ -228,6 +228,7 @@ static int step_order(struct process *self, const struct ends *ends,
         [INIT_FD_CONTROL - 1] = ends->control,
         [INIT_FD_START - 1] = ends->start,
         [INIT_FD_CALLER - 1] = ends->caller,
+        [ORDER_FD_INIT - 1] = self->from->zygote.init_fd,
     };
     size_t count = ORDER_FDS;
     auto_fd int entry = -1;
@@ -278,6 +279,7 @@ int zygote_order(struct process *self, struct ends *ends, struct gbx_error *err)
     int rc;
 
     cgroup_choose_inside(cgroup, &self->from->zygote.cgroup);
+    memcpy(self->plan->name, cgroup->name, sizeof(cgroup->name));
     if (cgroup->version == 1 && self->limits.cpu_ns == 0)
         cgroup->parent[CGROUP_CPU] = -1;
     self->plan->flags = cgroup->version == 1   ? PLAN_CGROUP_V1

@@ -68,6 +68,9 @@ void landlock_restrict(void);
 /* Have no capabilities but those in `keep`, now or after any exec. */
 void capabilities_drop(uint64_t keep);
 
+/* Have this one alone after the next exec. */
+void capabilities_pass_on(int cap);
+
 /* ---- zygote.c ---- */
 
 /* Was this program started as one? */

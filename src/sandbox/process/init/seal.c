@@ -78,6 +78,22 @@ void capabilities_drop(uint64_t keep)
         init_fail(STEP_CAPABILITIES, 64);
 }
 
+/* An exec takes all but ambient ones from who is not root. */
+void capabilities_pass_on(int cap)
+{
+    struct __user_cap_header_struct head = {
+        .version = _LINUX_CAPABILITY_VERSION_3,
+    };
+    struct __user_cap_data_struct data[2];
+
+    if (syscall(SYS_capget, &head, data) < 0)
+        init_fail(STEP_CAPABILITIES, 0);
+    data[cap / 32].inheritable |= 1u << cap % 32;
+    if (syscall(SYS_capset, &head, data) < 0 ||
+        prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) < 0)
+        init_fail(STEP_CAPABILITIES, (uint32_t)cap);
+}
+
 void filter_read(int fd)
 {
     ssize_t got = recv(fd, &filter, sizeof(filter), 0);

@@ -6,10 +6,15 @@
  *   zygote                 waits for orders; has no capability, no region, and
  *     |                    has run nothing but its language's own start
  *     | clone: new user, pid, mount and ipc namespaces
- *   pid 1 of a copy        does what init does (first.c)
+ *   pid 1 of a copy        says who it is; then becomes init (first.c)
  *     | fork
  *   pid 2 of a copy        mounts its own /tmp, joins its cgroup, is sealed by
  *                          the very code that seals any guest, and returns
+ *
+ * To copy a language's page tables is the dearest part of it, and pid 1 has no
+ * use for them.  So it shares the zygote's memory, which waits (CLONE_VFORK),
+ * and leaves it by exec as soon as pid 2 has a copy.  Until then it only calls
+ * the system: what it writes, the zygote finds.
  *
  * A copy has a user namespace of its own: processes are counted in there, and
  * what it may do to its mounts it may do to nobody else's.  To be somebody in
@@ -24,10 +29,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -38,6 +43,8 @@
 
 #include "sandbox/process/init/init.h"
 
+#define STACK_BYTES 32768 /* of pid 1, until it is init */
+
 /* The order that is being done. */
 static struct plan plan;
 
@@ -47,6 +54,9 @@ static size_t fd_count;
 
 /* Of the zygote, above all that init and a guest have. */
 static int orders, proc;
+
+/* Where it makes a copy. */
+static jmp_buf before;
 
 bool zygote_is_this(void)
 {
@@ -175,22 +185,19 @@ static void map_identity(void)
     write_own("self/uid_map", text);
 }
 
+/*
+ * A guest is as capable as who forks it, and gives all of that up.  What is to
+ * be done here after the fork, init does: until it has its own memory, a guest
+ * on the same CPU waits.
+ */
 static noreturn void be_first(pid_t guest)
 {
-    struct init_duty duty = {.guest = guest};
-    sigset_t all;
+    static char program[] = "glovebox-init", number[16];
+    char *argv[] = {program, plan.name, number, NULL}, *envp[] = {NULL};
 
-    sigfillset(&all);
-    sigprocmask(SIG_SETMASK, &all, NULL);
-    prctl(PR_SET_DUMPABLE, 0);
-    prctl(PR_SET_NAME, "glovebox-init");
-    close_range(INIT_FD_OUT, INIT_FD_BELL, 0);
-    close(INIT_FD_START);
-    close_range(ORDER_FD_FOLDER, ~0u, 0);
-    if ((duty.signals = init_signals()) < 0)
-        _exit(127);
-    capabilities_drop(UINT64_C(1) << CAP_KILL);
-    init_stay(&duty);
+    snprintf(number, sizeof(number), "%d", (int)guest);
+    syscall(SYS_execveat, ORDER_FD_INIT, "", argv, envp, AT_EMPTY_PATH);
+    init_fail(STEP_EXEC_INIT, 0);
 }
 
 /* The host opens "tasks" files for us: we could not. */
@@ -220,8 +227,8 @@ static void be_guest(void)
     close_range(INIT_FD_CONTROL, ~0u, 0);
 }
 
-/* Returns in pid 2, which is a guest then. */
-static void become_copy(void)
+/* Pid 2 goes on where the zygote was. */
+static noreturn void be_copy(void)
 {
     pid_t guest;
 
@@ -231,28 +238,51 @@ static void become_copy(void)
     map_identity();
     close_range((unsigned)count_own() + 1, ~0u, 0);
     signal(SIGCHLD, SIG_DFL);
+    capabilities_pass_on(CAP_KILL);
     if ((guest = fork()) < 0)
         init_fail(STEP_FORK, 1);
     if (guest > 0)
         be_first(guest);
-    be_guest();
+    longjmp(before, 1);
 }
 
 /* ---- in the zygote ---- */
 
-/* Returns 0 in the copy. */
+/* As the C library's clone(), which cannot ask for a cgroup. */
+static long clone_onto(struct clone_args *args, void (*start)(void))
+{
+    register long rc __asm__("rax") = SYS_clone3;
+
+    __asm__ volatile("syscall\n\t"
+                     "test %%rax, %%rax\n\t"
+                     "jnz 1f\n\t"
+                     "xor %%ebp, %%ebp\n\t"
+                     "call *%%rdx\n\t"
+                     "1:"
+                     : "+r"(rc)
+                     : "D"(args), "S"(sizeof(*args)), "d"(start)
+                     : "rcx", "r11", "memory");
+    return rc;
+}
+
+/* Wait until pid 1 has a memory of its own, or is gone. */
 static long clone_copy(void)
 {
+    static _Alignas(16) char stack[STACK_BYTES];
     struct clone_args args = {
-        .flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC,
+        .flags =
+            CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC |
+                 CLONE_VM | CLONE_VFORK,
         .exit_signal = SIGCHLD,
+        .stack = (uintptr_t)stack,
+        .stack_size = sizeof(stack),
     };
 
     if (plan.flags & PLAN_CGROUP_V2) {
         args.flags |= CLONE_INTO_CGROUP;
         args.cgroup = count_own() + 1;
     }
-    return syscall(SYS_clone3, &args, sizeof(args));
+    return clone_onto(&args, be_copy);
 }
 
 /* The language is ready. */
@@ -272,16 +302,13 @@ static void begin(void)
 void zygote_serve(void)
 {
     for (begin();; free_numbers()) {
-        long pid;
-
         if (!take_order())
             continue;
-        pid = clone_copy();
-        if (pid < 0)
+        if (setjmp(before) != 0) {
+            be_guest();
+            return;
+        }
+        if (clone_copy() < 0)
             init_report(INIT_FD_START, STEP_COPY, 0);
-        if (pid != 0)
-            continue;
-        become_copy();
-        return;
     }
 }
