@@ -9,4 +9,10 @@
 
 extern const struct filter process_filter;
 
+/*
+ * The same in two parts.  Under the first, one may seal oneself; under both,
+ * each call is answered as by the whole.
+ */
+extern const struct filter process_filter_outer, process_filter_inner;
+
 #endif

@@ -20,7 +20,8 @@
  * and makes copies of itself, each with an init of its own (zygote.c):
  *
  *   host                                   zygote
- *    | filter --------- orders socket ------> | when its program starts
+ *    | filters -------- orders socket ------> | its own, and what its copies
+ *    |                                        | have besides
  *    | <------------------ bell: a ring       | its language is ready
  *    |                                        |
  *    | plan, fds ------ orders socket ------> | clone a pid 1
@@ -140,7 +141,7 @@ struct plan {
     char text[PLAN_TEXT_MAX]; /* strings; only text_bytes of it are sent */
 };
 
-#define FILTER_CODE_MAX 2048
+#define FILTER_CODE_MAX 1024
 
 struct filter {
     uint64_t magic;

@@ -307,19 +307,28 @@ static int send_all(int to, const void *bytes, size_t count,
     return 0;
 }
 
+static int send_filter(int to, const struct filter *filter,
+                       struct gbx_error *err)
+{
+    return send_all(to, filter,
+                    offsetof(struct filter, code) +
+                        filter->count * sizeof(filter->code[0]),
+                    err);
+}
+
+/* A zygote is under a part of the filter, and keeps the rest for its copies. */
 static int step_send(struct process *self, struct gbx_error *err)
 {
-    const struct filter *filter = &process_filter;
     const struct cell *cell = &self->cell;
     int rc = send_all(cell->control, self->plan, plan_bytes(self->plan), err);
 
-    /* A zygote wants it later, for its copies. */
-    return rc < 0 ? rc
-                  : send_all(self->is_zygote ? cell->orders : cell->control,
-                             filter,
-                             offsetof(struct filter, code) +
-                                 filter->count * sizeof(filter->code[0]),
-                             err);
+    if (rc == 0 && !self->is_zygote)
+        rc = send_filter(cell->control, &process_filter, err);
+    if (rc == 0 && self->is_zygote)
+        rc = send_filter(cell->orders, &process_filter_outer, err);
+    if (rc == 0 && self->is_zygote)
+        rc = send_filter(cell->orders, &process_filter_inner, err);
+    return rc;
 }
 
 /* Init's next word, and the pidfd that comes with BORN; 0 when it said none. */

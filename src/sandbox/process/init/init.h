@@ -57,6 +57,7 @@ void leave_cgroup_namespace(void);
 
 /* The list of allowed system calls comes through a socket. */
 void filter_read(int fd);
+void filter_install(void);
 
 /* Keep no right but what a guest has.  The filter has been read. */
 void seal(const struct plan *plan);

@@ -110,7 +110,7 @@ void filter_read(int fd)
         init_fail(STEP_READ_FILTER, 0);
 }
 
-static void restrict_system_calls(void)
+void filter_install(void)
 {
     struct sock_fprog program = {
         .len = (unsigned short)filter.count,
@@ -126,5 +126,5 @@ void seal(const struct plan *plan)
     capabilities_drop(0);
     landlock_restrict();
     rlimits_lower(plan);
-    restrict_system_calls();
+    filter_install();
 }

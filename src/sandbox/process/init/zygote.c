@@ -291,6 +291,8 @@ static void begin(void)
     const uint64_t ring = 1;
 
     filter_read(ZYGOTE_FD_ORDERS);
+    filter_install();
+    filter_read(ZYGOTE_FD_ORDERS);
     signal(SIGCHLD, SIG_IGN); /* the dead of ours are the host's to miss */
     orders = fcntl(ZYGOTE_FD_ORDERS, F_DUPFD, INIT_FD_COUNT);
     proc = fcntl(ZYGOTE_FD_PROC, F_DUPFD, INIT_FD_COUNT);
