@@ -61,24 +61,24 @@ static int step_files(struct process *self, const struct bundle *what,
     return 0;
 }
 
-/* Clone once to see whether we may. */
-static int try_tree(int fd)
+int process_clone_tree(int fd)
 {
     return open_tree(fd, "",
                      OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE |
                          AT_EMPTY_PATH);
 }
 
-/* Not every file system can be shown as somebody else's. */
-static bool can_idmap(int folder_fd, int idmap_fd)
+int process_show_folder(const struct process *self)
 {
     struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP,
-                              .userns_fd = (unsigned)idmap_fd};
-    auto_fd int tree = try_tree(folder_fd);
+                              .userns_fd = (unsigned)self->idmap_fd};
+    auto_fd int tree = process_clone_tree(self->folder_fd);
 
-    return tree >= 0 && idmap_fd >= 0 &&
-           mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr,
-                         sizeof(attr)) == 0;
+    if (tree >= 0 && self->idmap_fd >= 0 &&
+        mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr,
+                      sizeof(attr)) < 0)
+        return -1;
+    return steal_fd(&tree);
 }
 
 int process_idmap(uid_t uid, gid_t gid)
@@ -112,7 +112,9 @@ int process_find_folder(struct process *self, const struct bundle *what,
     self->idmap_fd = self->from != NULL
                          ? zygote_idmap(self->from, st.st_uid, st.st_gid)
                          : process_idmap(st.st_uid, st.st_gid);
-    if (can_idmap(self->folder_fd, self->idmap_fd))
+    /* Not every file system can be shown as somebody else's. */
+    if (self->idmap_fd >= 0 &&
+        (self->folder_tree = process_show_folder(self)) >= 0)
         return 0;
     close_fd(&self->idmap_fd);
     if ((st.st_mode & 05) != 05 && st.st_uid != NOBODY)
@@ -128,7 +130,7 @@ static void see_mounts(struct process *self)
     auto_fd int tree = -1;
 
     self->brings_mounts =
-        geteuid() == 0 && (tree = try_tree(self->program_fd)) >= 0;
+        geteuid() == 0 && (tree = process_clone_tree(self->program_fd)) >= 0;
 }
 
 static int step_plan(struct process *self, const struct bundle *what,
@@ -165,6 +167,7 @@ void process_init(struct process *self)
 {
     self->is_open = true;
     self->init_fd = self->program_fd = self->folder_fd = -1;
+    self->folder_tree = -1;
     self->idmap_fd = self->epoll_fd = -1;
     self->cgroup = (struct cgroup)CGROUP_NONE;
     self->cell = (struct cell)CELL_NONE;
@@ -183,6 +186,7 @@ void process_fini(struct process *self)
     close_fd(&self->folder_fd);
     close_fd(&self->program_fd);
     close_fd(&self->init_fd);
+    close_fd(&self->folder_tree);
     free(self->plan);
     self->plan = NULL;
     pthread_mutex_destroy(&self->lock);

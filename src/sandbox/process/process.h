@@ -65,6 +65,7 @@ struct process {
     int init_fd;       /* glovebox-init */
     int program_fd;    /* O_PATH */
     int folder_fd;     /* O_PATH, or -1 */
+    int folder_tree;   /* its mount for the next start, if there is one yet */
     int idmap_fd;      /* user namespace that shows the folder as the guest's */
     int epoll_fd;
     bool brings_mounts; /* the host clones program and folder, not init */
@@ -101,6 +102,11 @@ int process_find(struct process *self, const struct bundle *what,
 int process_find_folder(struct process *self, const struct bundle *what,
                         struct gbx_error *err);
 int process_idmap(uid_t uid, gid_t gid); /* whose are the guest's: owned, -1 */
+
+/* A mount of what a path leads to, which may be attached elsewhere, once; the
+ * latter is of the folder, as the guest's own.  Owned, or -1 with errno. */
+int process_clone_tree(int fd);
+int process_show_folder(const struct process *self);
 void process_fini(struct process *self);
 
 /* draft.c: write self->plan.  GBX_ELIMIT for too many or too long texts. */

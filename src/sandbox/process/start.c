@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -131,36 +130,22 @@ static int step_watch(struct process *self, struct gbx_error *err)
     return 0;
 }
 
-/* A clone of what a path leads to, which may be attached elsewhere, once. */
-static int clone_tree(int fd)
-{
-    return open_tree(fd, "",
-                     OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE |
-                         AT_EMPTY_PATH);
-}
-
 static int step_mounts(struct process *self, struct ends *ends,
                        struct gbx_error *err)
 {
-    struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP};
-
     if (!self->brings_mounts)
         return 0;
     if (self->from == NULL &&
-        (ends->program = clone_tree(self->program_fd)) < 0)
+        (ends->program = process_clone_tree(self->program_fd)) < 0)
         return fail(err, GBX_EHOST, "clone the mount of the guest program");
     if (self->folder_fd < 0)
         return 0;
-    if ((ends->folder = clone_tree(self->folder_fd)) < 0)
-        return fail(err, GBX_EHOST, "clone the mount of the script's folder");
-    if (self->idmap_fd < 0)
-        return 0;
-    attr.userns_fd = (unsigned)self->idmap_fd;
-    if (mount_setattr(ends->folder, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr,
-                      sizeof(attr)) < 0)
-        return fail(err, GBX_EHOST,
-                    "show the script's folder as the sandbox's own");
-    return 0;
+    ends->folder = self->folder_tree >= 0 ? steal_fd(&self->folder_tree)
+                                          : process_show_folder(self);
+    return ends->folder >= 0 ? 0
+                             : fail(err, GBX_EHOST,
+                                    "show the script's folder as the sandbox's "
+                                    "own");
 }
 
 static int step_clone(struct process *self, struct ends *ends, pid_t *pid,

@@ -5,7 +5,7 @@
  *
  *   zygote                 waits for orders; has no capability, no region, and
  *     |                    has run nothing but its language's own start
- *     | clone: new user, pid, mount and ipc namespaces
+ *     | clone: new user, pid and mount namespaces
  *   pid 1 of a copy        says who it is; then becomes init (first.c)
  *     | fork
  *   pid 2 of a copy        mounts its own /tmp, joins its cgroup, is sealed by
@@ -19,9 +19,9 @@
  * A copy has a user namespace of its own: processes are counted in there, and
  * what it may do to its mounts it may do to nobody else's.  To be somebody in
  * it, pid 1 writes its own maps through a descriptor of the host's /proc, which
- * the copy then has no more.  The network and the host name stay the zygote's:
- * no guest can make a socket or name the host, and a network namespace would
- * cost as much as all the others together.
+ * the copy then has no more.  The network, the host name and System V's IPC
+ * stay the zygote's: no guest can make a socket, name the host, or has a call
+ * for IPC; and a network namespace would cost as much as all others together.
  *
  * A copy is a copy of memory, but must share no open file: flags and locks of
  * one are seen by all who have it.  So all are closed or opened anew.
@@ -271,8 +271,7 @@ static long clone_copy(void)
     static _Alignas(16) char stack[STACK_BYTES];
     struct clone_args args = {
         .flags =
-            CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC |
-                 CLONE_VM | CLONE_VFORK,
+            CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_VM | CLONE_VFORK,
         .exit_signal = SIGCHLD,
         .stack = (uintptr_t)stack,
         .stack_size = sizeof(stack),
