@@ -136,9 +136,12 @@ struct backend {
      * limits.  Any number at once.  Of a snapshot: the region holds what it
      * held.  Prepared: the region is new, the guest has not rung yet, and the
      * limits may be others.
-     * Returns as open; GBX_ESTALE where it can be none of this host's, cannot
-     * show this folder, or is gone: what was cloned before goes on.
+     * begin: its first half, while the region is made; NULL: there is none.
+     * Both return as open; GBX_ESTALE where it can be none of this host's,
+     * cannot show this folder, or is gone: what was cloned before goes on.
      */
+    int (*begin)(void *self, const struct bundle *what,
+                 struct snapshot *snapshot, struct gbx_error *err);
     int (*clone)(void *self, const struct bundle *what,
                  struct snapshot *snapshot, struct region *shared,
                  struct gbx_error *err);

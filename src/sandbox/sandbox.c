@@ -122,25 +122,27 @@ void sandbox_bind(struct sandbox *sandbox, struct bundle *bundle,
     bundle->spin_ns = spin_ns;
 }
 
+static int step_memory(struct sandbox *sandbox,
+                       const struct sandbox_config *config,
+                       struct gbx_error *err)
+{
+    if (scratch_open(&sandbox->scratch, SANDBOX_SCRATCH_BYTES) < 0)
+        return fail(err, GBX_EHOST, "no memory for a sandbox");
+    sandbox->self = calloc(1, config->backend->self_bytes);
+    if (sandbox->self == NULL)
+        return fail(err, GBX_EHOST, "no memory for a sandbox");
+    sandbox->backend = config->backend;
+    return 0;
+}
+
 static int step_guest(struct sandbox *sandbox,
                       const struct sandbox_config *config,
                       struct gbx_error *err)
 {
-    const struct backend *backend = config->backend;
-    struct template *template = sandbox->template;
     struct bundle bundle = config->bundle;
 
     sandbox_bind(sandbox, &bundle, config->spin_ns);
-    if (scratch_open(&sandbox->scratch, SANDBOX_SCRATCH_BYTES) < 0)
-        return fail(err, GBX_EHOST, "no memory for a sandbox");
-    sandbox->self = calloc(1, backend->self_bytes);
-    if (sandbox->self == NULL)
-        return fail(err, GBX_EHOST, "no memory for a sandbox");
-    sandbox->backend = backend;
-    return template == NULL
-               ? backend->open(sandbox->self, &bundle, &sandbox->region, err)
-               : backend->clone(sandbox->self, &bundle, template->snapshot,
-                                &sandbox->region, err);
+    return config->backend->open(sandbox->self, &bundle, &sandbox->region, err);
 }
 
 static int step_ready(struct sandbox *sandbox, uint64_t deadline_ns,
@@ -175,7 +177,8 @@ int sandbox_open(struct sandbox *sandbox, const struct sandbox_config *config,
     int rc;
 
     init(sandbox, config);
-    if ((rc = step_region(sandbox, config, err)) < 0 ||
+    if ((rc = step_memory(sandbox, config, err)) < 0 ||
+        (rc = step_region(sandbox, config, err)) < 0 ||
         (rc = step_guest(sandbox, config, err)) < 0 ||
         (rc = step_ready(sandbox, deadline_ns, err)) < 0)
         sandbox_close(sandbox);
@@ -214,6 +217,26 @@ static void forget(struct sandbox *sandbox)
     atomic_store(&sandbox->canceled, false);
 }
 
+/* The region is made while the backend begins. */
+static int step_clone(struct sandbox *sandbox,
+                      const struct sandbox_config *config,
+                      struct gbx_error *err)
+{
+    const struct backend *backend = config->backend;
+    struct snapshot *snapshot = sandbox->template->snapshot;
+    struct bundle bundle = config->bundle;
+    int rc = 0;
+
+    sandbox_bind(sandbox, &bundle, config->spin_ns);
+    if (backend->begin != NULL)
+        rc = backend->begin(sandbox->self, &bundle, snapshot, err);
+    if (rc < 0 || (rc = step_region(sandbox, config, err)) < 0 ||
+        (follows(sandbox) && (rc = follow(sandbox, err)) < 0))
+        return rc;
+    return backend->clone(sandbox->self, &bundle, snapshot, &sandbox->region,
+                          err);
+}
+
 int sandbox_clone(struct sandbox *sandbox, const struct sandbox_config *config,
                   struct template *template, uint64_t deadline_ns,
                   struct gbx_error *err)
@@ -223,9 +246,8 @@ int sandbox_clone(struct sandbox *sandbox, const struct sandbox_config *config,
     init(sandbox, config);
     must(config->backend == template->backend);
     sandbox->template = template_get(template);
-    if ((rc = step_region(sandbox, config, err)) < 0 ||
-        (follows(sandbox) && (rc = follow(sandbox, err)) < 0) ||
-        (rc = step_guest(sandbox, config, err)) < 0 ||
+    if ((rc = step_memory(sandbox, config, err)) < 0 ||
+        (rc = step_clone(sandbox, config, err)) < 0 ||
         (!follows(sandbox) && (rc = step_ready(sandbox, deadline_ns, err)) < 0))
         sandbox_close(sandbox);
     else

@@ -66,6 +66,17 @@ void box_begin(struct box *box, const char *kind, const char *argument)
     assert_non_null(box->self);
 }
 
+int box_clone(struct box *box, struct snapshot *snapshot)
+{
+    int rc = 0;
+
+    if (box_backend->begin != NULL)
+        rc = box_backend->begin(box->self, &box->bundle, snapshot, &box->err);
+    return rc < 0 ? rc
+                  : box_backend->clone(box->self, &box->bundle, snapshot,
+                                       &box->region, &box->err);
+}
+
 /* A template for this one alone: it goes when the box does.  Root can show a
  * clone a folder that its template does not. */
 static int open_clone(struct box *box)
@@ -80,8 +91,7 @@ static int open_clone(struct box *box)
                               &box->err);
     if (rc < 0)
         return rc;
-    rc = box_backend->clone(box->self, &box->bundle, snapshot, &box->region,
-                            &box->err);
+    rc = box_clone(box, snapshot);
     box_backend->put(snapshot);
     return rc;
 }

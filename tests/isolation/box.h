@@ -43,6 +43,7 @@ struct box {
 
 void box_begin(struct box *box, const char *kind, const char *argument);
 int box_open(struct box *box); /* the backend's code */
+int box_clone(struct box *box, struct snapshot *snapshot); /* likewise */
 int box_run(struct box *box, uint64_t wait_ns);
 int box_end(struct box *box); /* runs over rings */
 void box_close(struct box *box);

@@ -63,9 +63,7 @@ static void *clone_often(void *context)
     for (int i = 0; i < ROUNDS && well; i++) {
         b->err = (struct gbx_error){0};
         well = region_image_put(&image, &b->region) == 0 &&
-               box_backend->clone(b->self, &b->bundle, snapshot, &b->region,
-                                  &b->err) == 0 &&
-               echoes(b);
+               box_clone(b, snapshot) == 0 && echoes(b);
         for (int wipes = 0; wipes < i % 4 && well; wipes++)
             well = box_backend->wipe(b->self, &b->err) == 0 &&
                    region_image_put(&image, &b->region) == 0 && echoes(b);

@@ -39,8 +39,7 @@ static void prepare(const char *kind, const char *folder)
 static int begin_copy(struct box *box)
 {
     box_begin(box, "", "");
-    return box_backend->clone(box->self, &box->bundle, snapshot, &box->region,
-                              &box->err);
+    return box_clone(box, snapshot);
 }
 
 static void copy(struct box *box)
@@ -246,8 +245,7 @@ static int copy_with_folder(struct box *box, const char *folder)
 {
     box_begin(box, "", "");
     box->bundle.folder = folder;
-    return box_backend->clone(box->self, &box->bundle, snapshot, &box->region,
-                              &box->err);
+    return box_clone(box, snapshot);
 }
 
 static void it_is_of_one_program(void **state)
@@ -256,9 +254,7 @@ static void it_is_of_one_program(void **state)
     prepare("echo", NULL);
     box_begin(first, "", "");
     first->bundle.program = "/usr/bin/env";
-    assert_int_equal(box_backend->clone(first->self, &first->bundle, snapshot,
-                                        &first->region, &first->err),
-                     GBX_ESTALE);
+    assert_int_equal(box_clone(first, snapshot), GBX_ESTALE);
     assert_non_null(strstr(first->err.what, "the template is of"));
     box_close(first);
     box_backend->put(snapshot);

@@ -248,8 +248,6 @@ static int set_limits(const struct cgroup *cgroup,
 {
     const uint64_t bytes = limits->memory_bytes;
 
-    if (cgroup->nests)
-        return make_nest(cgroup);
     if (cgroup->version == 2)
         return set(cgroup, 0, "memory.max", bytes) < 0 ||
                        set(cgroup, 0, "memory.swap.max", 0) < 0 ||
@@ -264,8 +262,15 @@ static int set_limits(const struct cgroup *cgroup,
                : 0;
 }
 
-int cgroup_make(const struct cgroup *cgroup, const struct cgroup_limits *limits,
-                struct gbx_error *err)
+int cgroup_limit(const struct cgroup *cgroup,
+                 const struct cgroup_limits *limits, struct gbx_error *err)
+{
+    return set_limits(cgroup, limits) == 0
+               ? 0
+               : fail(err, GBX_EHOST, "limit cgroup %s", cgroup->name);
+}
+
+int cgroup_make(const struct cgroup *cgroup, struct gbx_error *err)
 {
     for (int i = 0; i < PLAN_CGROUPS; i++) {
         if (cgroup->parent[i] < 0 ||
@@ -276,9 +281,9 @@ int cgroup_make(const struct cgroup *cgroup, const struct cgroup_limits *limits,
         cgroup_remove(cgroup);
         return GBX_EHOST;
     }
-    if (set_limits(cgroup, limits) == 0)
+    if (!cgroup->nests || make_nest(cgroup) == 0)
         return 0;
-    fail(err, GBX_EHOST, "limit cgroup %s", cgroup->name);
+    fail(err, GBX_EHOST, "make cgroups in %s", cgroup->name);
     cgroup_remove(cgroup);
     return GBX_EHOST;
 }

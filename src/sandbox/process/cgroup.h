@@ -55,10 +55,12 @@ void cgroup_choose_name(struct cgroup *cgroup);
 /* Choose a name inside of one that nests; the descriptors stay the outer's. */
 void cgroup_choose_inside(struct cgroup *cgroup, const struct cgroup *outer);
 
-/* Returns 0, or GBX_EHOST; nothing is left over then.  One that nests has no
- * limits. */
-int cgroup_make(const struct cgroup *cgroup, const struct cgroup_limits *limits,
-                struct gbx_error *err);
+/* Returns 0, or GBX_EHOST; nothing is left over then. */
+int cgroup_make(const struct cgroup *cgroup, struct gbx_error *err);
+
+/* Not one that nests.  Returns 0 or GBX_EHOST. */
+int cgroup_limit(const struct cgroup *cgroup,
+                 const struct cgroup_limits *limits, struct gbx_error *err);
 
 /*
  * v2: this user may join it.  Of one that nests, and of one inside of it, who

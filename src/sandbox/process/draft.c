@@ -239,8 +239,7 @@ int draft_copy(struct process *self, const struct bundle *what,
 
     private_tmp(&draft, self->limits.disk_bytes);
     if (self->folder_fd >= 0)
-        rc =
-            show(&draft, true, ORDER_FD_FOLDER, what->folder, "script", 0, err);
+        rc = show(&draft, true, COPY_FD_FOLDER, what->folder, "script", 0, err);
     list_limits_of_all(self->plan);
     list_limits(self->plan, &self->limits, self->shared->half_bytes);
     self->plan->magic = PLAN_MAGIC;

@@ -24,12 +24,14 @@
  *    |                                        | have besides
  *    | <------------------ bell: a ring       | its language is ready
  *    |                                        |
- *    | plan, fds ------ orders socket ------> | clone a pid 1
- *    | <----- copy's control socket: born     |   | it forks pid 2, which
- *    | cgroup v1 --- copy's control socket -> |   | joins it, mounts, and
+ *    | order, fds ----- orders socket ------> | clone a pid 1
+ *    | <----- copy's control socket: born     |   | it forks pid 2
+ *    | plan, fds ---- copy's control socket > |   | pid 2 does as it says
  *    | <-- copy's start pipe: a report, when a step fails
- *    | <----- copy's control socket: hello    |   | seals itself: it is a guest
+ *    | <----- copy's control socket: hello    |   | it is sealed: a guest
  *    | <----- copy's control socket: ended    |   | when pid 2 is gone
+ *
+ * So a copy is being born while the host makes what it will be given.
  */
 #ifndef SANDBOX_PROCESS_PLAN_H
 #define SANDBOX_PROCESS_PLAN_H
@@ -43,7 +45,7 @@
 #define REPORT_MAGIC 0x3174707278626767ull
 #define HELLO_MAGIC  0x316f6c6878626767ull /* init: the guest runs */
 #define BORN_MAGIC   0x316e726278626767ull /* a copy: with a pidfd of pid 1 */
-#define JOIN_MAGIC   0x316e6f6a78626767ull /* host: with "tasks" files */
+#define ORDER_MAGIC  0x3172647278626767ull
 
 /*
  * File descriptors init is born with.  0 is closed; 1 to 5 are the guest's own:
@@ -75,15 +77,21 @@ enum {
 #define ZYGOTE_FD_PROC   INIT_FD_GUEST_HALF /* O_PATH */
 
 /*
- * With an order come the descriptors INIT_FD_OUT to INIT_FD_CALLER of a copy;
- * init's own file; the mount of its own folder, if it has one; and, for cgroups
- * v2, the directory that it is born in.  v1: the copy is sent "tasks" files
- * through its control socket, made while it was being born.
+ * With an order come the descriptors INIT_FD_CONTROL to INIT_FD_CALLER of a
+ * copy; init's own file; and, for cgroups v2, the directory it is born in.
  */
 #define ORDER_FD_INIT   (INIT_FD_CALLER + 1)
-#define ORDER_FDS       ORDER_FD_INIT
-#define ORDER_FD_FOLDER (ORDER_FDS + 1)
-#define ORDER_FDS_MAX   (ORDER_FDS + PLAN_CGROUPS)
+#define ORDER_FD_CGROUP (ORDER_FD_INIT + 1)
+#define ORDER_FDS       (ORDER_FD_CGROUP - INIT_FD_CONTROL)
+#define ORDER_FDS_MAX   (ORDER_FDS + 1)
+
+/*
+ * With a copy's plan come INIT_FD_OUT to INIT_FD_BELL; the mount of its own
+ * folder, if it has one; and, for cgroups v1, their "tasks" files.
+ */
+#define COPY_FDS       INIT_FD_BELL
+#define COPY_FD_FOLDER ORDER_FD_CGROUP /* which is closed by then */
+#define COPY_FDS_MAX   (COPY_FDS + 1 + PLAN_CGROUPS)
 
 /* One step in building the root.  Paths in the root have no leading slash. */
 enum operation_kind {
@@ -119,7 +127,7 @@ struct operation {
 #define PLAN_CGROUP_V1  2u  /* pid 2 joins by writing to "tasks" */
 #define PLAN_CGROUP_V2  4u  /* pid 2 is born in it */
 #define PLAN_ZYGOTE     8u  /* pid 2 becomes one, in cgroup NAME/zygote */
-#define PLAN_FOLDER     16u /* with an order: comes with it */
+#define PLAN_FOLDER     16u /* of a copy: comes with it */
 
 #define PLAN_ZYGOTE_CGROUP "zygote"
 
@@ -131,7 +139,6 @@ struct plan {
     uint32_t cgroups;  /* bit i: INIT_FD_CGROUP + i is to be joined (v1) */
     uint32_t operation_count, rlimit_count, arg_count, env_count;
     uint32_t text_bytes, reserved;
-    char name[PLAN_NAME_MAX]; /* of a copy, for who lists processes */
     uint32_t args[PLAN_ARGS_MAX], envs[PLAN_ARGS_MAX]; /* offsets in text */
     struct {
         uint32_t resource, reserved;
@@ -139,6 +146,15 @@ struct plan {
     } rlimits[PLAN_RLIMITS_MAX];
     struct operation operations[PLAN_OPERATIONS_MAX];
     char text[PLAN_TEXT_MAX]; /* strings; only text_bytes of it are sent */
+};
+
+/* To a zygote: make a copy, and let its host speak to it. */
+struct order {
+    uint64_t magic;
+    uint32_t in_cgroup; /* v2: its directory came with it */
+    uint32_t uid, gid;
+    uint32_t reserved;
+    char name[PLAN_NAME_MAX]; /* for who lists processes */
 };
 
 #define FILTER_CODE_MAX 1024
@@ -193,6 +209,7 @@ struct ended {
 };
 
 _Static_assert(sizeof(struct operation) == 32, "no padding");
+_Static_assert(sizeof(struct order) == 24 + PLAN_NAME_MAX, "no padding");
 _Static_assert(sizeof(struct report) == 24, "no padding");
 _Static_assert(sizeof(struct ended) == 24, "no padding");
 

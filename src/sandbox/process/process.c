@@ -77,11 +77,17 @@ static int process_wipe(void *context, struct gbx_error *err)
 {
     struct process *self = context;
 
+    int rc;
+
     cell_stop(self);
-    if (region_reset(self->shared) < 0 ||
-        (self->from != NULL && region_seed(self->shared) < 0))
-        return fail(err, GBX_EHOST, "empty the region");
     atomic_store(&self->killed, false);
+    if (self->from != NULL && (rc = cell_order(self, err)) < 0)
+        return rc;
+    if (region_reset(self->shared) < 0 ||
+        (self->from != NULL && region_seed(self->shared) < 0)) {
+        cell_stop(self);
+        return fail(err, GBX_EHOST, "empty the region");
+    }
     return cell_start(self, err);
 }
 
@@ -267,6 +273,7 @@ const struct backend backend_process = {
     .status = process_status,
     .explain = process_explain,
     .prepare = process_prepare,
+    .begin = process_begin,
     .clone = process_clone,
     .put = process_put,
     .wipe = process_wipe,

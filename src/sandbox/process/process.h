@@ -4,7 +4,7 @@
  *
  *   open    looks for what will be needed, writes the plan   open.c, draft.c
  *   start   pipes, cgroup, clone, identity, plan, filter     start.c
- *           or: pipes, cgroup, an order to a zygote          zygote.c
+ *           or: an order to a zygote, pipes, cgroup, plan    zygote.c
  *   run     waits for a bell, some output, or an end         process.c
  *   stop    kills, buries, removes the cgroup                start.c
  *
@@ -27,6 +27,7 @@
 struct cell {
     int pidfd;       /* of init; changed under the lock of kill */
     int control;     /* socket to init; likewise */
+    int start;       /* pipe from init, until the guest runs */
     int orders;      /* socket to a zygote */
     int bell;        /* eventfd, never read: epoll tells of each ring once */
     int output[2];   /* read ends of the guest's stdout and stderr */
@@ -35,7 +36,8 @@ struct cell {
 
 #define CELL_NONE                                                              \
     {                                                                          \
-        .pidfd = -1, .control = -1, .orders = -1, .bell = -1, .output = {      \
+        .pidfd = -1, .control = -1, .start = -1, .orders = -1, .bell = -1,     \
+        .output = {                                                            \
             -1,                                                                \
             -1                                                                 \
         }                                                                      \
@@ -43,7 +45,7 @@ struct cell {
 
 /* The other ends, which die with the start. */
 struct ends {
-    int output[2], control, start, start_in, caller, program, folder;
+    int output[2], control, start, caller, program, folder;
     int orders, proc; /* of a zygote */
 };
 
@@ -125,22 +127,30 @@ size_t plan_bytes(const struct plan *plan);
 int cell_start(struct process *self, struct gbx_error *err);
 void cell_stop(struct process *self);
 
+/* What can be done before there is a region; of a zygote's copy, only. */
+int cell_order(struct process *self, struct gbx_error *err);
+
 /* Tell init to end everything; locked or by the owner.  Never waits. */
 void cell_end(const struct process *self);
 
-/* A part of it, where there is a cgroup at all. */
+/* Parts of it, where there is a cgroup at all. */
 int cell_make_cgroup(struct process *self, struct gbx_error *err);
+int cell_limit(struct process *self, struct gbx_error *err);
 
-/* zygote.c: the door's functions, and a step of cell_start. */
+/* zygote.c: the door's functions, and steps of cell_order and cell_start. */
 int process_prepare(const struct bundle *what, uint64_t deadline_ns,
                     struct snapshot **snapshot, struct gbx_error *err);
+int process_begin(void *self, const struct bundle *what,
+                  struct snapshot *snapshot, struct gbx_error *err);
 int process_clone(void *self, const struct bundle *what,
                   struct snapshot *snapshot, struct region *shared,
                   struct gbx_error *err);
 void process_put(struct snapshot *snapshot);
 int zygote_idmap(struct snapshot *snapshot, uid_t uid, gid_t gid);
-int zygote_order(struct process *self, struct ends *ends,
+int zygote_order(struct process *self, const struct ends *ends,
                  struct gbx_error *err);
+int zygote_tell(struct process *self, const struct ends *ends,
+                struct gbx_error *err);
 int process_run(void *self, uint64_t deadline_ns);
 
 /* explain.c: fail() with what init reported, and the remedy. */

@@ -31,8 +31,8 @@
 
 #define ENDS_NONE                                                              \
     {                                                                          \
-        .output = {-1, -1}, .control = -1, .start = -1, .start_in = -1,        \
-        .caller = -1, .program = -1, .folder = -1, .orders = -1, .proc = -1    \
+        .output = {-1, -1}, .control = -1, .start = -1, .caller = -1,          \
+        .program = -1, .folder = -1, .orders = -1, .proc = -1                  \
     }
 
 static void close_ends(struct ends *ends)
@@ -41,7 +41,6 @@ static void close_ends(struct ends *ends)
     close_fd(&ends->output[1]);
     close_fd(&ends->control);
     close_fd(&ends->start);
-    close_fd(&ends->start_in);
     close_fd(&ends->caller);
     close_fd(&ends->program);
     close_fd(&ends->folder);
@@ -61,20 +60,16 @@ static int open_output(int *ours, int *theirs)
     return fcntl(*ours, F_SETFL, O_NONBLOCK);
 }
 
-static int step_pipes(struct process *self, struct ends *ends,
-                      struct gbx_error *err)
+/* To init. */
+static int step_control(struct process *self, struct ends *ends,
+                        struct gbx_error *err)
 {
     struct cell *cell = &self->cell;
     int both[2];
 
-    if ((cell->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0)
-        return fail(err, GBX_EHOST, "open an eventfd");
-    for (int i = 0; i < 2; i++)
-        if (open_output(&cell->output[i], &ends->output[i]) < 0)
-            return fail(err, GBX_EHOST, "open a pipe");
     if (pipe2(both, O_CLOEXEC) < 0)
         return fail(err, GBX_EHOST, "open a pipe");
-    ends->start_in = both[0];
+    cell->start = both[0];
     ends->start = both[1];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, both) < 0)
         return fail(err, GBX_EHOST, "open a socket pair");
@@ -88,6 +83,20 @@ static int step_pipes(struct process *self, struct ends *ends,
     if (ends->caller < 0)
         return fail(err, errno == ENOSYS ? GBX_EUNSUPPORTED : GBX_EHOST,
                     "pidfd_open (Linux 5.3 or newer is needed)");
+    return 0;
+}
+
+/* To the guest. */
+static int step_pipes(struct process *self, struct ends *ends,
+                      struct gbx_error *err)
+{
+    struct cell *cell = &self->cell;
+
+    if ((cell->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0)
+        return fail(err, GBX_EHOST, "open an eventfd");
+    for (int i = 0; i < 2; i++)
+        if (open_output(&cell->output[i], &ends->output[i]) < 0)
+            return fail(err, GBX_EHOST, "open a pipe");
     return 0;
 }
 
@@ -185,43 +194,52 @@ static int step_clone(struct process *self, struct ends *ends, pid_t *pid,
         return explain_clone(errno, err);
     }
     self->cell.pidfd = pidfd;
-
-    /* Only the children have these now, so that an end is seen as one. */
-    close_fd(&ends->output[0]);
-    close_fd(&ends->output[1]);
-    close_fd(&ends->control);
-    close_fd(&ends->start);
-    close_fd(&ends->orders);
     return 0;
 }
 
 int cell_make_cgroup(struct process *self, struct gbx_error *err)
 {
-    const uint64_t half_bytes =
-        self->shared != NULL ? self->shared->half_bytes : 0;
-    const struct cgroup_limits limits = {
-        /* All that is charged to it: private memory, /tmp, what it writes in
-         * its half of the region, and what the kernel keeps about it. */
-        .memory_bytes = self->limits.memory_bytes + self->limits.disk_bytes +
-                        half_bytes + KERNEL_BYTES,
-        /* v2: pid 1 of a copy is born in it, too. */
-        .processes = self->limits.processes +
-                     (self->from != NULL && self->cgroup.version == 2),
-    };
     int rc;
 
     if (self->cgroup.version == 0)
         return 0;
-    if ((rc = cgroup_make(&self->cgroup, &limits, err)) < 0)
+    if ((rc = cgroup_make(&self->cgroup, err)) < 0)
         return rc;
     self->cell.has_cgroup = true;
+    return 0;
+}
+
+int cell_limit(struct process *self, struct gbx_error *err)
+{
+    const struct cgroup_limits limits = {
+        /* All that is charged to it: private memory, /tmp, what it writes in
+         * its half of the region, and what the kernel keeps about it. */
+        .memory_bytes = self->limits.memory_bytes + self->limits.disk_bytes +
+                        self->shared->half_bytes + KERNEL_BYTES,
+        /* v2: pid 1 of a copy is born in it, too. */
+        .processes = self->limits.processes +
+                     (self->from != NULL && self->cgroup.version == 2),
+    };
+
+    return self->cell.has_cgroup ? cgroup_limit(&self->cgroup, &limits, err)
+                                 : 0;
+}
+
+/* Init's cgroup is made while the kernel loads it. */
+static int step_cgroup(struct process *self, struct gbx_error *err)
+{
+    int rc = cell_make_cgroup(self, err);
+
+    if (rc == 0 && !self->is_zygote) /* whose copies may have other limits */
+        rc = cell_limit(self, err);
     self->plan->cgroups = 0;
     for (int i = 0; i < PLAN_CGROUPS; i++)
         if (self->cgroup.parent[i] >= 0)
             self->plan->cgroups |= 1u << i;
-    self->plan->flags |=
-        self->cgroup.version == 1 ? PLAN_CGROUP_V1 : PLAN_CGROUP_V2;
-    return 0;
+    if (self->cgroup.version != 0)
+        self->plan->flags |=
+            self->cgroup.version == 1 ? PLAN_CGROUP_V1 : PLAN_CGROUP_V2;
+    return rc;
 }
 
 static int fail_no_init(const struct process *self, struct gbx_error *err)
@@ -344,13 +362,12 @@ static uint64_t hear(struct process *self)
  * The pipe's own end says nothing: the exec closes it, but a process that the
  * caller forked meanwhile may keep it open.
  */
-static int step_wait(struct process *self, struct ends *ends,
-                     struct gbx_error *err)
+static int step_wait(struct process *self, struct gbx_error *err)
 {
     /* In this order: a report was written before hello, and is seen first. */
     struct pollfd waits[] = {
         {.fd = self->cell.control, .events = POLLIN},
-        {.fd = ends->start_in, .events = POLLIN},
+        {.fd = self->cell.start, .events = POLLIN},
         {.events = POLLIN}, /* of init, once it is known */
     };
     struct report report;
@@ -368,7 +385,7 @@ static int step_wait(struct process *self, struct ends *ends,
         if (ready == 0)
             return fail(err, GBX_ETIME, "the guest did not start in time");
         if ((waits[1].revents & POLLIN) != 0 &&
-            read(ends->start_in, &report, sizeof(report)) == sizeof(report) &&
+            read(self->cell.start, &report, sizeof(report)) == sizeof(report) &&
             report.magic == REPORT_MAGIC && report.step < STEP_COUNT)
             return explain_report(self, &report, err);
         if (waits[0].revents == 0 && waits[2].revents == 0) {
@@ -394,12 +411,26 @@ static int be_born(struct process *self, struct ends *ends,
     pid_t pid;
     int rc;
 
-    if ((rc = step_orders(self, ends, err)) < 0 ||
+    cgroup_choose_name(&self->cgroup);
+    if ((rc = step_control(self, ends, err)) < 0 ||
+        (rc = step_orders(self, ends, err)) < 0 ||
         (rc = step_clone(self, ends, &pid, err)) < 0 ||
-        (rc = cell_make_cgroup(self, err)) < 0 ||
+        (rc = step_cgroup(self, err)) < 0 ||
         (rc = step_identity(self, pid, err)) < 0)
         return rc;
     return step_send(self, err);
+}
+
+int cell_order(struct process *self, struct gbx_error *err)
+{
+    struct ends ends = ENDS_NONE;
+    int rc;
+
+    if ((rc = step_control(self, &ends, err)) < 0 ||
+        (rc = zygote_order(self, &ends, err)) < 0)
+        cell_stop(self);
+    close_ends(&ends);
+    return rc;
 }
 
 int cell_start(struct process *self, struct gbx_error *err)
@@ -408,16 +439,16 @@ int cell_start(struct process *self, struct gbx_error *err)
     int rc;
 
     self->end = 0;
-    if (self->from == NULL)
-        cgroup_choose_name(&self->cgroup);
-    if ((rc = step_pipes(self, &ends, err)) < 0 ||
-        (rc = step_watch(self, err)) < 0 ||
-        (rc = step_mounts(self, &ends, err)) < 0 ||
-        (rc = self->from == NULL ? be_born(self, &ends, err)
-                                 : zygote_order(self, &ends, err)) < 0 ||
-        (rc = step_wait(self, &ends, err)) < 0)
-        cell_stop(self);
+    if ((rc = step_pipes(self, &ends, err)) == 0 &&
+        (rc = step_mounts(self, &ends, err)) == 0)
+        rc = self->from == NULL ? be_born(self, &ends, err)
+                                : zygote_tell(self, &ends, err);
+
+    /* Only the children have these now, so that an end is seen as one. */
     close_ends(&ends);
+    if (rc < 0 || (rc = step_watch(self, err)) < 0 ||
+        (rc = step_wait(self, err)) < 0)
+        cell_stop(self);
     return rc;
 }
 
@@ -455,6 +486,7 @@ void cell_stop(struct process *self)
     unwatch(self, cell->output[0]);
     unwatch(self, cell->output[1]);
     close_fd(&cell->bell);
+    close_fd(&cell->start);
     close_fd(&cell->orders);
     close_fd(&cell->output[0]);
     close_fd(&cell->output[1]);

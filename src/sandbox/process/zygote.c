@@ -132,27 +132,34 @@ static int check_same(const struct snapshot *snapshot,
     return 0;
 }
 
-int process_clone(void *context, const struct bundle *what,
-                  struct snapshot *snapshot, struct region *shared,
-                  struct gbx_error *err)
+int process_begin(void *context, const struct bundle *what,
+                  struct snapshot *snapshot, struct gbx_error *err)
 {
-    const struct process *zygote = &snapshot->zygote;
     struct process *self = context;
     int rc;
 
     process_init(self);
     atomic_fetch_add(&snapshot->references, 1);
     self->from = snapshot;
-    self->shared = shared;
+    self->uid = snapshot->zygote.uid;
+    self->gid = snapshot->zygote.gid;
     if ((rc = process_take(self, what, err)) < 0 ||
-        (rc = check_same(snapshot, what, &self->brings_mounts, err)) < 0 ||
-        (self->brings_mounts &&
-         (rc = process_find_folder(self, what, err)) < 0))
+        (rc = check_same(snapshot, what, &self->brings_mounts, err)) < 0)
         return rc;
-    self->plan->uid = zygote->plan->uid;
-    self->plan->gid = zygote->plan->gid;
-    self->uid = zygote->uid;
-    self->gid = zygote->gid;
+    return cell_order(self, err);
+}
+
+int process_clone(void *context, const struct bundle *what,
+                  struct snapshot *snapshot, struct region *shared,
+                  struct gbx_error *err)
+{
+    struct process *self = context;
+    int rc;
+
+    (void)snapshot; /* it is what was begun with */
+    self->shared = shared;
+    if (self->brings_mounts && (rc = process_find_folder(self, what, err)) < 0)
+        return rc;
     if ((rc = draft_copy(self, what, err)) < 0)
         return rc;
     /* Pid 1 of a copy is of the guest's own user, so it is counted, too. */
@@ -162,22 +169,15 @@ int process_clone(void *context, const struct bundle *what,
     return cell_start(self, err);
 }
 
-static int step_cgroup(struct process *self, struct gbx_error *err)
-{
-    int rc = cell_make_cgroup(self, err);
-
-    return rc < 0 ? rc
-                  : cgroup_hand_over(&self->cgroup, self->uid, self->gid, err);
-}
-
 /* Returns 0, or -1 with errno. */
-static int send_with(int to, void *bytes, size_t byte_count, const int *fds,
-                     size_t count)
+static int send_with(int to, const void *bytes, size_t byte_count,
+                     const int *fds, size_t count)
 {
     _Alignas(
-        struct cmsghdr) char rights[CMSG_SPACE(ORDER_FDS_MAX * sizeof(int))] = {
+        struct cmsghdr) char rights[CMSG_SPACE(COPY_FDS_MAX * sizeof(int))] = {
         0};
-    struct iovec all = {.iov_base = bytes, .iov_len = byte_count};
+    struct iovec all = {.iov_base = (void *)(uintptr_t)bytes,
+                        .iov_len = byte_count};
     struct msghdr message = {.msg_iov = &all,
                              .msg_iovlen = 1,
                              .msg_control = rights,
@@ -195,14 +195,13 @@ static int send_with(int to, void *bytes, size_t byte_count, const int *fds,
     return rc < 0 ? -1 : 0;
 }
 
-static int send_order(struct process *self, const int *fds, size_t count,
+static int send_order(int orders, const struct order *order, const int *fds,
                       struct gbx_error *err)
 {
-    const int orders = self->from->zygote.cell.orders;
     struct pollfd room = {.fd = orders, .events = POLLOUT};
 
-    while (send_with(orders, self->plan, plan_bytes(self->plan), fds, count) <
-           0) {
+    while (send_with(orders, order, sizeof(*order), fds,
+                     ORDER_FDS + order->in_cgroup) < 0) {
         if (errno == EPIPE || errno == ECONNRESET) {
             errno = 0;
             return fail(err, GBX_ESTALE, "the template's process has ended");
@@ -215,84 +214,101 @@ static int send_order(struct process *self, const int *fds, size_t count,
     return 0;
 }
 
-/* v2: it is born in its cgroup. */
-static int step_order(struct process *self, const struct ends *ends,
-                      struct gbx_error *err)
+/* v2: it is born in its cgroup, which is there before it. */
+static int make_cgroup(struct process *self, struct order *order, int *entry,
+                       struct gbx_error *err)
 {
-    int fds[ORDER_FDS_MAX] = {
+    int rc;
+
+    if (self->cgroup.version != 2)
+        return 0;
+    if ((rc = cell_make_cgroup(self, err)) < 0 ||
+        (rc = cgroup_hand_over(&self->cgroup, self->uid, self->gid, err)) < 0)
+        return rc;
+    if ((*entry = cgroup_entry(&self->cgroup, 0)) < 0)
+        return fail(err, GBX_EHOST, "open a cgroup");
+    order->in_cgroup = 1;
+    return 0;
+}
+
+int zygote_order(struct process *self, const struct ends *ends,
+                 struct gbx_error *err)
+{
+    const struct process *zygote = &self->from->zygote;
+    struct order order = {
+        .magic = ORDER_MAGIC,
+        .uid = zygote->plan->uid,
+        .gid = zygote->plan->gid,
+    };
+    auto_fd int entry = -1;
+    int rc;
+
+    cgroup_choose_inside(&self->cgroup, &zygote->cgroup);
+    memcpy(order.name, self->cgroup.name, sizeof(order.name));
+    if ((rc = make_cgroup(self, &order, &entry, err)) < 0)
+        return rc;
+    return send_order(zygote->cell.orders, &order,
+                      (int[ORDER_FDS_MAX]){ends->control, ends->start,
+                                           ends->caller, zygote->init_fd,
+                                           entry},
+                      err);
+}
+
+/* v1: it joins its cgroup when that is there.  Returns 0, or a code and less
+ * than all is in `fds`. */
+static int open_cgroups(struct process *self, int *fds, size_t *count,
+                        struct gbx_error *err)
+{
+    struct cgroup *cgroup = &self->cgroup;
+    int rc;
+
+    if (cgroup->version != 1)
+        return 0;
+    if (self->limits.cpu_ns == 0)
+        cgroup->parent[CGROUP_CPU] = -1;
+    if ((rc = cell_make_cgroup(self, err)) < 0)
+        return rc;
+    for (int i = 0; i < PLAN_CGROUPS; i++) {
+        if (cgroup->parent[i] < 0)
+            continue;
+        if ((fds[*count] = cgroup_entry(cgroup, i)) < 0)
+            return fail(err, GBX_EHOST, "open a cgroup");
+        ++*count;
+    }
+    return 0;
+}
+
+/* A broken connection has a reason, which cell_start will hear. */
+static int send_plan(const struct process *self, const int *fds, size_t count,
+                     struct gbx_error *err)
+{
+    if (send_with(self->cell.control, self->plan, plan_bytes(self->plan), fds,
+                  count) < 0 &&
+        errno != EPIPE && errno != ECONNRESET)
+        return fail(err, GBX_EHOST, "send to a copy");
+    return 0;
+}
+
+int zygote_tell(struct process *self, const struct ends *ends,
+                struct gbx_error *err)
+{
+    int fds[COPY_FDS_MAX] = {
         [INIT_FD_OUT - 1] = ends->output[0],
         [INIT_FD_ERR - 1] = ends->output[1],
         [INIT_FD_HOST_HALF - 1] = self->shared->host_read_fd,
         [INIT_FD_GUEST_HALF - 1] = self->shared->fd[HALF_GUEST],
         [INIT_FD_BELL - 1] = self->cell.bell,
-        [INIT_FD_CONTROL - 1] = ends->control,
-        [INIT_FD_START - 1] = ends->start,
-        [INIT_FD_CALLER - 1] = ends->caller,
-        [ORDER_FD_INIT - 1] = self->from->zygote.init_fd,
+        [COPY_FDS] = ends->folder,
     };
-    size_t count = ORDER_FDS;
-    auto_fd int entry = -1;
+    const size_t own = COPY_FDS + (ends->folder >= 0 ? 1 : 0);
+    size_t count = own;
     int rc;
 
-    if (ends->folder >= 0)
-        fds[count++] = ends->folder;
-    if (self->cgroup.version != 2)
-        return send_order(self, fds, count, err);
-    if ((rc = step_cgroup(self, err)) < 0)
-        return rc;
-    if ((entry = cgroup_entry(&self->cgroup, 0)) < 0)
-        return fail(err, GBX_EHOST, "open a cgroup");
-    fds[count++] = entry;
-    return send_order(self, fds, count, err);
-}
-
-/* v1: it joins its cgroup once it is there, which is made meanwhile. */
-static int step_join(struct process *self, struct gbx_error *err)
-{
-    int fds[PLAN_CGROUPS], rc = step_cgroup(self, err);
-    uint64_t join = JOIN_MAGIC;
-    size_t count = 0;
-
-    if (rc < 0)
-        return rc;
-    for (int i = 0; rc == 0 && i < PLAN_CGROUPS; i++) {
-        if ((self->plan->cgroups & (1u << i)) == 0)
-            continue;
-        if ((fds[count] = cgroup_entry(&self->cgroup, i)) < 0)
-            rc = fail(err, GBX_EHOST, "open a cgroup");
-        else
-            count++;
-    }
-    /* A broken connection has a reason, which cell_start will hear. */
-    if (rc == 0 &&
-        send_with(self->cell.control, &join, sizeof(join), fds, count) < 0 &&
-        errno != EPIPE && errno != ECONNRESET)
-        rc = fail(err, GBX_EHOST, "send to a copy");
-    for (size_t i = 0; i < count; i++)
-        close(fds[i]);
+    self->plan->flags = ends->folder >= 0 ? PLAN_FOLDER : 0;
+    if ((rc = open_cgroups(self, fds, &count, err)) == 0 &&
+        (rc = cell_limit(self, err)) == 0)
+        rc = send_plan(self, fds, count, err);
+    while (count > own)
+        close(fds[--count]);
     return rc;
-}
-
-int zygote_order(struct process *self, struct ends *ends, struct gbx_error *err)
-{
-    struct cgroup *cgroup = &self->cgroup;
-    int rc;
-
-    cgroup_choose_inside(cgroup, &self->from->zygote.cgroup);
-    memcpy(self->plan->name, cgroup->name, sizeof(cgroup->name));
-    if (cgroup->version == 1 && self->limits.cpu_ns == 0)
-        cgroup->parent[CGROUP_CPU] = -1;
-    self->plan->flags = cgroup->version == 1   ? PLAN_CGROUP_V1
-                        : cgroup->version == 2 ? PLAN_CGROUP_V2
-                                               : 0;
-    if (ends->folder >= 0)
-        self->plan->flags |= PLAN_FOLDER;
-    rc = step_order(self, ends, err);
-
-    /* Only the copy has these now, so that an end is seen as one. */
-    close_fd(&ends->output[0]);
-    close_fd(&ends->output[1]);
-    close_fd(&ends->control);
-    close_fd(&ends->start);
-    return rc == 0 && cgroup->version == 1 ? step_join(self, err) : rc;
 }

@@ -48,7 +48,6 @@ bool plan_is_whole(const struct plan *plan, size_t got)
     return got > head && plan->magic == PLAN_MAGIC &&
            plan->text_bytes == got - head &&
            plan->text[plan->text_bytes - 1] == '\0' &&
-           plan->name[PLAN_NAME_MAX - 1] == '\0' &&
            plan->operation_count <= PLAN_OPERATIONS_MAX &&
            plan->rlimit_count <= PLAN_RLIMITS_MAX &&
            plan->arg_count < PLAN_ARGS_MAX && plan->env_count < PLAN_ARGS_MAX;

@@ -151,7 +151,7 @@ static noreturn void be_first(const char *guest)
     sigprocmask(SIG_SETMASK, &all, NULL);
     close_range(INIT_FD_OUT, INIT_FD_BELL, 0);
     close(INIT_FD_START);
-    close_range(ORDER_FD_INIT, ~0u, 0);
+    close(ORDER_FD_INIT);
     if ((duty.signals = init_signals()) < 0)
         _exit(127);
     init_stay(&duty);

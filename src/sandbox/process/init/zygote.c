@@ -8,8 +8,9 @@
  *     | clone: new user, pid and mount namespaces
  *   pid 1 of a copy        says who it is; then becomes init (first.c)
  *     | fork
- *   pid 2 of a copy        mounts its own /tmp, joins its cgroup, is sealed by
- *                          the very code that seals any guest, and returns
+ *   pid 2 of a copy        waits for its plan: mounts its own /tmp, joins its
+ *                          cgroup, is sealed by the very code that seals any
+ *                          guest, and returns
  *
  * To copy a language's page tables is the dearest part of it, and pid 1 has no
  * use for them.  So it shares the zygote's memory, which waits (CLONE_VFORK),
@@ -45,11 +46,12 @@
 
 #define STACK_BYTES 32768 /* of pid 1, until it is init */
 
-/* The order that is being done. */
+/* The order that is being done, and what the copy was told to become. */
+static struct order order;
 static struct plan plan;
 
 /* What came with the last message. */
-static int fds[ORDER_FDS_MAX];
+static int fds[COPY_FDS_MAX];
 static size_t fd_count;
 
 /* Of the zygote, above all that init and a guest have. */
@@ -66,21 +68,27 @@ bool zygote_is_this(void)
 }
 
 /*
- * The kernel gives the lowest numbers that are free, in turn.  While all from 1
- * on are, what comes with an order gets the very numbers that init and a guest
- * have it under, and nothing need be moved.
+ * The kernel gives the lowest numbers that are free, in turn.  So what comes
+ * gets the very numbers that init and a guest have it under, and nothing need
+ * be moved: a zygote keeps those of a guest in use, a copy sets them free.
  */
-static void free_numbers(void)
+static void keep_numbers(void)
 {
-    close_range(STDIN_FILENO + 1, INIT_FD_COUNT - 1, 0);
+    for (int fd = INIT_FD_OUT; fd <= INIT_FD_BELL; fd++)
+        dup2(STDIN_FILENO, fd);
 }
 
-static bool are_placed(size_t count)
+static void free_numbers(void)
 {
-    for (size_t i = 0; i < fd_count; i++)
-        if (fds[i] != (int)i + 1)
+    close_range(INIT_FD_CONTROL, INIT_FD_COUNT - 1, 0);
+}
+
+static bool are_placed(int from, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (fds[i] != from + (int)i)
             return false;
-    return fd_count == count;
+    return true;
 }
 
 static void take_fds(struct msghdr *message)
@@ -114,19 +122,14 @@ static size_t receive(int from, void *to, size_t bytes)
     return message.msg_flags & (MSG_TRUNC | MSG_CTRUNC) ? 0 : (size_t)got;
 }
 
-/* How many descriptors come with it, but for a cgroup. */
-static size_t count_own(void)
-{
-    return ORDER_FDS + (plan.flags & PLAN_FOLDER ? 1 : 0);
-}
-
 /* Wait for the next one.  Returns whether it is as the host sends them. */
 static bool take_order(void)
 {
-    const size_t got = receive(orders, &plan, sizeof(plan));
-
-    return plan_is_whole(&plan, got) &&
-           are_placed(count_own() + (plan.flags & PLAN_CGROUP_V2 ? 1 : 0));
+    return receive(orders, &order, sizeof(order)) == sizeof(order) &&
+           order.magic == ORDER_MAGIC &&
+           order.name[PLAN_NAME_MAX - 1] == '\0' &&
+           fd_count == ORDER_FDS + (order.in_cgroup ? 1 : 0) &&
+           are_placed(INIT_FD_CONTROL, fd_count);
 }
 
 /* ---- in a copy ---- */
@@ -179,9 +182,9 @@ static void map_identity(void)
     char text[32];
 
     write_own("self/setgroups", "deny");
-    snprintf(text, sizeof(text), "%u %u 1\n", plan.gid, plan.gid);
+    snprintf(text, sizeof(text), "%u %u 1\n", order.gid, order.gid);
     write_own("self/gid_map", text);
-    snprintf(text, sizeof(text), "%u %u 1\n", plan.uid, plan.uid);
+    snprintf(text, sizeof(text), "%u %u 1\n", order.uid, order.uid);
     write_own("self/uid_map", text);
 }
 
@@ -193,33 +196,42 @@ static void map_identity(void)
 static noreturn void be_first(pid_t guest)
 {
     static char program[] = "glovebox-init", number[16];
-    char *argv[] = {program, plan.name, number, NULL}, *envp[] = {NULL};
+    char *argv[] = {program, order.name, number, NULL}, *envp[] = {NULL};
 
     snprintf(number, sizeof(number), "%d", (int)guest);
     syscall(SYS_execveat, ORDER_FD_INIT, "", argv, envp, AT_EMPTY_PATH);
     init_fail(STEP_EXEC_INIT, 0);
 }
 
-/* The host opens "tasks" files for us: we could not. */
-static void join_cgroups(void)
+/* Returns how many of the descriptors are not "tasks" files. */
+static size_t take_plan(void)
 {
-    uint64_t join = 0;
+    size_t got, own;
 
+    close_range(INIT_FD_OUT, INIT_FD_BELL, 0);
+    got = receive(INIT_FD_CONTROL, &plan, sizeof(plan));
+    own = COPY_FDS + (plan.flags & PLAN_FOLDER ? 1 : 0);
     errno = EPROTO;
-    if (receive(INIT_FD_CONTROL, &join, sizeof(join)) != sizeof(join) ||
-        join != JOIN_MAGIC)
-        init_fail(STEP_JOIN_CGROUP, 0);
-    for (size_t i = 0; i < fd_count; i++)
+    if (!plan_is_whole(&plan, got) || fd_count < own ||
+        !are_placed(INIT_FD_OUT, COPY_FDS) ||
+        (own > COPY_FDS && fds[COPY_FDS] != COPY_FD_FOLDER))
+        init_fail(STEP_READ_PLAN, 0);
+    return own;
+}
+
+/* The host opens the files for us: we could not. */
+static void join_cgroups(size_t first)
+{
+    for (size_t i = first; i < fd_count; i++)
         if (write(fds[i], "0", 1) != 1)
-            init_fail(STEP_JOIN_CGROUP, (uint32_t)i);
+            init_fail(STEP_JOIN_CGROUP, (uint32_t)(i - first));
 }
 
 static void be_guest(void)
 {
     const uint64_t hello = HELLO_MAGIC;
 
-    if (plan.flags & PLAN_CGROUP_V1)
-        join_cgroups();
+    join_cgroups(take_plan());
     leave_cgroup_namespace();
     root_add(&plan);
     seal(&plan);
@@ -236,7 +248,7 @@ static noreturn void be_copy(void)
     tell_born();
     open_input();
     map_identity();
-    close_range((unsigned)count_own() + 1, ~0u, 0);
+    close_range(ORDER_FD_CGROUP, ~0u, 0);
     signal(SIGCHLD, SIG_DFL);
     capabilities_pass_on(CAP_KILL);
     if ((guest = fork()) < 0)
@@ -277,9 +289,9 @@ static long clone_copy(void)
         .stack_size = sizeof(stack),
     };
 
-    if (plan.flags & PLAN_CGROUP_V2) {
+    if (order.in_cgroup) {
         args.flags |= CLONE_INTO_CGROUP;
-        args.cgroup = count_own() + 1;
+        args.cgroup = ORDER_FD_CGROUP;
     }
     return clone_onto(&args, be_copy);
 }
@@ -297,6 +309,7 @@ static void begin(void)
     proc = fcntl(ZYGOTE_FD_PROC, F_DUPFD, INIT_FD_COUNT);
     if (orders < 0 || proc < 0 || write(INIT_FD_BELL, &ring, sizeof(ring)) < 0)
         _exit(70);
+    keep_numbers();
     free_numbers();
 }
 
