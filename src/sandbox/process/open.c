@@ -7,17 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/fd.h"
-#include "sandbox/process/birth.h"
 #include "sandbox/process/process.h"
-
-#define NOBODY 65534u
 
 int process_take(struct process *self, const struct bundle *what,
                  struct gbx_error *err)
@@ -61,78 +56,6 @@ static int step_files(struct process *self, const struct bundle *what,
     return 0;
 }
 
-int process_clone_tree(int fd)
-{
-    return open_tree(fd, "",
-                     OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE |
-                         AT_EMPTY_PATH);
-}
-
-int process_show_folder(const struct process *self)
-{
-    struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP,
-                              .userns_fd = (unsigned)self->idmap_fd};
-    auto_fd int tree = process_clone_tree(self->folder_fd);
-
-    if (tree >= 0 && self->idmap_fd >= 0 &&
-        mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr,
-                      sizeof(attr)) < 0)
-        return -1;
-    return steal_fd(&tree);
-}
-
-int process_idmap(uid_t uid, gid_t gid)
-{
-    const struct birth_ids nobody = {NOBODY, NOBODY};
-    auto_fd int caller = (int)syscall(SYS_pidfd_open, getpid(), 0);
-
-    return caller < 0
-               ? -1
-               : birth_idmap(caller, &(struct birth_ids){uid, gid}, &nobody);
-}
-
-/*
- * Run by root the guest is nobody, and a folder that only its owner may read
- * would be closed to it.  So where the file system can, the folder is shown as
- * if its owner's files were the guest's.
- */
-int process_find_folder(struct process *self, const struct bundle *what,
-                        struct gbx_error *err)
-{
-    struct stat st;
-
-    self->folder_fd = open(what->folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (self->folder_fd < 0)
-        return fail(err, GBX_EFILE, "%s: %s", what->folder,
-                    strerrordesc_np(errno));
-    if (!self->brings_mounts)
-        return 0;
-    if (fstat(self->folder_fd, &st) < 0)
-        return fail(err, GBX_EHOST, "look at %s", what->folder);
-    self->idmap_fd = self->from != NULL
-                         ? zygote_idmap(self->from, st.st_uid, st.st_gid)
-                         : process_idmap(st.st_uid, st.st_gid);
-    /* Not every file system can be shown as somebody else's. */
-    if (self->idmap_fd >= 0 &&
-        (self->folder_tree = process_show_folder(self)) >= 0)
-        return 0;
-    close_fd(&self->idmap_fd);
-    if ((st.st_mode & 05) != 05 && st.st_uid != NOBODY)
-        return fail(err, GBX_EFILE,
-                    "%s is its owner's alone, and its file system cannot be "
-                    "shown to another user: chmod o+rx it, or move it",
-                    what->folder);
-    return 0;
-}
-
-static void see_mounts(struct process *self)
-{
-    auto_fd int tree = -1;
-
-    self->brings_mounts =
-        geteuid() == 0 && (tree = process_clone_tree(self->program_fd)) >= 0;
-}
-
 static int step_plan(struct process *self, const struct bundle *what,
                      struct gbx_error *err)
 {
@@ -157,8 +80,8 @@ int process_find(struct process *self, const struct bundle *what,
 
     if ((rc = step_files(self, what, err)) < 0)
         return rc;
-    see_mounts(self);
-    if (what->folder != NULL && (rc = process_find_folder(self, what, err)) < 0)
+    mount_see(self);
+    if (what->folder != NULL && (rc = mount_find(self, what, err)) < 0)
         return rc;
     return step_plan(self, what, err);
 }

@@ -22,6 +22,7 @@
 #include "sandbox/process/plan.h"
 
 #define OUTPUT_BYTES 65536
+#define NOBODY       65534u /* who the guest of a root is */
 
 /* What lives from start to stop. */
 struct cell {
@@ -101,15 +102,18 @@ int process_take(struct process *self, const struct bundle *what,
                  struct gbx_error *err); /* limits and callbacks */
 int process_find(struct process *self, const struct bundle *what,
                  struct gbx_error *err); /* files, and a plan */
-int process_find_folder(struct process *self, const struct bundle *what,
-                        struct gbx_error *err);
-int process_idmap(uid_t uid, gid_t gid); /* whose are the guest's: owned, -1 */
-
-/* A mount of what a path leads to, which may be attached elsewhere, once; the
- * latter is of the folder, as the guest's own.  Owned, or -1 with errno. */
-int process_clone_tree(int fd);
-int process_show_folder(const struct process *self);
 void process_fini(struct process *self);
+
+/*
+ * mount.c: can the host bring mounts; find the script's folder; a user
+ * namespace that shows this user's files as the guest's (owned, or -1); the
+ * mounts for one start.
+ */
+void mount_see(struct process *self);
+int mount_find(struct process *self, const struct bundle *what,
+               struct gbx_error *err);
+int mount_idmap(uid_t uid, gid_t gid);
+int mount_bring(struct process *self, struct ends *ends, struct gbx_error *err);
 
 /* draft.c: write self->plan.  GBX_ELIMIT for too many or too long texts. */
 int draft_plan(struct process *self, const struct bundle *what,

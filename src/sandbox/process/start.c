@@ -21,11 +21,10 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "sandbox/process/birth.h"
-#include "sandbox/process/filter.h"
+#include "sandbox/process/filter/filter.h"
 #include "sandbox/process/process.h"
 
 #define START_MS     10000 /* for init, from the plan to the guest's exec */
-#define NOBODY       65534u
 #define END_WAIT_MS  3000
 #define KERNEL_BYTES (16u << 20)
 
@@ -137,24 +136,6 @@ static int step_watch(struct process *self, struct gbx_error *err)
             return fail(err, GBX_EHOST, "watch a file descriptor");
     }
     return 0;
-}
-
-static int step_mounts(struct process *self, struct ends *ends,
-                       struct gbx_error *err)
-{
-    if (!self->brings_mounts)
-        return 0;
-    if (self->from == NULL &&
-        (ends->program = process_clone_tree(self->program_fd)) < 0)
-        return fail(err, GBX_EHOST, "clone the mount of the guest program");
-    if (self->folder_fd < 0)
-        return 0;
-    ends->folder = self->folder_tree >= 0 ? steal_fd(&self->folder_tree)
-                                          : process_show_folder(self);
-    return ends->folder >= 0 ? 0
-                             : fail(err, GBX_EHOST,
-                                    "show the script's folder as the sandbox's "
-                                    "own");
 }
 
 static int step_clone(struct process *self, struct ends *ends, pid_t *pid,
@@ -440,7 +421,7 @@ int cell_start(struct process *self, struct gbx_error *err)
 
     self->end = 0;
     if ((rc = step_pipes(self, &ends, err)) == 0 &&
-        (rc = step_mounts(self, &ends, err)) == 0)
+        (rc = mount_bring(self, &ends, err)) == 0)
         rc = self->from == NULL ? be_born(self, &ends, err)
                                 : zygote_tell(self, &ends, err);
 

@@ -99,14 +99,14 @@ int zygote_idmap(struct snapshot *snapshot, uid_t uid, gid_t gid)
 
     pthread_mutex_lock(&snapshot->lock);
     if (snapshot->idmap_fd < 0) {
-        snapshot->idmap_fd = process_idmap(uid, gid);
+        snapshot->idmap_fd = mount_idmap(uid, gid);
         snapshot->idmap_uid = uid;
         snapshot->idmap_gid = gid;
     }
     if (snapshot->idmap_uid == uid && snapshot->idmap_gid == gid)
         fd = fcntl(snapshot->idmap_fd, F_DUPFD_CLOEXEC, 0);
     pthread_mutex_unlock(&snapshot->lock);
-    return fd >= 0 ? fd : process_idmap(uid, gid);
+    return fd >= 0 ? fd : mount_idmap(uid, gid);
 }
 
 /*
@@ -158,7 +158,7 @@ int process_clone(void *context, const struct bundle *what,
 
     (void)snapshot; /* it is what was begun with */
     self->shared = shared;
-    if (self->brings_mounts && (rc = process_find_folder(self, what, err)) < 0)
+    if (self->brings_mounts && (rc = mount_find(self, what, err)) < 0)
         return rc;
     if ((rc = draft_copy(self, what, err)) < 0)
         return rc;

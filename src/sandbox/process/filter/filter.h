@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * filter.h - which system calls a guest may make; the list is in filter_make.c.
+ * filter.h - which system calls a guest may make; the list is in make.c.
  */
 #ifndef SANDBOX_PROCESS_FILTER_H
 #define SANDBOX_PROCESS_FILTER_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * filter_make.c - the list of system calls that a guest may make; a program of
+ * make.c - the list of system calls that a guest may make; a program of
  * the build, which prints the filter that libseccomp makes of it as C.  To make
  * it anew in each process would cost a tenth of a sandbox's start (1.5 ms), and
  * the filter depends on nothing but this list.
@@ -375,8 +375,8 @@ int main(void)
 {
     const uint32_t unknown = SCMP_ACT_ERRNO(ENOSYS);
 
-    fprintf(stdout, "/* Made by filter_make.c. */\n"
-                    "#include \"sandbox/process/filter.h\"\n");
+    fprintf(stdout, "/* Made by filter/make.c. */\n"
+                    "#include \"sandbox/process/filter/filter.h\"\n");
     return make("process_filter", unknown, fill_whole) != EXIT_SUCCESS ||
                    make("process_filter_outer", unknown, fill_outer) !=
                        EXIT_SUCCESS ||

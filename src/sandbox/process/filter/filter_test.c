@@ -20,7 +20,7 @@
 #include <linux/seccomp.h>
 
 #include "base/check.h"
-#include "sandbox/process/filter.h"
+#include "sandbox/process/filter/filter.h"
 
 #define CALLS      520         /* more than there are */
 #define X32        0x40000000u /* the other ABI's calls */
