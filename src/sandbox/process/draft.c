@@ -92,13 +92,19 @@ static int see(void *context, const struct view_entry *entry)
     return 0;
 }
 
+uint32_t plan_inodes(uint64_t bytes)
+{
+    const uint64_t inodes = bytes / PAGE_BYTES + 64;
+
+    return (uint32_t)(inodes < 1u << 20 ? inodes : 1u << 20);
+}
+
 static void private_tmp(struct draft *draft, uint64_t bytes)
 {
     struct operation *tmp = operation(draft, OPERATION_TMPFS, "", "tmp", 0);
-    uint64_t inodes = bytes / PAGE_BYTES + 64;
 
     tmp->size_bytes = bytes;
-    tmp->inodes = (uint32_t)(inodes < 1u << 20 ? inodes : 1u << 20);
+    tmp->inodes = plan_inodes(bytes);
 }
 
 /* A mount that the host brings, or a host path that init can walk to. */
@@ -234,15 +240,20 @@ int draft_plan(struct process *self, const struct bundle *what,
 int draft_copy(struct process *self, const struct bundle *what,
                struct gbx_error *err)
 {
-    struct draft draft = {.plan = self->plan};
-    int rc = 0;
+    struct plan *plan = self->plan;
+    struct draft draft = {.plan = plan};
+    int fd = COPY_FD_MOUNT, rc = 0;
 
-    private_tmp(&draft, self->limits.disk_bytes);
+    if (self->brings_tmp)
+        operation(&draft, OPERATION_MOUNT, "", "tmp", 0)->fd = fd++;
+    else
+        private_tmp(&draft, self->limits.disk_bytes);
     if (self->folder_fd >= 0)
-        rc = show(&draft, true, COPY_FD_FOLDER, what->folder, "script", 0, err);
-    list_limits_of_all(self->plan);
-    list_limits(self->plan, &self->limits, self->shared->half_bytes);
-    self->plan->magic = PLAN_MAGIC;
+        rc = show(&draft, true, fd++, what->folder, "script", 0, err);
+    plan->mounts = (uint32_t)(fd - COPY_FD_MOUNT);
+    list_limits_of_all(plan);
+    list_limits(plan, &self->limits, self->shared->half_bytes);
+    plan->magic = PLAN_MAGIC;
     return rc;
 }
 

@@ -2,7 +2,8 @@
 /*
  * mount.c - what the host brings into a sandbox's root, where it is root: the
  * guest program and the script's folder, to which init need not be able to walk
- * then.  Elsewhere init binds them itself (init/root.c).
+ * then; and a zygote's copy's /tmp, made while the copy is being born.
+ * Elsewhere init does it all itself (init/root.c).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,25 +17,26 @@
 #include "base/fd.h"
 #include "sandbox/process/birth.h"
 #include "sandbox/process/process.h"
+#include "sandbox/process/tmpfs.h"
 
-/* A mount of what a path leads to, which may be attached elsewhere, once. */
-static int clone_tree(int fd)
+/* A mount of what a path leads to, read-only, which may be attached elsewhere,
+ * once.  With a user namespace it shows files as belonging to others. */
+static int clone_tree(int fd, int idmap_fd)
 {
-    return open_tree(fd, "",
-                     OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE |
-                         AT_EMPTY_PATH);
-}
+    struct mount_attr attr = {
+        .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
+        .propagation = MS_PRIVATE,
+    };
+    auto_fd int tree = open_tree(fd, "",
+                                 OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC |
+                                     AT_RECURSIVE | AT_EMPTY_PATH);
 
-/* The folder's, as the guest's own. */
-static int show_folder(const struct process *self)
-{
-    struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP,
-                              .userns_fd = (unsigned)self->idmap_fd};
-    auto_fd int tree = clone_tree(self->folder_fd);
-
-    if (tree >= 0 && self->idmap_fd >= 0 &&
-        mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr,
-                      sizeof(attr)) < 0)
+    if (idmap_fd >= 0) {
+        attr.attr_set |= MOUNT_ATTR_IDMAP;
+        attr.userns_fd = (unsigned)idmap_fd;
+    }
+    if (tree >= 0 && mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE,
+                                   &attr, sizeof(attr)) < 0)
         return -1;
     return steal_fd(&tree);
 }
@@ -71,7 +73,8 @@ int mount_find(struct process *self, const struct bundle *what,
                          ? zygote_idmap(self->from, st.st_uid, st.st_gid)
                          : mount_idmap(st.st_uid, st.st_gid);
     /* Not every file system can be shown as somebody else's. */
-    if (self->idmap_fd >= 0 && (self->folder_tree = show_folder(self)) >= 0)
+    if (self->idmap_fd >= 0 &&
+        (self->folder_tree = clone_tree(self->folder_fd, self->idmap_fd)) >= 0)
         return 0;
     close_fd(&self->idmap_fd);
     if ((st.st_mode & 05) != 05 && st.st_uid != NOBODY)
@@ -87,20 +90,32 @@ void mount_see(struct process *self)
     auto_fd int tree = -1;
 
     self->brings_mounts =
-        geteuid() == 0 && (tree = clone_tree(self->program_fd)) >= 0;
+        geteuid() == 0 && (tree = clone_tree(self->program_fd, -1)) >= 0;
+}
+
+/* Its /tmp, which belongs to it. */
+static int open_tmp(const struct process *self)
+{
+    const uint64_t bytes = self->limits.disk_bytes;
+    auto_fd int tmp = tmpfs_open(bytes, plan_inodes(bytes), "1777");
+
+    if (tmp >= 0 && fchownat(tmp, "", self->uid, self->gid, AT_EMPTY_PATH) < 0)
+        return -1;
+    return steal_fd(&tmp);
 }
 
 int mount_bring(struct process *self, struct ends *ends, struct gbx_error *err)
 {
-    if (!self->brings_mounts)
-        return 0;
-    if (self->from == NULL &&
-        (ends->program = clone_tree(self->program_fd)) < 0)
+    if (self->brings_mounts && self->from == NULL &&
+        (ends->program = clone_tree(self->program_fd, -1)) < 0)
         return fail(err, GBX_EHOST, "clone the mount of the guest program");
-    if (self->folder_fd < 0)
+    if (self->brings_tmp && (ends->tmp = open_tmp(self)) < 0)
+        return fail(err, GBX_EHOST, "make a file system for /tmp");
+    if (!self->brings_mounts || self->folder_fd < 0)
         return 0;
-    ends->folder = self->folder_tree >= 0 ? steal_fd(&self->folder_tree)
-                                          : show_folder(self);
+    ends->folder = self->folder_tree >= 0
+                       ? steal_fd(&self->folder_tree)
+                       : clone_tree(self->folder_fd, self->idmap_fd);
     return ends->folder >= 0 ? 0
                              : fail(err, GBX_EHOST,
                                     "show the script's folder as the sandbox's "

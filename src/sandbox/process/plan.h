@@ -86,12 +86,14 @@ enum {
 #define ORDER_FDS_MAX   (ORDER_FDS + 1)
 
 /*
- * With a copy's plan come INIT_FD_OUT to INIT_FD_BELL; the mount of its own
- * folder, if it has one; and, for cgroups v1, their "tasks" files.
+ * With a copy's plan come INIT_FD_OUT to INIT_FD_BELL; the mounts that the host
+ * brings, in the order of the plan's operations; and, for cgroups v1, their
+ * "tasks" files.
  */
-#define COPY_FDS       INIT_FD_BELL
-#define COPY_FD_FOLDER ORDER_FD_CGROUP /* which is closed by then */
-#define COPY_FDS_MAX   (COPY_FDS + 1 + PLAN_CGROUPS)
+#define COPY_FDS      INIT_FD_BELL
+#define COPY_FD_MOUNT ORDER_FD_CGROUP /* which is closed by then */
+#define COPY_MOUNTS   2
+#define COPY_FDS_MAX  (COPY_FDS + COPY_MOUNTS + PLAN_CGROUPS)
 
 /* One step in building the root.  Paths in the root have no leading slash. */
 enum operation_kind {
@@ -100,7 +102,7 @@ enum operation_kind {
     OPERATION_LINK,  /* target becomes a symbolic link to source */
     OPERATION_TEXT,  /* target becomes a file; source is its content */
     OPERATION_BIND,  /* host path source, read-only, at target */
-    OPERATION_MOUNT, /* detached mount number `fd`, read-only, at target */
+    OPERATION_MOUNT, /* detached mount number `fd`, as it is, at target */
     OPERATION_TMPFS, /* at target: size_bytes, inodes */
 };
 
@@ -123,11 +125,10 @@ struct operation {
 #define PLAN_TEXT_MAX       24576
 #define PLAN_NAME_MAX       64 /* of a cgroup, with its end */
 
-#define PLAN_SET_GROUPS 1u  /* may, and must, leave all other groups */
-#define PLAN_CGROUP_V1  2u  /* pid 2 joins by writing to "tasks" */
-#define PLAN_CGROUP_V2  4u  /* pid 2 is born in it */
-#define PLAN_ZYGOTE     8u  /* pid 2 becomes one, in cgroup NAME/zygote */
-#define PLAN_FOLDER     16u /* of a copy: comes with it */
+#define PLAN_SET_GROUPS 1u /* may, and must, leave all other groups */
+#define PLAN_CGROUP_V1  2u /* pid 2 joins by writing to "tasks" */
+#define PLAN_CGROUP_V2  4u /* pid 2 is born in it */
+#define PLAN_ZYGOTE     8u /* pid 2 becomes one, in cgroup NAME/zygote */
 
 #define PLAN_ZYGOTE_CGROUP "zygote"
 
@@ -138,7 +139,8 @@ struct plan {
     uint32_t program;  /* text: path in the root */
     uint32_t cgroups;  /* bit i: INIT_FD_CGROUP + i is to be joined (v1) */
     uint32_t operation_count, rlimit_count, arg_count, env_count;
-    uint32_t text_bytes, reserved;
+    uint32_t text_bytes;
+    uint32_t mounts; /* of a copy: how many come with it */
     uint32_t args[PLAN_ARGS_MAX], envs[PLAN_ARGS_MAX]; /* offsets in text */
     struct {
         uint32_t resource, reserved;

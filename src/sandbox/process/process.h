@@ -46,7 +46,7 @@ struct cell {
 
 /* The other ends, which die with the start. */
 struct ends {
-    int output[2], control, start, caller, program, folder;
+    int output[2], control, start, caller, program, folder, tmp;
     int orders, proc; /* of a zygote */
 };
 
@@ -72,6 +72,7 @@ struct process {
     int idmap_fd;      /* user namespace that shows the folder as the guest's */
     int epoll_fd;
     bool brings_mounts; /* the host clones program and folder, not init */
+    bool brings_tmp;    /* the host makes it; of a copy */
     uid_t uid;          /* the guest's, outside */
     gid_t gid;
     struct cgroup cgroup;
@@ -123,6 +124,9 @@ int draft_copy(struct process *self, const struct bundle *what,
                struct gbx_error *err);
 
 void plan_set_processes(struct plan *plan, uint64_t count); /* the limit */
+
+/* How many files a /tmp of this size may have. */
+uint32_t plan_inodes(uint64_t bytes);
 
 /* How many bytes of the plan are to be sent. */
 size_t plan_bytes(const struct plan *plan);

@@ -31,7 +31,7 @@
 #define ENDS_NONE                                                              \
     {                                                                          \
         .output = {-1, -1}, .control = -1, .start = -1, .caller = -1,          \
-        .program = -1, .folder = -1, .orders = -1, .proc = -1                  \
+        .program = -1, .folder = -1, .tmp = -1, .orders = -1, .proc = -1       \
     }
 
 static void close_ends(struct ends *ends)
@@ -43,6 +43,7 @@ static void close_ends(struct ends *ends)
     close_fd(&ends->caller);
     close_fd(&ends->program);
     close_fd(&ends->folder);
+    close_fd(&ends->tmp);
     close_fd(&ends->orders);
     close_fd(&ends->proc);
 }

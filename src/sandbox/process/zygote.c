@@ -143,6 +143,7 @@ int process_begin(void *context, const struct bundle *what,
     self->from = snapshot;
     self->uid = snapshot->zygote.uid;
     self->gid = snapshot->zygote.gid;
+    self->brings_tmp = snapshot->zygote.brings_mounts;
     if ((rc = process_take(self, what, err)) < 0 ||
         (rc = check_same(snapshot, what, &self->brings_mounts, err)) < 0)
         return rc;
@@ -298,13 +299,15 @@ int zygote_tell(struct process *self, const struct ends *ends,
         [INIT_FD_HOST_HALF - 1] = self->shared->host_read_fd,
         [INIT_FD_GUEST_HALF - 1] = self->shared->fd[HALF_GUEST],
         [INIT_FD_BELL - 1] = self->cell.bell,
-        [COPY_FDS] = ends->folder,
     };
-    const size_t own = COPY_FDS + (ends->folder >= 0 ? 1 : 0);
-    size_t count = own;
+    size_t count = COPY_FDS, own;
     int rc;
 
-    self->plan->flags = ends->folder >= 0 ? PLAN_FOLDER : 0;
+    if (ends->tmp >= 0)
+        fds[count++] = ends->tmp;
+    if (ends->folder >= 0)
+        fds[count++] = ends->folder;
+    own = count;
     if ((rc = open_cgroups(self, fds, &count, err)) == 0 &&
         (rc = cell_limit(self, err)) == 0)
         rc = send_plan(self, fds, count, err);

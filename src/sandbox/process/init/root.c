@@ -22,24 +22,7 @@
 #include <unistd.h>
 
 #include "sandbox/process/init/init.h"
-
-/* A new tmpfs, not yet attached; -1 with errno. */
-static int tmpfs_open(uint64_t size_bytes, uint32_t inodes, const char *mode)
-{
-    char size[24], nodes[12];
-    int fs = fsopen("tmpfs", FSOPEN_CLOEXEC), fd = -1;
-
-    snprintf(size, sizeof(size), "%llu", (unsigned long long)size_bytes);
-    snprintf(nodes, sizeof(nodes), "%u", inodes);
-    if (fs >= 0 && fsconfig(fs, FSCONFIG_SET_STRING, "size", size, 0) == 0 &&
-        fsconfig(fs, FSCONFIG_SET_STRING, "nr_inodes", nodes, 0) == 0 &&
-        fsconfig(fs, FSCONFIG_SET_STRING, "mode", mode, 0) == 0 &&
-        fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
-        fd = fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
-    if (fs >= 0)
-        close(fs);
-    return fd;
-}
+#include "sandbox/process/tmpfs.h"
 
 static int attach(int tree, const char *target)
 {
@@ -70,21 +53,33 @@ static int confine(int tree, const struct operation *operation)
                          sizeof(attr));
 }
 
+static int put(int tree, const struct operation *operation, const char *target)
+{
+    return make_target(operation, target) == 0 ? attach(tree, target) : -1;
+}
+
 static int do_bind(const struct operation *operation, const char *source,
                    const char *target)
 {
-    int tree = operation->fd;
+    int tree = open_tree(AT_FDCWD, source,
+                         OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
     int rc = -1;
 
-    if (operation->kind == OPERATION_BIND)
-        tree = open_tree(AT_FDCWD, source,
-                         OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
     if (tree < 0)
         return operation->flags & OPERATION_OPTIONAL && errno == ENOENT ? 0
                                                                         : -1;
-    if (confine(tree, operation) == 0 && make_target(operation, target) == 0)
-        rc = attach(tree, target);
+    if (confine(tree, operation) == 0)
+        rc = put(tree, operation, target);
     close(tree);
+    return rc;
+}
+
+/* The host confined it. */
+static int do_mount(const struct operation *operation, const char *target)
+{
+    int rc = put(operation->fd, operation, target);
+
+    close(operation->fd);
     return rc;
 }
 
@@ -93,10 +88,10 @@ static int do_tmpfs(const struct operation *operation, const char *target)
     int tree = tmpfs_open(operation->size_bytes, operation->inodes, "1777");
     int rc = -1;
 
-    if (tree >= 0 && make_target(operation, target) == 0)
-        rc = attach(tree, target);
-    if (tree >= 0)
+    if (tree >= 0) {
+        rc = put(tree, operation, target);
         close(tree);
+    }
     return rc;
 }
 
@@ -127,8 +122,9 @@ static int do_operation(const struct plan *plan,
     case OPERATION_TEXT:
         return do_text(source, target);
     case OPERATION_BIND:
-    case OPERATION_MOUNT:
         return do_bind(operation, source, target);
+    case OPERATION_MOUNT:
+        return do_mount(operation, target);
     case OPERATION_TMPFS:
         return do_tmpfs(operation, target);
     }

@@ -83,10 +83,10 @@ static void free_numbers(void)
     close_range(INIT_FD_CONTROL, INIT_FD_COUNT - 1, 0);
 }
 
-static bool are_placed(int from, size_t count)
+static bool are_placed(const int *came, int from, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (fds[i] != from + (int)i)
+        if (came[i] != from + (int)i)
             return false;
     return true;
 }
@@ -129,7 +129,7 @@ static bool take_order(void)
            order.magic == ORDER_MAGIC &&
            order.name[PLAN_NAME_MAX - 1] == '\0' &&
            fd_count == ORDER_FDS + (order.in_cgroup ? 1 : 0) &&
-           are_placed(INIT_FD_CONTROL, fd_count);
+           are_placed(fds, INIT_FD_CONTROL, fd_count);
 }
 
 /* ---- in a copy ---- */
@@ -210,11 +210,11 @@ static size_t take_plan(void)
 
     close_range(INIT_FD_OUT, INIT_FD_BELL, 0);
     got = receive(INIT_FD_CONTROL, &plan, sizeof(plan));
-    own = COPY_FDS + (plan.flags & PLAN_FOLDER ? 1 : 0);
+    own = COPY_FDS + plan.mounts;
     errno = EPROTO;
-    if (!plan_is_whole(&plan, got) || fd_count < own ||
-        !are_placed(INIT_FD_OUT, COPY_FDS) ||
-        (own > COPY_FDS && fds[COPY_FDS] != COPY_FD_FOLDER))
+    if (!plan_is_whole(&plan, got) || plan.mounts > COPY_MOUNTS ||
+        fd_count < own || !are_placed(fds, INIT_FD_OUT, COPY_FDS) ||
+        !are_placed(fds + COPY_FDS, COPY_FD_MOUNT, plan.mounts))
         init_fail(STEP_READ_PLAN, 0);
     return own;
 }
