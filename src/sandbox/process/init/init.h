@@ -13,7 +13,7 @@
 
 #include "sandbox/process/plan.h"
 
-/* ---- first.c: pid 1 ---- */
+/* ---- report.c ---- */
 
 /* Tell the host which step failed, with errno; the latter exits. */
 void init_report(int fd, enum init_step step, uint32_t detail);
@@ -22,21 +22,21 @@ noreturn void init_fail(enum init_step step, uint32_t detail);
 /* Did it come as it was sent? */
 bool plan_is_whole(const struct plan *plan, size_t got);
 
+/* ---- first.c: pid 1 ---- */
+
 struct init_duty {
     pid_t guest;
-    int signals;        /* of init_signals */
     const char *cgroup; /* to be removed at last, or NULL */
     bool spares;        /* others outlive the guest */
 };
 
-/* A file descriptor that tells of dead children; -1 with errno.  All signals
- * are blocked. */
-int init_signals(void);
-
 /* Until the caller is gone, which the latter takes for granted: leaves no
- * process and no cgroup. */
+ * process and no cgroup.  All signals are blocked. */
 noreturn void init_stay(const struct init_duty *duty);
 noreturn void init_leave(const char *cgroup);
+
+/* Of a copy, from its exec. */
+noreturn void init_first(const uint64_t *stack);
 
 /* ---- guest.c: pid 2 ---- */
 

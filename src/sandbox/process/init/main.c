@@ -14,7 +14,6 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -138,35 +137,13 @@ static const char *leaf_of(const char *cgroup)
     return leaf;
 }
 
-/* Of a zygote's copy: it was born, and has a guest (zygote.c). */
-static noreturn void be_first(const char *guest)
-{
-    struct init_duty duty = {.guest = (pid_t)strtol(guest, NULL, 10)};
-
-    sigset_t all;
-
-    prctl(PR_SET_DUMPABLE, 0);
-    prctl(PR_SET_NAME, "glovebox-init");
-    sigfillset(&all);
-    sigprocmask(SIG_SETMASK, &all, NULL);
-    close_range(INIT_FD_OUT, INIT_FD_BELL, 0);
-    close(INIT_FD_START);
-    close(ORDER_FD_INIT);
-    if ((duty.signals = init_signals()) < 0)
-        _exit(127);
-    init_stay(&duty);
-}
-
-/* Arguments: the sandbox's name, which is its cgroup's; the number of a guest
- * that is there. */
+/* The argument: the sandbox's name, which is its cgroup's. */
 int main(int argc, char **argv)
 {
     const char *cgroup = argc > 1 ? argv[1] : NULL;
     struct init_duty duty = {.cgroup = cgroup};
     int running[2];
 
-    if (argc > 2)
-        be_first(argv[2]);
     /* 0 is closed, so it is what the first open gets. */
     if (open("/dev/null", O_RDONLY) != STDIN_FILENO)
         init_fail(STEP_FDS, 0);
@@ -187,8 +164,6 @@ int main(int argc, char **argv)
     close_range(INIT_FD_OUT, INIT_FD_BELL, 0);
     close_range(INIT_FD_PROGRAM, INIT_FD_FOLDER, 0);
     /* Signals were blocked by the host before we came to be. */
-    if ((duty.signals = init_signals()) < 0)
-        _exit(127);
     capabilities_drop(UINT64_C(1) << CAP_KILL);
     await_exec(running[0], cgroup);
     init_stay(&duty);
