@@ -375,9 +375,13 @@ class Ends(Base):
     def test_signals_to_it_end_it(self):
         for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
             for words in [FOLDER / "faulty", "loop"], ["cat"]:
-                with subprocess.Popen([PROGRAM, "exec", *words],
-                                      stdin=subprocess.PIPE,
-                                      stderr=subprocess.PIPE) as run:
+                # These tests may run in the background, or under nohup.
+                with subprocess.Popen(
+                        [PROGRAM, "exec", *words], stdin=subprocess.PIPE,
+                        stderr=subprocess.PIPE,
+                        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL)
+                ) as run:
+                    self.addCleanup(run.kill)
                     time.sleep(0.2)
                     run.send_signal(number)
                     self.assertEqual(run.wait(20), 128 + number)
