@@ -227,6 +227,13 @@ int count_strays(void)
     return count;
 }
 
+void strays_become(int count)
+{
+    for (int i = 0; i < 5000 && count_strays() != count; i++)
+        usleep(1000);
+    assert_int_equal(count_strays(), count);
+}
+
 static int cgroups_seen;
 
 static int see(const char *path, const struct stat *st, int type,

@@ -63,7 +63,8 @@ int count_maps(void); /* of the kernel's: KVM's, shared, of files */
 int count_threads(void);
 int count_mib(void); /* of addresses in use */
 int count_children(void);
-int count_strays(void); /* processes */
+int count_strays(void);        /* processes */
+void strays_become(int count); /* in a moment, at most: one may be in an exec */
 int count_cgroups(void);
 extern pid_t box_caller; /* 0: this process */
 

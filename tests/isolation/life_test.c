@@ -152,7 +152,7 @@ static void a_wipe_leaves_nothing_of_the_past(void **state)
         assert_int_equal(box_run(&box, BOX_WAIT_NS), 0);
         assert_string_equal(box.text, "handler_ns 0\n");
         assert_int_equal(box_backend->wipe(box.self, &box.err), 0);
-        assert_int_equal(count_strays(), box_processes());
+        strays_become(box_processes());
     }
     box_close(&box);
 }
