@@ -75,10 +75,8 @@ static int fill_sandbox(struct pool *pool, struct pool_member *member,
     int rc;
 
     if (pool->config.start == NULL)
-        return sandbox_clone(&member->sandbox, config, template, deadline_ns,
-                             err);
-    rc =
-        sandbox_try_clone(&member->sandbox, config, template, deadline_ns, err);
+        return sandbox_clone(&member->sandbox, config, template, err);
+    rc = sandbox_try_clone(&member->sandbox, config, template, err);
     if (rc == GBX_ESTALE) /* without it everything is only slower */
         rc = pool->config.start(pool->config.context, &member->sandbox,
                                 deadline_ns, err);

@@ -238,17 +238,16 @@ static int step_clone(struct sandbox *sandbox,
 }
 
 int sandbox_clone(struct sandbox *sandbox, const struct sandbox_config *config,
-                  struct template *template, uint64_t deadline_ns,
-                  struct gbx_error *err)
+                  struct template *template, struct gbx_error *err)
 {
     int rc;
 
     init(sandbox, config);
     must(config->backend == template->backend);
     sandbox->template = template_get(template);
+    sandbox->starts = !follows(sandbox);
     if ((rc = step_memory(sandbox, config, err)) < 0 ||
-        (rc = step_clone(sandbox, config, err)) < 0 ||
-        (!follows(sandbox) && (rc = step_ready(sandbox, deadline_ns, err)) < 0))
+        (rc = step_clone(sandbox, config, err)) < 0)
         sandbox_close(sandbox);
     else
         sandbox_become(sandbox, SANDBOX_IDLE);
@@ -257,14 +256,13 @@ int sandbox_clone(struct sandbox *sandbox, const struct sandbox_config *config,
 
 int sandbox_try_clone(struct sandbox *sandbox,
                       const struct sandbox_config *config,
-                      struct template *template, uint64_t deadline_ns,
-                      struct gbx_error *err)
+                      struct template *template, struct gbx_error *err)
 {
     struct gbx_error why;
     int rc = GBX_ESTALE;
 
     if (template != NULL)
-        rc = sandbox_clone(sandbox, config, template, deadline_ns, &why);
+        rc = sandbox_clone(sandbox, config, template, &why);
     if (rc < 0 && rc != GBX_ESTALE && err != NULL)
         *err = why; /* a start, not a call */
     return rc;
@@ -305,7 +303,9 @@ int sandbox_wipe(struct sandbox *sandbox, uint64_t deadline_ns,
         rc = follow(sandbox, err);
     } else if (rc == 0) {
         start_channel(sandbox, sandbox->channel.config.spin_ns);
-        rc = step_ready(sandbox, deadline_ns, err);
+        sandbox->starts = sandbox->template != NULL;
+        if (!sandbox->starts)
+            rc = step_ready(sandbox, deadline_ns, err);
     }
     if (rc < 0)
         sandbox_break(sandbox);

@@ -60,6 +60,7 @@ struct sandbox {
     uint32_t call;        /* the call in progress, or 0 */
     uint32_t last_call;   /* the newest number given out */
     uint32_t asks;        /* host calls served in it */
+    bool starts;          /* READY is still to come, before all else */
     int ended;            /* the code with which it ended, or 0 */
     int stopped;          /* the backend's code of that, or 0 */
     atomic_bool canceled; /* any thread */
@@ -84,20 +85,19 @@ void sandbox_close(struct sandbox *sandbox); /* idempotent; all-zero too */
 
 /*
  * One that stands where the template's stood.  config: the same program and
- * limits; all else is its own.
+ * limits; all else is its own.  Of a bare template it may still be on its way
+ * to READY, which the first step hears: what it is sent meanwhile waits there.
  * Returns 0 and an IDLE sandbox, or a code and an EMPTY one; GBX_ESTALE for a
  * template that can make no more.
  */
 int sandbox_clone(struct sandbox *sandbox, const struct sandbox_config *config,
-                  struct template *template, uint64_t deadline_ns,
-                  struct gbx_error *err);
+                  struct template *template, struct gbx_error *err);
 
 /* The same for who can do without: GBX_ESTALE, and err as it was, also where
  * there is no template (NULL). */
 int sandbox_try_clone(struct sandbox *sandbox,
                       const struct sandbox_config *config,
-                      struct template *template, uint64_t deadline_ns,
-                      struct gbx_error *err);
+                      struct template *template, struct gbx_error *err);
 
 /* The sandbox is of no more use; the guest, if it lives, ends. */
 void sandbox_break(struct sandbox *sandbox);

@@ -81,6 +81,32 @@ static int play_open(void *self, const struct bundle *what,
     return play_start();
 }
 
+/* Of a language alone: there is nothing to keep. */
+static int play_prepare(const struct bundle *what, uint64_t deadline_ns,
+                        struct snapshot **snapshot, struct gbx_error *e)
+{
+    static char nothing;
+
+    (void)what;
+    (void)deadline_ns;
+    (void)e;
+    *snapshot = (struct snapshot *)&nothing;
+    return 0;
+}
+
+static int play_clone(void *self, const struct bundle *what,
+                      struct snapshot *snapshot, struct region *shared,
+                      struct gbx_error *e)
+{
+    (void)snapshot;
+    return play_open(self, what, shared, e);
+}
+
+static void play_put(struct snapshot *snapshot)
+{
+    (void)snapshot;
+}
+
 static int play_run(void *self, uint64_t deadline_ns)
 {
     (void)self;
@@ -123,6 +149,9 @@ static const struct backend play = {
     .name = "play",
     .self_bytes = 1,
     .open = play_open,
+    .prepare = play_prepare,
+    .clone = play_clone,
+    .put = play_put,
     .run = play_run,
     .ring = play_ring,
     .fd = play_fd,
@@ -223,6 +252,37 @@ static void a_guest_says_ready_first(void **state)
     act_next = 0;
     assert_int_equal(sandbox_open(&sandbox, &config, 0, &err), GBX_EBROKEN);
     assert_int_equal(sandbox.state, SANDBOX_EMPTY);
+}
+
+/* A copy is spoken to before it has said READY. */
+static void so_does_one_that_was_spoken_to_before(void **state)
+{
+    static act_fn *const firsts[] = {say_ready, done_with_seven};
+    struct sandbox_config config = {
+        .backend = &play,
+        .bundle = {.limits = {.message_bytes = 4 << 20}},
+        .calls = &calls};
+    struct template *bare;
+
+    (void)state;
+    assert_int_equal(template_prepare(&bare, &config, 0, &err), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(firsts); i++) {
+        memset(acts, 0, sizeof(acts));
+        acts[0] = firsts[i];
+        acts[1] = done_with_seven;
+        act_next = 0;
+        assert_int_equal(sandbox_clone(&sandbox, &config, bare, &err), 0);
+        assert_int_equal(act_next, 0);
+        sandbox_begin(&sandbox);
+        assert_int_equal(sandbox_step(&sandbox, 0, &event, &err),
+                         i == 0 ? 0 : GBX_EBROKEN);
+        if (i == 0)
+            assert_int_equal(event.message.scalar.integer, 7);
+        else
+            assert_non_null(strstr(err.what, "before READY"));
+        sandbox_close(&sandbox);
+    }
+    template_put(bare);
 }
 
 static struct gbx_descriptor bad;
@@ -413,34 +473,12 @@ static void a_busy_sandbox_is_broken_before_it_goes(void **state)
     assert_string_equal(sandbox_state_name(SANDBOX_WIPING), "WIPING");
 }
 
-static void host_calls_have_one_name_each(void **state)
-{
-    static struct host_calls table;
-    char name[HOST_CALL_NAME_MAX + 2];
-
-    (void)state;
-    memset(name, 'n', sizeof(name));
-    name[sizeof(name) - 1] = '\0';
-    assert_int_equal(host_calls_add(&table, name, twice, NULL), GBX_EARGUMENT);
-    assert_int_equal(host_calls_add(&table, "", twice, NULL), GBX_EARGUMENT);
-    assert_int_equal(host_calls_add(&table, "a", NULL, NULL), GBX_EARGUMENT);
-    for (unsigned i = 0; i < HOST_CALLS_MAX; i++) {
-        name[i + 1] = '\0';
-        if (i < HOST_CALL_NAME_MAX)
-            assert_int_equal(host_calls_add(&table, name, twice, NULL), 0);
-        name[i + 1] = 'n';
-    }
-    assert_int_equal(host_calls_add(&table, "n", twice, NULL), GBX_EARGUMENT);
-    assert_int_equal(host_calls_add(&table, "a", twice, NULL), 0);
-    assert_int_equal(host_calls_add(&table, "b", twice, NULL), GBX_ELIMIT);
-    assert_null(host_calls_find(&table, "b"));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_said_before_the_end_is_heard_first),
         cmocka_unit_test(a_guest_says_ready_first),
+        cmocka_unit_test(so_does_one_that_was_spoken_to_before),
         cmocka_unit_test(a_guest_out_of_turn_or_type_is_broken),
         cmocka_unit_test(prints_are_served_up_to_their_limit),
         cmocka_unit_test(host_calls_are_answered_or_refused_by_name),
@@ -448,7 +486,6 @@ int main(void)
         cmocka_unit_test(a_kill_is_told_as_a_cancel),
         cmocka_unit_test(a_wiped_sandbox_is_as_it_was_after_open),
         cmocka_unit_test(a_busy_sandbox_is_broken_before_it_goes),
-        cmocka_unit_test(host_calls_have_one_name_each),
     };
 
     host_calls_add(&calls, "twice", twice, NULL);

@@ -167,7 +167,8 @@ static const char *out_of_turn(const struct sandbox *sandbox,
     switch (d->kind) {
     case GBX_KIND_READY:
     case GBX_KIND_LOADED:
-        return busy ? "a start in the middle of a call" : NULL;
+        return busy && !sandbox->starts ? "a start in the middle of a call"
+                                        : NULL;
     case GBX_KIND_FAILED:
     case GBX_KIND_ASK:
         if (!busy)
@@ -197,6 +198,11 @@ static int take_in(struct sandbox *sandbox, const struct gbx_descriptor *d,
         return serve_print(sandbox, d, err);
     if (d->kind == GBX_KIND_GROW)
         return serve_grow(sandbox, d, deadline_ns);
+    if (sandbox->starts) {
+        sandbox->starts = false;
+        return d->kind == GBX_KIND_READY ? SERVED
+                                         : broken(err, "a word before READY");
+    }
 
     *event = (struct sandbox_event){.kind = d->kind,
                                     .has_message = d->kind != GBX_KIND_DONE &&

@@ -5,7 +5,7 @@
  *
  *  template_prepare(&template, &config, deadline_ns, &err);  no script, or:
  *  template_take(&template, &sandbox, &err);       the sandbox goes on
- *  sandbox_clone(&other, &config, template, deadline_ns, &err);  as it was
+ *  sandbox_clone(&other, &config, template, &err);  as it was
  *  sandbox_wipe(&other, deadline_ns, &err);        as it was again
  *  template_put(template);                         clones hold theirs
  *

@@ -55,7 +55,7 @@ static void what_was_saved_is_loaded(void **state)
     for (int how = TEMPLATE_COPIED; how <= TEMPLATE_BRIEF; how++) {
         assert_int_equal(load((enum template_how)how), 0);
         expect_loaded();
-        assert_int_equal(sandbox_clone(&one, &config, loaded, 0, &err), 0);
+        assert_int_equal(sandbox_clone(&one, &config, loaded, &err), 0);
         expect_template(&one);
         play_call(&one, 3 << 20);
         assert_int_equal(sandbox_wipe(&one, 0, &err), 0);

@@ -99,7 +99,7 @@ static void clone_as_plain(void)
 {
     const struct sandbox_config config = config_of(&plain);
 
-    sandbox_clone(&other, &config, template, 0, &err);
+    sandbox_clone(&other, &config, template, &err);
 }
 
 static void take_of_one(void)
@@ -254,7 +254,7 @@ static void a_region_of_another_size_is_refused(void **state)
     (void)state;
     play_take();
     config.bundle.limits.message_bytes *= 2;
-    assert_int_equal(sandbox_clone(&one, &config, template, 0, &err),
+    assert_int_equal(sandbox_clone(&one, &config, template, &err),
                      GBX_EARGUMENT);
     assert_int_equal(one.state, SANDBOX_EMPTY);
     clone_code = GBX_ESTALE;

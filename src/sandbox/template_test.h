@@ -338,7 +338,7 @@ static inline int play_copy(struct sandbox *sandbox)
 {
     const struct sandbox_config config = config_of(&play);
 
-    return sandbox_clone(sandbox, &config, template, 0, &err);
+    return sandbox_clone(sandbox, &config, template, &err);
 }
 
 static inline struct gbx_half_head *head_of(const struct sandbox *sandbox)

@@ -32,7 +32,7 @@ int __wrap_sandbox_open(struct sandbox *sandbox,
     rc = template_prepare(&template, config, deadline_ns, err);
     if (rc < 0)
         return rc;
-    rc = sandbox_clone(sandbox, config, template, deadline_ns, err);
+    rc = sandbox_clone(sandbox, config, template, err);
     template_put(template);
     return rc;
 }

@@ -145,7 +145,7 @@ static int start_language(struct gbx_script *script, struct sandbox *sandbox,
     const struct sandbox_config config = script_sandbox_config(script);
     struct template *template =
         warm_get(&script->runtime->warm, &config, deadline_ns);
-    int rc = sandbox_try_clone(sandbox, &config, template, deadline_ns, err);
+    int rc = sandbox_try_clone(sandbox, &config, template, err);
 
     template_put(template);
     return rc == GBX_ESTALE ? sandbox_open(sandbox, &config, deadline_ns, err)

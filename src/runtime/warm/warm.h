@@ -4,7 +4,7 @@
  * which sandboxes of any script of that language begin.
  *
  *  template = warm_get(&warm, &config, deadline_ns);    or NULL
- *  sandbox_clone(&sandbox, &config, template, deadline_ns, &err);
+ *  sandbox_clone(&sandbox, &config, template, &err);
  *  template_put(template);
  *
  * One for each guest program, isolation and set of limits.  It is made when the
