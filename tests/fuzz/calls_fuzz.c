@@ -13,10 +13,10 @@
  *  - no call takes long;
  *  - in the end all frames are free, and the host has no descriptor more.
  */
-#include <dirent.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "base/count_test.h"
 #include "sandbox/microvm/linux/linux_test.h"
 #include "sandbox/microvm/linux/proc.h"
 
@@ -294,18 +294,6 @@ static void set_up(void)
     atexit(remove_folder);
 }
 
-static unsigned count_descriptors(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    unsigned count = 0;
-
-    must(dir != NULL);
-    while (readdir(dir) != NULL)
-        count++;
-    closedir(dir);
-    return count;
-}
-
 static void silent(void *context, const char *line)
 {
     (void)context;
@@ -314,10 +302,10 @@ static void silent(void *context, const char *line)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    unsigned before;
+    int before;
 
     set_up();
-    before = count_descriptors();
+    before = count_open_files();
     at = data, end = data + size;
     clock_ns = START_NS;
     memset(results, 0, sizeof(results));
@@ -334,7 +322,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         step(next());
     check_kernel();
     close_kernel();
-    must(count_descriptors() == before);
+    must(count_open_files() == before);
     clock_ns = 0;
     return 0;
 }
