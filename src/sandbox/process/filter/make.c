@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * make.c - the list of system calls that a guest may make; a program of
- * the build, which prints the filter that libseccomp makes of it as C.  To make
+ * make.c - the list of system calls that a guest may make; a program of the
+ * build, which prints the filter that libseccomp makes of it as C.  To make
  * it anew in each process would cost a tenth of a sandbox's start (1.5 ms), and
  * the filter depends on nothing but this list.
  *
@@ -334,19 +334,19 @@ static bool fill_inner(scmp_filter_ctx context)
     return configure(context) && add_options(context, SCMP_ACT_ERRNO(ENOSYS));
 }
 
-static int print(scmp_filter_ctx context, const char *name)
+static bool print(scmp_filter_ctx context, const char *name)
 {
     static struct sock_filter code[FILTER_CODE_MAX];
     FILE *file = tmpfile();
     ssize_t got;
 
     if (file == NULL || seccomp_export_bpf(context, fileno(file)) < 0)
-        return EXIT_FAILURE;
+        return false;
     got = pread(fileno(file), code, sizeof(code), 0);
     fclose(file);
     if (got <= 0 || (size_t)got == sizeof(code) ||
         (size_t)got % sizeof(code[0]) != 0)
-        return EXIT_FAILURE;
+        return false;
     fprintf(stdout,
             "\nconst struct filter %s = {\n"
             "    .magic = FILTER_MAGIC,\n    .count = %zu,\n    .code = {\n",
@@ -355,20 +355,18 @@ static int print(scmp_filter_ctx context, const char *name)
         fprintf(stdout, "        {%#x, %u, %u, %#x},\n", code[i].code,
                 code[i].jt, code[i].jf, code[i].k);
     fprintf(stdout, "    }};\n");
-    return ferror(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
+    return !ferror(stdout);
 }
 
-static int make(const char *name, uint32_t usual,
-                bool (*fill)(scmp_filter_ctx context))
+static bool make(const char *name, uint32_t usual,
+                 bool (*fill)(scmp_filter_ctx context))
 {
     scmp_filter_ctx context = seccomp_init(usual);
-    int rc = EXIT_FAILURE;
+    const bool made = context != NULL && fill(context) && print(context, name);
 
-    if (context != NULL && fill(context))
-        rc = print(context, name);
     if (context != NULL)
         seccomp_release(context);
-    return rc;
+    return made;
 }
 
 int main(void)
@@ -377,11 +375,9 @@ int main(void)
 
     fprintf(stdout, "/* Made by filter/make.c. */\n"
                     "#include \"sandbox/process/filter/filter.h\"\n");
-    return make("process_filter", unknown, fill_whole) != EXIT_SUCCESS ||
-                   make("process_filter_outer", unknown, fill_outer) !=
-                       EXIT_SUCCESS ||
-                   make("process_filter_inner", SCMP_ACT_ALLOW, fill_inner) !=
-                       EXIT_SUCCESS
-               ? EXIT_FAILURE
-               : EXIT_SUCCESS;
+    return make("process_filter", unknown, fill_whole) &&
+                   make("process_filter_outer", unknown, fill_outer) &&
+                   make("process_filter_inner", SCMP_ACT_ALLOW, fill_inner)
+               ? EXIT_SUCCESS
+               : EXIT_FAILURE;
 }
