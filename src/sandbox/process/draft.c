@@ -244,7 +244,7 @@ int draft_copy(struct process *self, const struct bundle *what,
     struct draft draft = {.plan = plan};
     int fd = COPY_FD_MOUNT, rc = 0;
 
-    if (self->brings_tmp)
+    if (mount_brings_tmp(self))
         operation(&draft, OPERATION_MOUNT, "", "tmp", 0)->fd = fd++;
     else
         private_tmp(&draft, self->limits.disk_bytes);

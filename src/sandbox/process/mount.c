@@ -109,7 +109,7 @@ int mount_bring(struct process *self, struct ends *ends, struct gbx_error *err)
     if (self->brings_mounts && self->from == NULL &&
         (ends->program = clone_tree(self->program_fd, -1)) < 0)
         return fail(err, GBX_EHOST, "clone the mount of the guest program");
-    if (self->brings_tmp && (ends->tmp = open_tmp(self)) < 0)
+    if (mount_brings_tmp(self) && (ends->tmp = open_tmp(self)) < 0)
         return fail(err, GBX_EHOST, "make a file system for /tmp");
     if (!self->brings_mounts || self->folder_fd < 0)
         return 0;

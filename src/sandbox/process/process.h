@@ -72,7 +72,6 @@ struct process {
     int idmap_fd;      /* user namespace that shows the folder as the guest's */
     int epoll_fd;
     bool brings_mounts; /* the host clones program and folder, not init */
-    bool brings_tmp;    /* the host makes it; of a copy */
     uid_t uid;          /* the guest's, outside */
     gid_t gid;
     struct cgroup cgroup;
@@ -115,6 +114,12 @@ int mount_find(struct process *self, const struct bundle *what,
                struct gbx_error *err);
 int mount_idmap(uid_t uid, gid_t gid);
 int mount_bring(struct process *self, struct ends *ends, struct gbx_error *err);
+
+/* Does the host make its /tmp, and not init? */
+static inline bool mount_brings_tmp(const struct process *self)
+{
+    return self->from != NULL && self->from->zygote.brings_mounts;
+}
 
 /* draft.c: write self->plan.  GBX_ELIMIT for too many or too long texts. */
 int draft_plan(struct process *self, const struct bundle *what,

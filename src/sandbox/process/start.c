@@ -307,13 +307,12 @@ static int step_send(struct process *self, struct gbx_error *err)
     const struct cell *cell = &self->cell;
     int rc = send_all(cell->control, self->plan, plan_bytes(self->plan), err);
 
-    if (rc == 0 && !self->is_zygote)
-        rc = send_filter(cell->control, &process_filter, err);
-    if (rc == 0 && self->is_zygote)
-        rc = send_filter(cell->orders, &process_filter_outer, err);
-    if (rc == 0 && self->is_zygote)
-        rc = send_filter(cell->orders, &process_filter_inner, err);
-    return rc;
+    if (rc < 0)
+        return rc;
+    if (!self->is_zygote)
+        return send_filter(cell->control, &process_filter, err);
+    rc = send_filter(cell->orders, &process_filter_outer, err);
+    return rc < 0 ? rc : send_filter(cell->orders, &process_filter_inner, err);
 }
 
 /* Init's next word, and the pidfd that comes with BORN; 0 when it said none. */
@@ -431,6 +430,7 @@ int cell_start(struct process *self, struct gbx_error *err)
     if (rc < 0 || (rc = step_watch(self, err)) < 0 ||
         (rc = step_wait(self, err)) < 0)
         cell_stop(self);
+    close_fd(&self->cell.start);
     return rc;
 }
 

@@ -143,7 +143,6 @@ int process_begin(void *context, const struct bundle *what,
     self->from = snapshot;
     self->uid = snapshot->zygote.uid;
     self->gid = snapshot->zygote.gid;
-    self->brings_tmp = snapshot->zygote.brings_mounts;
     if ((rc = process_take(self, what, err)) < 0 ||
         (rc = check_same(snapshot, what, &self->brings_mounts, err)) < 0)
         return rc;
