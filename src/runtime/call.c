@@ -102,6 +102,12 @@ int call_start(struct gbx_call *call, uint64_t deadline_ns,
     call->started_ns = clock_now_ns();
     call->guest_copied_before = atomic_load_explicit(
         &sandbox->channel.peer->copied_bytes, memory_order_relaxed);
+    /* A guest that was killed may still be fast enough to answer. */
+    if (atomic_load(&sandbox->canceled)) {
+        sandbox_break(sandbox);
+        call_end(call, GBX_ECANCELED);
+        return fail(err, GBX_ECANCELED, "the call was cancelled");
+    }
     for (uint32_t i = 0; i < call->input_count && rc == 0; i++) {
         struct call_input *input = &call->inputs[i];
 
