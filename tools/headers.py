@@ -18,7 +18,8 @@ STRICT = ("-Wall -Wextra -Werror -Wconversion -Wcast-qual -Wpointer-arith "
 C_ONLY = ("-std=gnu11 -Wshadow -Wmissing-prototypes "
           "-Wstrict-prototypes").split()
 OURS = ("-D_GNU_SOURCE -Iinclude -Isrc -Iguest/lib -Iguest/python "
-        "-I.").split()
+        "-Iguest/js -Iguest/js/engine -I.").split()
+MADE = "-isystem build/guest/js".split()  # by the build: the engine's own
 
 
 def flags_of(packages):
@@ -35,7 +36,8 @@ def jobs(path, python):
     c = [cc, "-fsyntax-only", *STRICT, *C_ONLY]
     cplus = [cxx, "-fsyntax-only", *STRICT, "-std=c++17"]
     if not name.startswith("include/"):
-        extra = python if name.startswith("guest/python/") else []
+        extra = (python if name.startswith("guest/python/") else
+                 MADE if name.startswith("guest/js/") else [])
         yield "C", [*c, *OURS, *extra, "-x", "c", "-"]
         return
     yield "C", [*c, "-Iinclude", "-x", "c", "-"]

@@ -97,7 +97,8 @@ struct gbx_script {
     size_t source_bytes;
     const struct backend *backend;      /* the isolation chosen */
     char why[sizeof(struct gbx_error)]; /* and the reason */
-    char *program;                      /* the guest program for its language */
+    const struct language *language;    /* what it is written in */
+    char *program;                      /* the language's guest program */
     char *metadata;                     /* JSON */
     char **inports;                     /* NULL-terminated; NULL: any */
     struct host_calls calls;            /* the runtime's and the store's */

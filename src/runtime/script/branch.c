@@ -51,6 +51,7 @@ static int copy(struct gbx_script *made, const struct gbx_script *origin,
     made->backend = origin->backend;
     snprintf(made->why, sizeof(made->why), "it is a branch of one");
     made->is_cached = true; /* its template is nobody else's */
+    made->language = origin->language;
     made->path = strdup(origin->path);
     made->folder = strdup(origin->folder);
     made->file = strdup(origin->file);

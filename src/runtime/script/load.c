@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "runtime/program/language.h"
 #include "runtime/report.h"
 #include "runtime/runtime.h"
 
@@ -118,14 +119,13 @@ struct sandbox_config script_sandbox_config(struct gbx_script *script)
     static const char *const env[] = {"PATH=/usr/local/bin:/usr/bin:/bin",
                                       "HOME=/tmp", "TMPDIR=/tmp",
                                       "LANG=C.UTF-8", NULL};
-    static const char *const argv[] = {"glovebox-python", NULL};
 
     return (struct sandbox_config){
         .backend = script->backend,
         .bundle = {.program = script->program,
                    .trace = script->config.trace,
                    .trace_context = script->config.trace_context,
-                   .argv = argv,
+                   .argv = script->language->argv,
                    .envp = env,
                    .libexec_dir = script->runtime->libexec_dir,
                    .is_watched = script->runtime->cache.dir_fd >= 0,

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
+#include "runtime/program/language.h"
 #include "runtime/script/script.h"
 
 static uint64_t default_spin(void)
@@ -86,14 +87,11 @@ static int step_config(struct gbx_script *script,
 static int step_paths(struct gbx_script *script, const char *path,
                       struct gbx_error *err)
 {
-    const char *dot = strrchr(path, '.');
     char *slash;
 
-    if (dot == NULL || strcmp(dot, ".py") != 0)
-        return fail(err, GBX_EARGUMENT,
-                    "%s: the name must end in .py: Python is the language "
-                    "spoken so far",
-                    path);
+    script->language = language_of(path, err);
+    if (script->language == NULL)
+        return GBX_EARGUMENT;
     script->path = realpath(path, NULL);
     if (script->path == NULL)
         return fail(err, GBX_EFILE, "%s: %s", path, strerrordesc_np(errno));
@@ -103,8 +101,8 @@ static int step_paths(struct gbx_script *script, const char *path,
         slash == script->path
             ? strdup("/")
             : strndup(script->path, (size_t)(slash - script->path));
-    if (asprintf(&script->program, "%s/glovebox-python",
-                 script->runtime->libexec_dir) < 0)
+    if (asprintf(&script->program, "%s/%s", script->runtime->libexec_dir,
+                 script->language->argv[0]) < 0)
         script->program = NULL;
     if (slash == script->path && !script->config.hide_folder)
         return fail(err, GBX_EFILE,

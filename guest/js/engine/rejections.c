@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rejections.c - promises that were rejected while nobody listened.
+ *
+ * The engine tells of them by a function pointer in its runtime's struct, which
+ * the package has no function to set.  So it is set here: our function goes to
+ * a new place in the module's table, and the place's number into the struct.
+ * rejections_open tries it out.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine.h"
+
+/* In JSRuntime; read off the code that calls it. */
+#define TRACKER_OFF 180u
+
+#define UNHEARD_MAX 64u
+
+#define I (&engine.instance)
+
+static struct {
+    uint32_t promise; /* its object's address; the reason keeps nothing of it */
+    js_value reason;  /* owned */
+} unheard[UNHEARD_MAX];
+
+static uint32_t count;
+
+static void forget(uint32_t index)
+{
+    js_free(unheard[index].reason);
+    unheard[index] = unheard[--count];
+}
+
+void rejections_forget(js_value promise)
+{
+    uint32_t address;
+
+    memcpy(&address, engine_at(promise), sizeof(address));
+    for (uint32_t i = 0; i < count; i++)
+        if (unheard[i].promise == address) {
+            forget(i);
+            return;
+        }
+}
+
+/* Is told at a rejection, and again when somebody listens after all. */
+static void track(Z_quickjs_instance_t *instance, u32 context, u64 promise,
+                  u64 reason, u32 is_heard, u32 opaque)
+{
+    uint32_t handle;
+
+    (void)instance;
+    (void)context;
+    (void)opaque;
+    for (uint32_t i = 0; i < count; i++)
+        if (unheard[i].promise == (uint32_t)promise) {
+            forget(i);
+            break;
+        }
+    if (is_heard || count == UNHEARD_MAX || (handle = engine_take(8)) == 0)
+        return;
+    memcpy(engine_at(handle), &reason, sizeof(reason));
+    unheard[count].promise = (uint32_t)promise;
+    unheard[count++].reason = js_dup(handle);
+    engine_give(handle);
+}
+
+js_value rejections_take(void)
+{
+    js_value first = count > 0 ? js_dup(unheard[0].reason) : JS_NONE;
+
+    while (count > 0)
+        forget(0);
+    return first;
+}
+
+int rejections_open(void)
+{
+    static const char text[] = "void Promise.reject(7)";
+    wasm_rt_funcref_table_t *table = &I->w2c_T0;
+    wasm_rt_funcref_t *more =
+        realloc(table->data, (table->size + 1) * sizeof(*more));
+    uint32_t place = table->size;
+    js_value answer;
+    bool is_told;
+
+    if (more == NULL)
+        return -1;
+    more[place] = (wasm_rt_funcref_t){
+        .func_type =
+            wasm_rt_register_func_type(5, 0, WASM_RT_I32, WASM_RT_I64,
+                                       WASM_RT_I64, WASM_RT_I32, WASM_RT_I32),
+        .func = (wasm_rt_function_ptr_t)track,
+        .module_instance = I,
+    };
+    table->data = more;
+    table->size++;
+    memcpy(engine_at(engine.runtime + TRACKER_OFF), &place, sizeof(place));
+    answer = js_evaluate(text, sizeof(text) - 1, "glovebox", 0);
+    js_free(answer);
+    answer = rejections_take();
+    is_told = answer != JS_NONE && js_integer(answer) == 7;
+    js_free(answer);
+    if (is_told)
+        return 0;
+    fprintf(stderr, "glovebox-js: rejections are not told of\n");
+    return -1;
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a script finds in its global scope, and what the program calls
+// (guest_js.h).  Everything here runs before the script does, and keeps what it
+// needs of the built-in objects, so that a script may replace them.
+import "./globals.js";
+import { native } from "./native.js";
+import { load, call, input, finish, explain } from "./script.js";
+import { resolve, provide } from "./modules.js";
+import { fire } from "./timers.js";
+import { open, view } from "./values.js";
+import { renewed } from "./actor.js";
+import { HostError } from "./errors.js";
+
+const errors = { TypeError, RangeError, Error, SyntaxError, InternalError,
+                 HostError };
+
+export default {
+    error: (name, message) => new (errors[name] ?? Error)(message),
+    bigint: (hex, isNegative) =>
+        isNegative ? -1n - BigInt("0x" + hex) : BigInt("0x" + hex),
+    // Of a negative one what CBOR writes of it: -1 - n.
+    digits: n => n < 0n ? "-" + (-1n - n).toString(16) : n.toString(16),
+    open, view, load, input, call, finish, explain, fire, resolve, provide,
+    renew: renewed,
+};
