@@ -149,6 +149,7 @@ size_t gbx_doctor(struct gbx_check *checks, size_t room,
 
     add_program(&report, dir, "glovebox-init", "sandbox helper");
     add_program(&report, dir, "glovebox-python", "Python guest");
+    add_program(&report, dir, "glovebox-js", "JavaScript guest");
     add_stdlib(&report);
     add_region(&report);
     add_cpus(&report);

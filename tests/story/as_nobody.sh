@@ -18,7 +18,8 @@ shift
 # Where nobody can read it, whoever owns the build folder.
 folder=$(mktemp -d /tmp/glovebox-nobody-XXXXXX)
 trap 'rm -rf "$folder"' EXIT
-cp "$libexec/glovebox-init" "$libexec/glovebox-python" "$@" "$folder"
+cp "$libexec"/glovebox-init "$libexec"/glovebox-python \
+    "$libexec"/glovebox-js "$@" "$folder"
 chmod -R a+rX "$folder"
 
 for story in "$@"; do

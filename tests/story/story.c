@@ -99,6 +99,7 @@ int story_begin(void **state)
     assert_true(story_is("process") || story_is("microvm"));
     s->config.isolation =
         story_is("microvm") ? GBX_ISOLATION_MICROVM : GBX_ISOLATION_PROCESS;
+    s->name = "story.py";
     strcpy(s->folder, "/tmp/glovebox-story-XXXXXX");
     assert_non_null(mkdtemp(s->folder));
     fds_before = count_open_files();
@@ -131,7 +132,7 @@ int story_end(void **state)
     if (atomic_load(&s->runtime->scripts) != 0)
         fail_msg("a script was left open, or a call of it");
     gbx_runtime_close(s->runtime);
-    snprintf(path, sizeof(path), "%s/story.py", s->folder);
+    snprintf(path, sizeof(path), "%s/%s", s->folder, s->name);
     unlink(path);
     assert_return_code(rmdir(s->folder), 0);
     assert_int_equal(count_children(), 0);
@@ -155,7 +156,7 @@ int story_try(struct story *s, const char *text, struct gbx_script **script)
     FILE *file;
     int rc;
 
-    snprintf(path, sizeof(path), "%s/story.py", s->folder);
+    snprintf(path, sizeof(path), "%s/%s", s->folder, s->name);
     file = fopen(path, "we");
     assert_non_null(file);
     assert_int_equal(fwrite(text, 1, strlen(text), file), strlen(text));

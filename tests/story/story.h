@@ -30,7 +30,8 @@ struct story {
     struct gbx_runtime *runtime;
     struct gbx_script_config config; /* of the next script */
     struct gbx_error err;
-    char folder[64]; /* where scripts are written; removed at the end */
+    char folder[64];  /* where scripts are written; removed at the end */
+    const char *name; /* of scripts' files: story.py, or as a test sets it */
     char printed[2][1 << 16];
     size_t printed_bytes[2];    /* all, also what did not fit */
     struct gbx_script *open[8]; /* closed at the end where a test failed */

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a script finds in its global scope, and what the program calls
-// (guest_js.h).  Everything here runs before the script does, and keeps what it
-// needs of the built-in objects, so that a script may replace them.
+// (guest_js.h).  It lives in the script's own realm: a script that breaks arrays
+// or maps for itself breaks its own calls, and nobody else's.
 import "./globals.js";
 import { native } from "./native.js";
 import { load, call, input, finish, explain } from "./script.js";
-import { resolve, provide } from "./modules.js";
+import { resolveImport, provide } from "./modules.js";
 import { fire } from "./timers.js";
 import { open, view } from "./values.js";
 import { renewed } from "./actor.js";
@@ -20,6 +20,7 @@ export default {
         isNegative ? -1n - BigInt("0x" + hex) : BigInt("0x" + hex),
     // Of a negative one what CBOR writes of it: -1 - n.
     digits: n => n < 0n ? "-" + (-1n - n).toString(16) : n.toString(16),
-    open, view, load, input, call, finish, explain, fire, resolve, provide,
+    open, view, load, input, call, finish, explain, fire, provide,
+    resolve: resolveImport,
     renew: renewed,
 };

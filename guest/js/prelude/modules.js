@@ -146,7 +146,22 @@ function asModule(path) {
             `const v${index} = m.${name}; export { v${index} as ${name} };\n`).join("");
 }
 
+// The engine wants a path in any case; what is wrong is told by provide().
+const missing = new Map(); // path -> error
+
+export function resolveImport(base, name) {
+    try {
+        return resolve(base, name);
+    } catch (error) {
+        const path = `missing:${name}`;
+        missing.set(path, error);
+        return path;
+    }
+}
+
 export function provide(path) {
+    if (missing.has(path))
+        throw missing.get(path);
     if (path === main.path)
         return main.text;
     const text = builtins.has(path) ? undefined : read(path);
