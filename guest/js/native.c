@@ -89,6 +89,18 @@ static js_value native_send(uint32_t count, uint32_t list)
     return send_now(&d) < 0 ? JS_NONE : nothing();
 }
 
+/* With the last output, or none. */
+static int finish(struct gbx_descriptor *last)
+{
+    struct gbx_descriptor done = {.kind = GBX_KIND_DONE};
+
+    if (last == NULL)
+        return send_now(&done);
+    last->kind = GBX_KIND_DONE;
+    last->flags |= GBX_HAS_MESSAGE;
+    return send_now(last);
+}
+
 static int make_all(struct gbx_descriptor *all, uint32_t count, js_value ports,
                     js_value values, js_value types)
 {
@@ -119,7 +131,7 @@ static js_value native_answer(uint32_t count, uint32_t list)
 {
     static struct gbx_descriptor all[OUTPUTS_MAX];
     uint32_t outputs;
-    int rc = 0;
+    int rc;
 
     if (count < 3)
         return JS_NONE;
@@ -129,18 +141,30 @@ static js_value native_answer(uint32_t count, uint32_t list)
                     OUTPUTS_MAX);
         return JS_NONE;
     }
-    all[0] = (struct gbx_descriptor){.kind = GBX_KIND_DONE};
-    if (outputs > 0) {
-        rc = make_all(all, outputs, argument(list, 0), argument(list, 1),
-                      argument(list, 2));
-        if (rc == 0) {
-            all[outputs - 1].kind = GBX_KIND_DONE;
-            all[outputs - 1].flags |= GBX_HAS_MESSAGE;
-        }
-    }
-    for (uint32_t i = 0; rc == 0 && i < (outputs > 0 ? outputs : 1); i++)
+    rc = make_all(all, outputs, argument(list, 0), argument(list, 1),
+                  argument(list, 2));
+    for (uint32_t i = 0; rc == 0 && i + 1 < outputs; i++)
         rc = send_now(&all[i]);
+    if (rc == 0)
+        rc = finish(outputs > 0 ? &all[outputs - 1] : NULL);
     return rc < 0 ? JS_NONE : nothing();
+}
+
+static js_value native_last(uint32_t count, uint32_t list)
+{
+    struct gbx_descriptor d;
+
+    if (count < 3 ||
+        make(&d, argument(list, 0), argument(list, 1), argument(list, 2)) < 0)
+        return JS_NONE;
+    return finish(&d) < 0 ? JS_NONE : nothing();
+}
+
+static js_value native_done(uint32_t count, uint32_t list)
+{
+    (void)count;
+    (void)list;
+    return finish(NULL) < 0 ? JS_NONE : nothing();
 }
 
 static js_value native_buffer(uint32_t count, uint32_t list)
@@ -301,7 +325,8 @@ static const struct {
     {"print", native_print},   {"send", native_send}, {"answer", native_answer},
     {"buffer", native_buffer}, {"ask", native_ask},   {"now", native_now},
     {"random", native_random}, {"read", native_read}, {"text", native_text},
-    {"bytes", native_bytes},   {"run", native_run},
+    {"bytes", native_bytes},   {"run", native_run},   {"last", native_last},
+    {"done", native_done},
 };
 
 #define TABLE_COUNT (sizeof(table) / sizeof(table[0]))

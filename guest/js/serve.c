@@ -92,30 +92,44 @@ static int take_load(const struct gbx_descriptor *d)
     return rc;
 }
 
-static int take_input(const struct gbx_descriptor *d)
+/* The three arguments that say what an input is; all owned, or an exception. */
+static int make_input(js_value arguments[3], const struct gbx_descriptor *d)
 {
     char name[GBX_NAME_BYTES_MAX + 1];
-    js_value arguments[3], nothing = JS_NONE;
 
+    arguments[0] = arguments[1] = arguments[2] = JS_NONE;
     if (gbx_guest_get_name(program.guest, d, name) < 0)
         return raise_error("Error", "a port's name is malformed");
-    arguments[0] = js_new_text(name, strlen(name));
     arguments[1] = receive_value(d);
+    arguments[0] = js_new_text(name, strlen(name));
     arguments[2] = js_new_integer(d->type);
-    if (arguments[0] != JS_NONE && arguments[1] != JS_NONE)
-        nothing = js_call(program.input, 3, arguments);
+    return arguments[0] != JS_NONE && arguments[1] != JS_NONE ? 0 : -1;
+}
+
+static void free_input(js_value arguments[3])
+{
     for (int i = 0; i < 3; i++)
         js_free(arguments[i]);
+}
+
+static int take_input(const struct gbx_descriptor *d)
+{
+    js_value arguments[3], nothing = JS_NONE;
+
+    if (make_input(arguments, d) == 0)
+        nothing = js_call(program.input, 3, arguments);
+    free_input(arguments);
     js_free(nothing);
     return nothing != JS_NONE ? 0 : -1;
 }
 
 /* The answer leaves first; what the call leaves behind is freed while the host
  * is busy with it. */
-static int run_call(void)
+static int run_call(uint32_t count, const js_value *arguments)
 {
     uint64_t start = now_ns();
-    js_value answer = settle(js_call(program.call, 0, NULL)), sent = JS_NONE;
+    js_value answer = settle(js_call(program.call, count, arguments));
+    js_value sent = JS_NONE;
     int rc = answer != JS_NONE ? settle_rest() : -1;
 
     gbx_guest_took(program.guest, now_ns() - start);
@@ -129,6 +143,8 @@ static int run_call(void)
 static int take_call(const struct gbx_descriptor *d)
 {
     bool was_spoiled = is_spoiled;
+    js_value arguments[3];
+    int rc;
 
     is_spoiled = false;
     if (!is_loaded)
@@ -137,9 +153,12 @@ static int take_call(const struct gbx_descriptor *d)
         gbx_guest_give(program.guest, d->body_off);
         return fail_call();
     }
-    if ((d->flags & GBX_HAS_MESSAGE) && take_input(d) < 0)
-        return fail_call();
-    return run_call();
+    if (!(d->flags & GBX_HAS_MESSAGE))
+        return run_call(0, NULL);
+    rc = make_input(arguments, d);
+    rc = rc == 0 ? run_call(3, arguments) : fail_call();
+    free_input(arguments);
+    return rc;
 }
 
 static int take(const struct gbx_descriptor *d)

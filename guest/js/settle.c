@@ -16,11 +16,15 @@ enum promise { PENDING, FULFILLED, REJECTED };
 /* All jobs that are due.  What a job throws is a rejection of its promise. */
 static void run_jobs(void)
 {
-    uint32_t context = engine_take(4);
+    /* The package reads this place as it ends, so it is nobody else's. */
+    static uint32_t context;
 
-    while (context != 0 && QTS_IsJobPending(I, engine.runtime))
+    if (!QTS_IsJobPending(I, engine.runtime))
+        return;
+    if (context == 0 && (context = engine_take(4)) == 0)
+        return;
+    while (QTS_IsJobPending(I, engine.runtime))
         js_free(QTS_ExecutePendingJob(I, engine.runtime, UINT32_MAX, context));
-    engine_give(context);
 }
 
 static void sleep_ms(double ms)

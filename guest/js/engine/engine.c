@@ -73,7 +73,8 @@ int engine_open(uint8_t *end, uint64_t heap_max)
     engine.runtime = QTS_NewRuntime(i);
     engine.context =
         engine.runtime != 0 ? QTS_NewContext(i, engine.runtime, 0) : 0;
-    if (engine.context == 0)
+    engine.scratch = engine_take(ENGINE_SCRATCH_BYTES);
+    if (engine.context == 0 || engine.scratch == 0)
         return -1;
     engine.undefined = QTS_GetUndefined(i);
     engine.null = QTS_GetNull(i);

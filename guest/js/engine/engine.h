@@ -36,6 +36,8 @@ typedef uint32_t js_value; /* a handle */
 
 #define JS_NONE 0u
 
+#define ENGINE_SCRATCH_BYTES 64u
+
 /* What a value is.  Those of objects are the engine's class numbers. */
 enum js_kind {
     JS_KIND_UNDEFINED,
@@ -56,6 +58,7 @@ struct engine {
     wasm_rt_memory_t memory;
     uint64_t heap_max; /* bytes */
     uint32_t runtime, context;
+    uint32_t scratch; /* for what goes in and out of one function */
     js_value undefined, null, no, yes; /* never freed */
 };
 

@@ -246,16 +246,14 @@ js_value js_evaluate(const char *text, size_t bytes, const char *file,
 int64_t js_keys(js_value object, uint32_t *names)
 {
     enum { STRINGS = 1, ENUMERABLE = 16 };
-    uint32_t out = engine_take(8), count = 0;
-    js_value failed = JS_NONE;
+    const uint32_t out = engine.scratch;
+    js_value failed;
+    uint32_t count;
 
-    if (out == 0)
-        return -1;
     failed = QTS_GetOwnPropertyNames(I, engine.context, out, out + 4, object,
                                      STRINGS | ENUMERABLE);
     memcpy(names, engine_at(out), sizeof(*names));
     memcpy(&count, engine_at(out + 4), sizeof(count));
-    engine_give(out);
     if (failed == JS_NONE)
         return count;
     js_throw(failed);
@@ -299,13 +297,11 @@ js_value js_get_index(js_value object, uint32_t index)
 
 uint32_t js_length(js_value array)
 {
-    uint32_t out = engine_take(4), length = 0;
+    uint32_t length;
 
-    if (out == 0 || (int32_t)QTS_GetLength(I, engine.context, out, array) < 0)
-        length = 0;
-    else
-        memcpy(&length, engine_at(out), sizeof(length));
-    engine_give(out);
+    if ((int32_t)QTS_GetLength(I, engine.context, engine.scratch, array) < 0)
+        return 0;
+    memcpy(&length, engine_at(engine.scratch), sizeof(length));
     return length;
 }
 
@@ -338,19 +334,17 @@ int js_append(js_value array, uint32_t index, js_value value)
     return 0;
 }
 
+/* The engine has copied the list before it runs anything. */
 js_value js_call(js_value function, uint32_t count, const js_value *arguments)
 {
-    uint32_t list = engine_take(sizeof(*arguments) * (count + 1));
-    js_value answer;
+    const size_t bytes = sizeof(*arguments) * count;
 
-    if (list == 0)
+    if (bytes > ENGINE_SCRATCH_BYTES)
         return JS_NONE;
     if (count > 0)
-        memcpy(engine_at(list), arguments, sizeof(*arguments) * count);
-    answer =
-        QTS_Call(I, engine.context, function, engine.undefined, count, list);
-    engine_give(list);
-    return engine_check(answer);
+        memcpy(engine_at(engine.scratch), arguments, bytes);
+    return engine_check(QTS_Call(I, engine.context, function, engine.undefined,
+                                 count, engine.scratch));
 }
 
 int value_check(void)

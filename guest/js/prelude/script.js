@@ -177,7 +177,10 @@ export function input(port, value, type) {
     types[port] = type;
 }
 
-export function call() {
+// With the last input, if there is one.
+export function call(port, value, type) {
+    if (port !== undefined)
+        input(port, value, type);
     const context = new ActorContext(payload, types, config, actorId);
     payload = Object.create(null);
     types = Object.create(null);
@@ -186,24 +189,31 @@ export function call() {
         && typeof answer.then === "function" ? Promise.resolve(answer) : answer;
 }
 
-const isPlain = value => typeof value === "object" && value !== null
-    && !Array.isArray(value) && Message.typeOf(value) < 0
-    && [Object.prototype, null].includes(Object.getPrototypeOf(value));
+const { getPrototypeOf, keys, prototype: plain } = Object;
+
+function isPlain(value) {
+    if (typeof value !== "object" || value === null)
+        return false;
+    const prototype = getPrototypeOf(value);
+    return prototype === plain || prototype === null;
+}
 
 export function finish(answer) {
-    const names = [], values = [], numbers = [];
-    const add = (port, value) => {
-        const type = Message.typeOf(value);
-        names.push(port);
-        values.push(type < 0 ? value : value.value);
-        numbers.push(type);
-    };
-    if (isPlain(answer))
-        for (const port of Object.keys(answer))
-            add(port, answer[port]);
-    else if (answer !== undefined && answer !== null)
-        add(onlyOutport, answer);
-    native.answer(names, values, numbers);
+    if (!isPlain(answer))
+        return answer === undefined || answer === null ? native.done()
+            : last(onlyOutport, answer);
+    const ports = keys(answer);
+    if (ports.length === 1)
+        return last(ports[0], answer[ports[0]]);
+    const values = ports.map(port => answer[port]);
+    const types = values.map(Message.typeOf);
+    return native.answer(ports, values.map((value, index) =>
+        types[index] < 0 ? value : value.value), types);
+}
+
+function last(port, value) {
+    const type = Message.typeOf(value);
+    return native.last(port, type < 0 ? value : value.value, type);
 }
 
 export const explain = error => report(error);
