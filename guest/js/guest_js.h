@@ -25,9 +25,8 @@
 #include "engine.h"
 #include "guest.h"
 
-/* What outlives a call: the guest, and functions of the prelude, owned. */
-struct program {
-    struct gbx_guest *guest;
+/* Functions of the prelude, owned: main.js has them. */
+struct prelude {
     js_value error;   /* (name, message): an Error of that name */
     js_value open;    /* (object): what an object is to be sent as */
     js_value view;    /* (buffer, dtype, shape): a typed array */
@@ -39,10 +38,15 @@ struct program {
     js_value finish;  /* (answer): sends what is in it */
     js_value explain; /* (error): the Object of FAILED */
     js_value fire;    /* (): due timers run; ns until the next, or -1 */
-    js_value refused; /* (): a rejection that nobody heard, or undefined */
     js_value renew;   /* (): this is a copy */
     js_value resolve; /* (base, name): a module's path */
     js_value provide; /* (path): a module's text */
+};
+
+/* What outlives a call. */
+struct program {
+    struct gbx_guest *guest;
+    struct prelude prelude;
 };
 
 extern struct program program;
@@ -150,7 +154,7 @@ int send_now(struct gbx_descriptor *d); /* behind what was printed before */
 
 /* ---- native.c ---- */
 
-int native_open(void); /* starts the prelude */
+const char *native_name(uint32_t id); /* or NULL behind the last */
 
 /* ---- print.c ---- */
 

@@ -5,11 +5,7 @@
 #include <unistd.h>
 
 #include "guest_js.h"
-
-/* What the engine's 4 GiB leave to the region: two halves of a little more than
- * 1 GiB, the usual message limit.  The same for all, so that a template does
- * not depend on it. */
-#define HEAP_MAX ((2ull << 30) - (64u << 20))
+#include "image/image.h"
 
 static int complain(const char *what)
 {
@@ -22,16 +18,15 @@ static bool is_in_reach(void)
     const struct gbx_half_head *head =
         (const struct gbx_half_head *)GBX_REGION_ADDRESS; /* NOLINT: it is so */
 
-    return 2 * head->half_bytes <= (1ull << 32) - HEAP_MAX;
+    return 2 * head->half_bytes <= (1ull << 32) - IMAGE_HEAP_MAX;
 }
 
 static int start_engine(void)
 {
     return engine_open((uint8_t *)GBX_REGION_ADDRESS, /* NOLINT */
-                       HEAP_MAX) < 0 ||
-                   native_open() < 0
+                       IMAGE_HEAP_MAX) < 0
                ? -1
-               : 0;
+               : image_load();
 }
 
 int main(void)

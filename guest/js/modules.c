@@ -37,7 +37,7 @@ static uint32_t ask_prelude(js_value function, const char *first,
     js_value arguments[2] = {js_new_text(first, strlen(first)),
                              second != NULL
                                  ? js_new_text(second, strlen(second))
-                                 : engine.undefined};
+                                 : engine.places.undefined};
     js_value answer = arguments[0] != JS_NONE && arguments[1] != JS_NONE
                           ? js_call(function, 2, arguments)
                           : JS_NONE;
@@ -49,7 +49,7 @@ static uint32_t ask_prelude(js_value function, const char *first,
     if (text == 0) {
         js_value error = engine_catch();
 
-        js_free(QTS_Throw(&engine.instance, engine.context, error));
+        js_free(QTS_Throw(&engine.instance, engine.places.context, error));
         js_free(error);
     }
     return text;
@@ -57,12 +57,12 @@ static uint32_t ask_prelude(js_value function, const char *first,
 
 uint32_t native_module(const char *name)
 {
-    return ask_prelude(program.provide, name, NULL);
+    return ask_prelude(program.prelude.provide, name, NULL);
 }
 
 uint32_t native_resolve(const char *base, const char *name)
 {
-    return ask_prelude(program.resolve, base, name);
+    return ask_prelude(program.prelude.resolve, base, name);
 }
 
 /* A file's text; undefined when there is none. */
@@ -76,7 +76,7 @@ js_value module_read(const char *path, size_t bytes)
 
     if (memchr(path, '\0', bytes) != NULL ||
         (fd = open(path, O_RDONLY | O_CLOEXEC)) < 0)
-        return js_dup(engine.undefined);
+        return js_dup(engine.places.undefined);
     if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
         st.st_size <= MODULE_BYTES_MAX)
         copy = engine_take((size_t)st.st_size + 1);
@@ -86,5 +86,5 @@ js_value module_read(const char *path, size_t bytes)
     if (n >= 0)
         text = js_new_text(engine_at(copy), (size_t)n);
     engine_give(copy);
-    return n >= 0 ? text : js_dup(engine.undefined);
+    return n >= 0 ? text : js_dup(engine.places.undefined);
 }

@@ -15,7 +15,6 @@
 #include "glovebox/abi/cbor.h"
 
 #include "guest_js.h"
-#include "prelude.h"
 
 #define OUTPUTS_MAX 256u
 
@@ -28,7 +27,7 @@ static js_value argument(uint32_t arguments, uint32_t index)
 
 static js_value nothing(void)
 {
-    return js_dup(engine.undefined);
+    return js_dup(engine.places.undefined);
 }
 
 /* ---- outputs ---- */
@@ -331,6 +330,11 @@ static const struct {
 
 #define TABLE_COUNT (sizeof(table) / sizeof(table[0]))
 
+const char *native_name(uint32_t id)
+{
+    return id < TABLE_COUNT ? table[id].name : NULL;
+}
+
 js_value native_call(uint32_t id, uint32_t count, uint32_t arguments)
 {
     js_value answer =
@@ -340,65 +344,7 @@ js_value native_call(uint32_t id, uint32_t count, uint32_t arguments)
     if (answer != JS_NONE)
         return answer;
     error = engine_catch();
-    answer = QTS_Throw(&engine.instance, engine.context, error);
+    answer = QTS_Throw(&engine.instance, engine.places.context, error);
     js_free(error);
     return answer;
-}
-
-/* ---- start ---- */
-
-static const struct {
-    const char *name;
-    js_value *place;
-} wanted[] = {
-    {"error", &program.error},     {"open", &program.open},
-    {"view", &program.view},       {"bigint", &program.bigint},
-    {"digits", &program.digits},   {"load", &program.load},
-    {"input", &program.input},     {"call", &program.call},
-    {"finish", &program.finish},   {"explain", &program.explain},
-    {"fire", &program.fire},       {"renew", &program.renew},
-    {"resolve", &program.resolve}, {"provide", &program.provide},
-};
-
-static js_value make_native(void)
-{
-    js_value native = js_new_object();
-
-    for (uint32_t i = 0; native != JS_NONE && i < TABLE_COUNT; i++) {
-        size_t bytes = strlen(table[i].name) + 1;
-        uint32_t name = engine_take(bytes);
-        js_value function;
-
-        if (name == 0)
-            return JS_NONE;
-        memcpy(engine_at(name), table[i].name, bytes);
-        function =
-            QTS_NewFunction(&engine.instance, engine.context, name, 0, 0, i);
-        js_set_name(native, table[i].name, function);
-        js_free(function);
-        engine_give(name);
-    }
-    return native;
-}
-
-int native_open(void)
-{
-    js_value start = js_evaluate((const char *)prelude, sizeof(prelude) - 1,
-                                 "glovebox:prelude", 0);
-    js_value native = start != JS_NONE ? make_native() : JS_NONE, made;
-    int rc = 0;
-
-    if (native == JS_NONE)
-        return -1;
-    made = js_call(start, 1, &native);
-    for (size_t i = 0;
-         made != JS_NONE && i < sizeof(wanted) / sizeof(wanted[0]); i++) {
-        *wanted[i].place = js_get(made, wanted[i].name);
-        if (*wanted[i].place == JS_NONE)
-            rc = -1;
-    }
-    js_free(start);
-    js_free(native);
-    js_free(made);
-    return made == JS_NONE ? -1 : rc;
 }

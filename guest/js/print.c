@@ -68,5 +68,5 @@ js_value native_print(uint32_t count, uint32_t list)
         return JS_NONE;
     rc = print(js_integer(list) == 2 ? 2 : 1, text, bytes);
     js_text_give(text);
-    return rc < 0 ? JS_NONE : js_dup(engine.undefined);
+    return rc < 0 ? JS_NONE : js_dup(engine.places.undefined);
 }

@@ -69,7 +69,7 @@ static int say_plainly(void)
 static int fail_call(void)
 {
     js_value error = engine_catch();
-    js_value report = js_call(program.explain, 1, &error);
+    js_value report = js_call(program.prelude.explain, 1, &error);
     int rc = report != JS_NONE ? say_object(GBX_KIND_FAILED, report) : -1;
 
     js_free(report);
@@ -83,7 +83,7 @@ static int take_load(const struct gbx_descriptor *d)
     int rc = -1;
 
     if (object != JS_NONE)
-        about = settle(js_call(program.load, 1, &object));
+        about = settle(js_call(program.prelude.load, 1, &object));
     if (about != JS_NONE && settle_rest() == 0)
         rc = say_object(GBX_KIND_LOADED, about);
     is_loaded = rc == 0;
@@ -117,7 +117,7 @@ static int take_input(const struct gbx_descriptor *d)
     js_value arguments[3], nothing = JS_NONE;
 
     if (make_input(arguments, d) == 0)
-        nothing = js_call(program.input, 3, arguments);
+        nothing = js_call(program.prelude.input, 3, arguments);
     free_input(arguments);
     js_free(nothing);
     return nothing != JS_NONE ? 0 : -1;
@@ -128,13 +128,13 @@ static int take_input(const struct gbx_descriptor *d)
 static int run_call(uint32_t count, const js_value *arguments)
 {
     uint64_t start = now_ns();
-    js_value answer = settle(js_call(program.call, count, arguments));
+    js_value answer = settle(js_call(program.prelude.call, count, arguments));
     js_value sent = JS_NONE;
     int rc = answer != JS_NONE ? settle_rest() : -1;
 
     gbx_guest_took(program.guest, now_ns() - start);
     if (rc == 0)
-        sent = js_call(program.finish, 1, &answer);
+        sent = js_call(program.prelude.finish, 1, &answer);
     js_free(answer);
     js_free(sent);
     return sent != JS_NONE ? 0 : fail_call();
@@ -191,7 +191,7 @@ int serve(void)
     do {
         rc = gbx_guest_recv(program.guest, &d);
         if (rc == 0 && gbx_guest_is_copied(program.guest, seed))
-            js_free(js_call(program.renew, 0, NULL));
+            js_free(js_call(program.prelude.renew, 0, NULL));
         if (rc == 0)
             rc = take(&d);
     } while (rc == 0);

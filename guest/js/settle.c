@@ -16,15 +16,9 @@ enum promise { PENDING, FULFILLED, REJECTED };
 /* All jobs that are due.  What a job throws is a rejection of its promise. */
 static void run_jobs(void)
 {
-    /* The package reads this place as it ends, so it is nobody else's. */
-    static uint32_t context;
-
-    if (!QTS_IsJobPending(I, engine.runtime))
-        return;
-    if (context == 0 && (context = engine_take(4)) == 0)
-        return;
-    while (QTS_IsJobPending(I, engine.runtime))
-        js_free(QTS_ExecutePendingJob(I, engine.runtime, UINT32_MAX, context));
+    while (QTS_IsJobPending(I, engine.places.runtime))
+        js_free(QTS_ExecutePendingJob(I, engine.places.runtime, UINT32_MAX,
+                                      engine.places.last_job));
 }
 
 static void sleep_ms(double ms)
@@ -39,7 +33,7 @@ static void sleep_ms(double ms)
 /* Run the timers that are due, or wait for the next. */
 static int wait_for_timer(void)
 {
-    js_value next = js_call(program.fire, 0, NULL);
+    js_value next = js_call(program.prelude.fire, 0, NULL);
     double ms;
 
     if (next == JS_NONE)
@@ -64,10 +58,10 @@ js_value settle(js_value value)
 
     if (value == JS_NONE || js_kind(value) != JS_KIND_OTHER)
         return value;
-    while ((state = (int32_t)QTS_PromiseState(I, engine.context, value)) ==
-           PENDING) {
+    while ((state = (int32_t)QTS_PromiseState(I, engine.places.context,
+                                              value)) == PENDING) {
         run_jobs();
-        if (QTS_PromiseState(I, engine.context, value) == PENDING &&
+        if (QTS_PromiseState(I, engine.places.context, value) == PENDING &&
             wait_for_timer() < 0) {
             js_free(value);
             return JS_NONE;
@@ -76,7 +70,7 @@ js_value settle(js_value value)
     if (state != FULFILLED && state != REJECTED)
         return value; /* no promise */
     rejections_forget(value);
-    result = QTS_PromiseResult(I, engine.context, value);
+    result = QTS_PromiseResult(I, engine.places.context, value);
     js_free(value);
     return state == REJECTED ? js_throw(result) : result;
 }

@@ -11,7 +11,8 @@
 
 #include "engine.h"
 
-/* The place in the table; read off QTS_NewArrayBuffer, and tried out below. */
+/* The place in the table; read off QTS_NewArrayBuffer, and tried out by
+ * buffer_check. */
 #define FREE_INDEX 46u
 
 /* In JSObject: its JSArrayBuffer; in that: where the bytes are.  The package's
@@ -22,8 +23,7 @@
 #define I (&engine.instance)
 
 static void (*engine_frees)(Z_quickjs_instance_t *, u32, u32, u32);
-static uint32_t tried; /* the address that buffer_open waits for */
-static js_value to_fixed;
+static uint32_t tried; /* the address that buffer_check waits for */
 
 static void release(Z_quickjs_instance_t *instance, u32 runtime, u32 opaque,
                     u32 address)
@@ -36,13 +36,13 @@ static void release(Z_quickjs_instance_t *instance, u32 runtime, u32 opaque,
 
 js_value js_new_buffer(uint32_t address, uint32_t bytes, bool is_fixed)
 {
-    js_value buffer =
-        engine_check(QTS_NewArrayBuffer(I, engine.context, address, bytes));
+    js_value buffer = engine_check(
+        QTS_NewArrayBuffer(I, engine.places.context, address, bytes));
     js_value fixed;
 
     if (buffer == JS_NONE || !is_fixed)
         return buffer;
-    fixed = js_call(to_fixed, 1, &buffer);
+    fixed = js_call(engine.places.to_fixed, 1, &buffer);
     js_free(buffer);
     return fixed;
 }
@@ -68,19 +68,24 @@ uint32_t js_buffer_address(js_value buffer)
     return data;
 }
 
-int buffer_open(void)
+void buffer_open(void)
+{
+    wasm_rt_funcref_t *place = &engine.instance.w2c_T0.data[FREE_INDEX];
+
+    memcpy(&engine_frees, &place->func, sizeof(engine_frees));
+    place->func = (wasm_rt_function_ptr_t)release;
+}
+
+int buffer_check(void)
 {
     static const char text[] =
         "(f => b => f.call(b))(ArrayBuffer.prototype.transferToImmutable)";
-    wasm_rt_funcref_t *place = &engine.instance.w2c_T0.data[FREE_INDEX];
     js_value buffer;
     bool stays;
 
-    to_fixed = js_evaluate(text, sizeof(text) - 1, "glovebox", 0);
-    if (to_fixed == JS_NONE)
+    engine.places.to_fixed = js_evaluate(text, sizeof(text) - 1, "glovebox", 0);
+    if (engine.places.to_fixed == JS_NONE)
         return -1;
-    memcpy(&engine_frees, &place->func, sizeof(engine_frees));
-    place->func = (wasm_rt_function_ptr_t)release;
     tried = (uint32_t)engine.heap_max;
     buffer = js_new_buffer(tried, 8, true);
     stays = buffer != JS_NONE && js_buffer_address(buffer) == tried;

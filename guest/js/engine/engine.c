@@ -56,8 +56,6 @@ bool engine_grow(uint64_t bytes)
 
 int engine_open(uint8_t *end, uint64_t heap_max)
 {
-    Z_quickjs_instance_t *i = &engine.instance;
-
     wasm_rt_init();
     engine.heap_max = heap_max / PAGE_BYTES * PAGE_BYTES;
     engine.memory = (wasm_rt_memory_t){
@@ -68,19 +66,35 @@ int engine_open(uint8_t *end, uint64_t heap_max)
     if (!engine_grow((uint64_t)PAGES_FIRST * PAGE_BYTES))
         return -1;
     Z_quickjs_init_module();
-    Z_quickjs_instantiate(i, (void *)&engine);
+    Z_quickjs_instantiate(&engine.instance, (void *)&engine);
+    buffer_open();
+    return rejections_open();
+}
+
+int engine_boot(void)
+{
+    Z_quickjs_instance_t *i = &engine.instance;
+    struct engine_places *p = &engine.places;
+
     engine_start(i);
-    engine.runtime = QTS_NewRuntime(i);
-    engine.context =
-        engine.runtime != 0 ? QTS_NewContext(i, engine.runtime, 0) : 0;
-    engine.scratch = engine_take(ENGINE_SCRATCH_BYTES);
-    if (engine.context == 0 || engine.scratch == 0)
+    p->runtime = QTS_NewRuntime(i);
+    p->context = p->runtime != 0 ? QTS_NewContext(i, p->runtime, 0) : 0;
+    p->scratch = engine_take(ENGINE_SCRATCH_BYTES);
+    p->last_job = engine_take(4);
+    if (p->context == 0 || p->scratch == 0 || p->last_job == 0)
         return -1;
-    engine.undefined = QTS_GetUndefined(i);
-    engine.null = QTS_GetNull(i);
-    engine.no = QTS_GetFalse(i);
-    engine.yes = QTS_GetTrue(i);
-    QTS_RuntimeEnableModuleLoader(i, engine.runtime, 1);
-    return value_check() < 0 || buffer_open() < 0 || rejections_open() < 0 ? -1
-                                                                           : 0;
+    p->undefined = QTS_GetUndefined(i);
+    p->null = QTS_GetNull(i);
+    p->no = QTS_GetFalse(i);
+    p->yes = QTS_GetTrue(i);
+    QTS_RuntimeEnableModuleLoader(i, p->runtime, 1);
+    return value_check() < 0 || buffer_check() < 0 || rejections_check() < 0
+               ? -1
+               : 0;
+}
+
+void engine_resume(const struct engine_places *places)
+{
+    engine.places = *places;
+    engine.instance.w2c_g0 = places->stack;
 }

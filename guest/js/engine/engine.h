@@ -53,22 +53,36 @@ enum js_kind {
     JS_KIND_OTHER, /* a function, a Date, a typed array, ... */
 };
 
+/* What the engine's memory means to us: addresses in it. */
+struct engine_places {
+    uint32_t stack; /* where its own stack is; of the module */
+    uint32_t runtime, context;
+    uint32_t scratch; /* for what goes in and out of one function */
+    uint32_t last_job;
+    js_value undefined, null, no, yes; /* never freed */
+    js_value to_fixed;                 /* buffer.c's own */
+};
+
 struct engine {
     Z_quickjs_instance_t instance;
     wasm_rt_memory_t memory;
     uint64_t heap_max; /* bytes */
-    uint32_t runtime, context;
-    uint32_t scratch; /* for what goes in and out of one function */
-    js_value undefined, null, no, yes; /* never freed */
+    struct engine_places places;
 };
 
 extern struct engine engine;
 
 /* ---- engine.c: start, memory ---- */
 
-/* Start with the heap in front of this address.  Returns 0, or -1: no memory,
- * or (said on standard error) not the engine that this was written for. */
+/* Memory and code, with the heap in front of this address; nothing runs. */
 int engine_open(uint8_t *end, uint64_t heap_max);
+
+/* Then either start it, which takes a while.  Returns 0, or -1: no memory, or
+ * (said on standard error) not the engine that this was written for. */
+int engine_boot(void);
+
+/* Or go on from what another one's memory and places were. */
+void engine_resume(const struct engine_places *places);
 
 /* An address of the engine's as a pointer.  Of the engine's own making only. */
 static inline void *engine_at(uint32_t address)
@@ -153,9 +167,15 @@ uint32_t js_buffer_address(js_value buffer);
 js_value rejections_take(void);
 void rejections_forget(js_value promise); /* somebody does listen */
 
+/* ---- between the files of engine/ ---- */
+
 /* Look at one of each: is this the engine that all this was written for? */
 int value_check(void);
-int buffer_open(void);
+int buffer_check(void);
+int rejections_check(void);
+
+/* Put functions of ours into the module's table. */
+void buffer_open(void);
 int rejections_open(void);
 
 /* ---- what the program gives the engine ---- */

@@ -5,7 +5,7 @@
  * The engine tells of them by a function pointer in its runtime's struct, which
  * the package has no function to set.  So it is set here: our function goes to
  * a new place in the module's table, and the place's number into the struct.
- * rejections_open tries it out.
+ * rejections_check tries it out.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,17 +78,13 @@ js_value rejections_take(void)
 
 int rejections_open(void)
 {
-    static const char text[] = "void Promise.reject(7)";
     wasm_rt_funcref_table_t *table = &I->w2c_T0;
     wasm_rt_funcref_t *more =
         realloc(table->data, (table->size + 1) * sizeof(*more));
-    uint32_t place = table->size;
-    js_value answer;
-    bool is_told;
 
     if (more == NULL)
         return -1;
-    more[place] = (wasm_rt_funcref_t){
+    more[table->size] = (wasm_rt_funcref_t){
         .func_type =
             wasm_rt_register_func_type(5, 0, WASM_RT_I32, WASM_RT_I64,
                                        WASM_RT_I64, WASM_RT_I32, WASM_RT_I32),
@@ -97,7 +93,18 @@ int rejections_open(void)
     };
     table->data = more;
     table->size++;
-    memcpy(engine_at(engine.runtime + TRACKER_OFF), &place, sizeof(place));
+    return 0;
+}
+
+int rejections_check(void)
+{
+    static const char text[] = "void Promise.reject(7)";
+    const uint32_t place = I->w2c_T0.size - 1;
+    js_value answer;
+    bool is_told;
+
+    memcpy(engine_at(engine.places.runtime + TRACKER_OFF), &place,
+           sizeof(place));
     answer = js_evaluate(text, sizeof(text) - 1, "glovebox", 0);
     js_free(answer);
     answer = rejections_take();

@@ -100,12 +100,12 @@ int32_t js_integer(js_value value)
 
 double js_float(js_value value)
 {
-    return QTS_GetFloat64(I, engine.context, value);
+    return QTS_GetFloat64(I, engine.places.context, value);
 }
 
 const char *js_text(js_value value, size_t *bytes)
 {
-    uint32_t address = QTS_GetString(I, engine.context, value), length;
+    uint32_t address = QTS_GetString(I, engine.places.context, value), length;
 
     if (address == 0)
         return NULL;
@@ -117,19 +117,20 @@ const char *js_text(js_value value, size_t *bytes)
 void js_text_give(const char *text)
 {
     if (text != NULL)
-        QTS_FreeCString(I, engine.context, engine_address(text));
+        QTS_FreeCString(I, engine.places.context, engine_address(text));
 }
 
 js_value js_dup(js_value value)
 {
-    return QTS_DupValuePointer(I, engine.context, value);
+    return QTS_DupValuePointer(I, engine.places.context, value);
 }
 
 void js_free(js_value value)
 {
-    if (value != JS_NONE && value != engine.undefined && value != engine.null &&
-        value != engine.yes && value != engine.no)
-        QTS_FreeValuePointer(I, engine.context, value);
+    if (value != JS_NONE && value != engine.places.undefined &&
+        value != engine.places.null && value != engine.places.yes &&
+        value != engine.places.no)
+        QTS_FreeValuePointer(I, engine.places.context, value);
 }
 
 js_value engine_check(js_value answer)
@@ -137,7 +138,7 @@ js_value engine_check(js_value answer)
     if (answer == JS_NONE || tag_of(answer) != TAG_EXCEPTION)
         return answer;
     js_free(kept);
-    kept = QTS_ResolveException(I, engine.context, answer);
+    kept = QTS_ResolveException(I, engine.places.context, answer);
     js_free(answer);
     return JS_NONE;
 }
@@ -147,7 +148,7 @@ js_value engine_catch(void)
     js_value error = kept;
 
     kept = JS_NONE;
-    return error != JS_NONE ? error : engine.undefined;
+    return error != JS_NONE ? error : engine.places.undefined;
 }
 
 js_value js_throw(js_value error)
@@ -159,7 +160,7 @@ js_value js_throw(js_value error)
 
 js_value js_new_float(double value)
 {
-    return QTS_NewFloat64(I, engine.context, value);
+    return QTS_NewFloat64(I, engine.places.context, value);
 }
 
 js_value js_new_integer(int32_t value)
@@ -169,12 +170,12 @@ js_value js_new_integer(int32_t value)
 
 js_value js_new_object(void)
 {
-    return engine_check(QTS_NewObject(I, engine.context));
+    return engine_check(QTS_NewObject(I, engine.places.context));
 }
 
 js_value js_new_array(void)
 {
-    return engine_check(QTS_NewArray(I, engine.context));
+    return engine_check(QTS_NewArray(I, engine.places.context));
 }
 
 /* The engine takes texts that end at a NUL. */
@@ -187,7 +188,7 @@ static js_value new_terminated(const char *text, size_t bytes)
         return JS_NONE;
     memcpy(engine_at(copy), text, bytes);
     *((char *)engine_at(copy) + bytes) = '\0';
-    made = engine_check(QTS_NewString(I, engine.context, copy));
+    made = engine_check(QTS_NewString(I, engine.places.context, copy));
     engine_give(copy);
     return made;
 }
@@ -235,8 +236,8 @@ js_value js_evaluate(const char *text, size_t bytes, const char *file,
         memcpy(engine_at(copy), text, bytes);
         *((char *)engine_at(copy) + bytes) = '\0';
         memcpy(engine_at(name), file, name_bytes);
-        made = engine_check(
-            QTS_Eval(I, engine.context, copy, (uint32_t)bytes, name, 0, flags));
+        made = engine_check(QTS_Eval(I, engine.places.context, copy,
+                                     (uint32_t)bytes, name, 0, flags));
     }
     engine_give(copy);
     engine_give(name);
@@ -246,12 +247,12 @@ js_value js_evaluate(const char *text, size_t bytes, const char *file,
 int64_t js_keys(js_value object, uint32_t *names)
 {
     enum { STRINGS = 1, ENUMERABLE = 16 };
-    const uint32_t out = engine.scratch;
+    const uint32_t out = engine.places.scratch;
     js_value failed;
     uint32_t count;
 
-    failed = QTS_GetOwnPropertyNames(I, engine.context, out, out + 4, object,
-                                     STRINGS | ENUMERABLE);
+    failed = QTS_GetOwnPropertyNames(I, engine.places.context, out, out + 4,
+                                     object, STRINGS | ENUMERABLE);
     memcpy(names, engine_at(out), sizeof(*names));
     memcpy(&count, engine_at(out + 4), sizeof(count));
     if (failed == JS_NONE)
@@ -277,7 +278,7 @@ void js_keys_give(uint32_t names, uint32_t count)
 
 js_value js_get_key(js_value object, js_value key)
 {
-    return engine_check(QTS_GetProp(I, engine.context, object, key));
+    return engine_check(QTS_GetProp(I, engine.places.context, object, key));
 }
 
 js_value js_get(js_value object, const char *name)
@@ -292,23 +293,24 @@ js_value js_get(js_value object, const char *name)
 js_value js_get_index(js_value object, uint32_t index)
 {
     return engine_check(
-        QTS_GetPropNumber(I, engine.context, object, (uint32_t)index));
+        QTS_GetPropNumber(I, engine.places.context, object, (uint32_t)index));
 }
 
 uint32_t js_length(js_value array)
 {
     uint32_t length;
 
-    if ((int32_t)QTS_GetLength(I, engine.context, engine.scratch, array) < 0)
+    if ((int32_t)QTS_GetLength(I, engine.places.context, engine.places.scratch,
+                               array) < 0)
         return 0;
-    memcpy(&length, engine_at(engine.scratch), sizeof(length));
+    memcpy(&length, engine_at(engine.places.scratch), sizeof(length));
     return length;
 }
 
 int js_set(js_value object, js_value key, js_value value)
 {
-    QTS_DefineProp(I, engine.context, object, key, value, engine.undefined,
-                   engine.undefined, 1, 1, 1);
+    QTS_DefineProp(I, engine.places.context, object, key, value,
+                   engine.places.undefined, engine.places.undefined, 1, 1, 1);
     return 0;
 }
 
@@ -342,9 +344,10 @@ js_value js_call(js_value function, uint32_t count, const js_value *arguments)
     if (bytes > ENGINE_SCRATCH_BYTES)
         return JS_NONE;
     if (count > 0)
-        memcpy(engine_at(engine.scratch), arguments, bytes);
-    return engine_check(QTS_Call(I, engine.context, function, engine.undefined,
-                                 count, engine.scratch));
+        memcpy(engine_at(engine.places.scratch), arguments, bytes);
+    return engine_check(QTS_Call(I, engine.places.context, function,
+                                 engine.places.undefined, count,
+                                 engine.places.scratch));
 }
 
 int value_check(void)

@@ -27,5 +27,10 @@ for (const [name, value] of Object.entries({
 
 Math.random = random;
 
-const origin = native.now();
+// From when the script was loaded: all that stands here is older than the
+// program (image/).
+let origin = 0;
+export function startClock() {
+    origin = native.now();
+}
 performance.now = () => native.now() - origin;

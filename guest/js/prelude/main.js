@@ -2,8 +2,7 @@
 // What a script finds in its global scope, and what the program calls
 // (guest_js.h).  It lives in the script's own realm: a script that breaks arrays
 // or maps for itself breaks its own calls, and nobody else's.
-import "./globals.js";
-import { native } from "./native.js";
+import { startClock } from "./globals.js";
 import { load, call, input, finish, explain } from "./script.js";
 import { resolveImport, provide } from "./modules.js";
 import { fire } from "./timers.js";
@@ -20,7 +19,11 @@ export default {
         isNegative ? -1n - BigInt("0x" + hex) : BigInt("0x" + hex),
     // Of a negative one what CBOR writes of it: -1 - n.
     digits: n => n < 0n ? "-" + (-1n - n).toString(16) : n.toString(16),
-    open, view, load, input, call, finish, explain, fire, provide,
+    open, view, input, call, finish, explain, fire, provide,
     resolve: resolveImport,
     renew: renewed,
+    load(about) {
+        startClock();
+        return load(about);
+    },
 };

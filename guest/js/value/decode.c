@@ -153,9 +153,10 @@ static js_value big(const uint8_t *bytes, size_t count, bool is_negative)
         digits[at++] = hex[bytes[i] & 15];
     }
     arguments[0] = js_new_text(digits, at);
-    arguments[1] = is_negative ? engine.yes : engine.no;
-    value = arguments[0] != JS_NONE ? js_call(program.bigint, 2, arguments)
-                                    : JS_NONE;
+    arguments[1] = is_negative ? engine.places.yes : engine.places.no;
+    value = arguments[0] != JS_NONE
+                ? js_call(program.prelude.bigint, 2, arguments)
+                : JS_NONE;
     js_free(arguments[0]);
     return value;
 }
@@ -237,13 +238,13 @@ static js_value simple(const struct gbx_cbor_head *head)
 
     switch (head->info) {
     case 20:
-        return js_dup(engine.no);
+        return js_dup(engine.places.no);
     case 21:
-        return js_dup(engine.yes);
+        return js_dup(engine.places.yes);
     case 22:
-        return js_dup(engine.null);
+        return js_dup(engine.places.null);
     case 23:
-        return js_dup(engine.undefined);
+        return js_dup(engine.places.undefined);
     case 25:
         return js_new_float(half(bits));
     case 26:

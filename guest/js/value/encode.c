@@ -146,7 +146,7 @@ static int encode_digits(struct encoder *e, const char *hex, size_t count)
 
 static int encode_bigint(struct encoder *e, js_value value)
 {
-    js_value digits = js_call(program.digits, 1, &value);
+    js_value digits = js_call(program.prelude.digits, 1, &value);
     const char *hex;
     size_t bytes = 0;
     int rc = -1;

@@ -51,8 +51,9 @@ static int read_opened(struct opened *o, js_value list)
 int open_object(struct opened *opened, js_value object, const char *port)
 {
     js_value arguments[2] = {object, js_new_text(port, strlen(port))};
-    js_value list =
-        arguments[1] != JS_NONE ? js_call(program.open, 2, arguments) : JS_NONE;
+    js_value list = arguments[1] != JS_NONE
+                        ? js_call(program.prelude.open, 2, arguments)
+                        : JS_NONE;
     int rc;
 
     *opened = (struct opened){0};

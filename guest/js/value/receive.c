@@ -20,7 +20,7 @@ static js_value text(const struct gbx_descriptor *d)
 js_value make_view(js_value buffer, const struct layout *layout)
 {
     js_value arguments[3] = {buffer, js_new_integer(layout->dtype),
-                             engine.undefined};
+                             engine.places.undefined};
     js_value view;
 
     if (layout->rank > 1) {
@@ -32,7 +32,7 @@ js_value make_view(js_value buffer, const struct layout *layout)
             js_free(length);
         }
     }
-    view = js_call(program.view, 3, arguments);
+    view = js_call(program.prelude.view, 3, arguments);
     for (int i = 0; i < 3; i++)
         js_free(arguments[i]);
     return view;
@@ -72,7 +72,7 @@ static js_value structured(const struct gbx_descriptor *d)
 
     if (d->body_bytes == 0) {
         gbx_guest_give(program.guest, d->body_off);
-        return js_dup(engine.null);
+        return js_dup(engine.places.null);
     }
     block = block_hold(d);
     if (block == NULL)
@@ -111,7 +111,7 @@ js_value receive_value(const struct gbx_descriptor *d)
     case GBX_FLOW:
         return js_new_text("flow", 4); /* as Reflow's plain form */
     case GBX_BOOLEAN:
-        return js_dup(d->scalar != 0 ? engine.yes : engine.no);
+        return js_dup(d->scalar != 0 ? engine.places.yes : engine.places.no);
     case GBX_INTEGER:
         return integer((int64_t)d->scalar);
     case GBX_FLOAT:

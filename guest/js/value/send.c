@@ -29,7 +29,7 @@ int raise_error(const char *name, const char *format, ...)
     arguments[0] = js_new_text(name, strlen(name));
     arguments[1] = js_new_text(text, strlen(text));
     error = arguments[0] != JS_NONE && arguments[1] != JS_NONE
-                ? js_call(program.error, 2, arguments)
+                ? js_call(program.prelude.error, 2, arguments)
                 : JS_NONE;
     js_free(arguments[0]);
     js_free(arguments[1]);
@@ -231,7 +231,7 @@ static int put_number(struct gbx_descriptor *d, int type, double real,
 static int put_bigint(struct gbx_descriptor *d, int type, js_value value,
                       const char *port)
 {
-    js_value digits = js_call(program.digits, 1, &value);
+    js_value digits = js_call(program.prelude.digits, 1, &value);
     unsigned long long natural = 0;
     const char *hex;
     size_t bytes = 0;
