@@ -87,9 +87,10 @@ static const struct argp_option options[] = {
 
 static const char doc[] =
     "Run a script, sealed, on messages: inputs go to its ports, what it sends "
-    "comes out.\v"
+    "comes out.  Python (.py) or JavaScript (.js, .mjs, .cjs).\v"
     "Examples:\n"
     "  glovebox run double.py --in input=21\n"
+    "  glovebox run hello.js --in 'name=\"you\"'\n"
     "  glovebox run luma.py --in frame=@photo.rgb --out half=half.pgm\n"
     "  glovebox run mean.py --in 'xs=[1, 2.5]' --timeout 2s --memory 64M\n"
     "\n"
