@@ -33,6 +33,7 @@ int cli_run(int argc, char **argv);
 int cli_exec(int argc, char **argv);
 int cli_doctor(int argc, char **argv);
 int cli_cache(int argc, char **argv);
+int cli_inspect(int argc, char **argv);
 
 /*
  * Write text that a script may have chosen: on a terminal, or where `line` says
@@ -61,6 +62,9 @@ uint64_t cli_option_size(const char *name, const char *arg,
                          struct argp_state *state);
 uint64_t cli_option_number(const char *name, const char *arg, uint64_t least,
                            uint64_t most, struct argp_state *state);
+
+/* The value of --isolation, an enum gbx_isolation. */
+int cli_option_isolation(const char *arg, struct argp_state *state);
 
 /* The options that set limits, by the names they have everywhere; what is wrong
  * ends the program.  Returns ARGP_ERR_UNKNOWN (an errno) for any other key. */

@@ -15,6 +15,7 @@ static const char usage[] =
     "Run scripts and programs you do not trust, sealed.\n"
     "\n"
     "  glovebox run FILE     run a script once: messages in, messages out\n"
+    "  glovebox inspect FILE say what a script says of itself: its ports, ...\n"
     "  glovebox exec PROGRAM run a Linux program in a micro-VM\n"
     "  glovebox cache        what scripts start from: list it, remove it\n"
     "  glovebox doctor       what this computer can do, and what is missing\n"
@@ -111,19 +112,32 @@ static int exec_bench(char **argv)
     return CLI_HOST;
 }
 
+typedef int command_fn(int argc, char **argv);
+
+static const struct {
+    const char *name;
+    command_fn *run;
+} commands[] = {
+    {"run", cli_run},       {"inspect", cli_inspect}, {"exec", cli_exec},
+    {"doctor", cli_doctor}, {"cache", cli_cache},
+};
+
+static command_fn *find(const char *name)
+{
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return commands[i].run;
+    return NULL;
+}
+
 static int help(int argc, char **argv)
 {
     char option[] = "--help";
     char *of[] = {argc > 2 ? argv[2] : argv[0], option, NULL};
+    command_fn *run;
 
-    if (argc > 2 && strcmp(argv[2], "run") == 0)
-        return cli_run(2, of);
-    if (argc > 2 && strcmp(argv[2], "exec") == 0)
-        return cli_exec(2, of);
-    if (argc > 2 && strcmp(argv[2], "doctor") == 0)
-        return cli_doctor(2, of);
-    if (argc > 2 && strcmp(argv[2], "cache") == 0)
-        return cli_cache(2, of);
+    if (argc > 2 && (run = find(argv[2])) != NULL)
+        return run(2, of);
     if (argc > 2 && strcmp(argv[2], "bench") == 0)
         return exec_bench(of);
     fputs(usage, argc > 2 ? stderr : stdout);
@@ -162,18 +176,13 @@ static void check_output(void)
 int main(int argc, char **argv)
 {
     const char *command = argc > 1 ? argv[1] : "";
+    command_fn *run;
 
     keep_standard_streams();
     atexit(check_output);
 
-    if (strcmp(command, "run") == 0)
-        return cli_run(argc - 1, argv + 1);
-    if (strcmp(command, "exec") == 0)
-        return cli_exec(argc - 1, argv + 1);
-    if (strcmp(command, "doctor") == 0)
-        return cli_doctor(argc - 1, argv + 1);
-    if (strcmp(command, "cache") == 0)
-        return cli_cache(argc - 1, argv + 1);
+    if ((run = find(command)) != NULL)
+        return run(argc - 1, argv + 1);
     if (strcmp(command, "bench") == 0)
         return exec_bench(argv + 1);
     if (strcmp(command, "help") == 0 || strcmp(command, "--help") == 0 ||

@@ -131,3 +131,14 @@ int cli_option_limit(struct gbx_limits *limits, int key, const char *arg,
 #undef MOST
 #undef TAKE
 }
+
+int cli_option_isolation(const char *arg, struct argp_state *state)
+{
+    if (strcmp(arg, "auto") == 0)
+        return GBX_ISOLATION_AUTO;
+    if (strcmp(arg, "process") == 0)
+        return GBX_ISOLATION_PROCESS;
+    if (strcmp(arg, "microvm") != 0)
+        argp_error(state, "--isolation %s: auto, microvm or process", arg);
+    return GBX_ISOLATION_MICROVM;
+}

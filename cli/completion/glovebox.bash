@@ -48,7 +48,7 @@ _glovebox() {
 
     if [ "$COMP_CWORD" -eq 1 ]; then
         mapfile -t COMPREPLY < <(compgen -W \
-            'run exec cache doctor bench help --version --help' -- "$word")
+            'run inspect exec cache doctor bench help --version --help' -- "$word")
         return
     fi
 
@@ -65,8 +65,8 @@ _glovebox() {
     esac
 
     case $command:$word in
-    run:-* | exec:-* | cache:-*) ;;
-    run:* | exec:* | cache:*) _glovebox_value "$before" "$word" && return ;;
+    run:-* | inspect:-* | exec:-* | cache:-*) ;;
+    run:* | inspect:* | exec:* | cache:*) _glovebox_value "$before" "$word" && return ;;
     esac
 
     case $command:$word in
@@ -76,9 +76,10 @@ _glovebox() {
             --cache --no-cache --memory --message-limit --cpu --processes --files
             --disk --output-limit --help'
         ;;
-    run:*)
+    inspect:-*) words='--json --timeout --isolation --hide-folder --help' ;;
+    run:* | inspect:*)
         mapfile -t COMPREPLY < <({
-            compgen -f -X '!*.py' -- "$word"
+            compgen -f -X '!*.@(py|js|mjs|cjs)' -- "$word"
             compgen -d -- "$word"
         } | sort -u)
         compopt -o filenames
@@ -99,7 +100,7 @@ _glovebox() {
     cache:*) words='ls prune --cache --max --help' ;;
     doctor:*) words='--json --help' ;;
     bench:*) words='call payload start wipe written density floor isolation compute --json --help' ;;
-    help:*) words='run exec cache doctor bench' ;;
+    help:*) words='run inspect exec cache doctor bench' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 }

@@ -114,19 +114,6 @@ static void add_text(const char **list, size_t *count, const char *what,
     list[(*count)++] = arg;
 }
 
-static void parse_isolation(struct run_options *o, const char *arg,
-                            struct argp_state *state)
-{
-    if (strcmp(arg, "auto") == 0)
-        o->script.isolation = GBX_ISOLATION_AUTO;
-    else if (strcmp(arg, "process") == 0)
-        o->script.isolation = GBX_ISOLATION_PROCESS;
-    else if (strcmp(arg, "microvm") == 0)
-        o->script.isolation = GBX_ISOLATION_MICROVM;
-    else
-        argp_error(state, "--isolation %s: auto, microvm or process", arg);
-}
-
 static void parse_wipe(struct run_options *o, const char *arg,
                        struct argp_state *state)
 {
@@ -210,7 +197,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         o->stats = true;
         return 0;
     case OPTION_ISOLATION:
-        parse_isolation(o, arg, state);
+        o->script.isolation = cli_option_isolation(arg, state);
         return 0;
     case OPTION_WHY:
         o->why = true;
