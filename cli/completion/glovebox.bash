@@ -79,7 +79,9 @@ _glovebox() {
     inspect:-*) words='--json --timeout --isolation --hide-folder --help' ;;
     run:* | inspect:*)
         mapfile -t COMPREPLY < <({
-            compgen -f -X '!*.@(py|js|mjs|cjs)' -- "$word"
+            for words in py js mjs cjs; do
+                compgen -f -X "!*.$words" -- "$word"
+            done
             compgen -d -- "$word"
         } | sort -u)
         compopt -o filenames

@@ -220,7 +220,8 @@ class Cli(unittest.TestCase):
     def test_no_command_loses_what_it_prints(self):
         for words in (["--help"], ["--version"], ["help"], ["doctor"],
                       ["doctor", "--json"], ["run", "--help"],
-                      ["exec", "--help"], ["bench", "--help"]):
+                      ["exec", "--help"], ["inspect", "--help"],
+                      ["bench", "--help"]):
             with open("/dev/full", "w") as full:
                 run = subprocess.run([PROGRAM, *words], stdout=full,
                                      stderr=subprocess.PIPE)
@@ -283,12 +284,15 @@ class Cli(unittest.TestCase):
         self.script("")
         (self.folder / "dir").mkdir()
         (self.folder / "dir.py").mkdir()
+        (self.folder / "other.mjs").write_text("")
         for words, offered in [
                 (["bench", ""], ["call", "payload", "start", "wipe", "written",
                                  "density", "floor", "isolation", "compute",
                                  "--json", "--help"]),
                 (["run", "--w"], ["--why", "--wipe"]),
-                (["run", ""], ["dir", "dir.py", "script.py"]),
+                (["run", ""], ["dir", "dir.py", "other.mjs", "script.py"]),
+                (["inspect", "s"], ["script.py"]),
+                (["inspect", "--j"], ["--json"]),
                 (["run", "--isolation", "m"], ["microvm"]),
                 (["run", "--isolation="], ["auto", "microvm", "process"]),
                 (["run", "--isolation=p"], ["process"]),
@@ -308,7 +312,7 @@ class Cli(unittest.TestCase):
 
     def test_help_teaches_every_command(self):
         out, _ = self.glovebox("--help")
-        for word in ("run", "doctor", "bench", "glovebox run x.py"):
+        for word in ("run", "inspect", "doctor", "bench", "glovebox run x.py"):
             self.assertIn(word, out)
         out, _ = self.glovebox("help", "run")
         self.assertIn("--timeout", out)

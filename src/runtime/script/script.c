@@ -101,8 +101,10 @@ static int step_paths(struct gbx_script *script, const char *path,
         slash == script->path
             ? strdup("/")
             : strndup(script->path, (size_t)(slash - script->path));
-    if (asprintf(&script->program, "%s/%s", script->runtime->libexec_dir,
-                 script->language->argv[0]) < 0)
+    if (language_is_native(script->language))
+        script->program = strdup(script->path);
+    else if (asprintf(&script->program, "%s/%s", script->runtime->libexec_dir,
+                      script->language->argv[0]) < 0)
         script->program = NULL;
     if (slash == script->path && !script->config.hide_folder)
         return fail(err, GBX_EFILE,
@@ -141,6 +143,10 @@ static int step_source(struct gbx_script *script, struct gbx_error *err)
                     strerrordesc_np(errno));
     if (!S_ISREG(st.st_mode))
         return fail(err, GBX_EFILE, "%s: not a file", script->path);
+    if (language_is_native(script->language))
+        return (script->source = strdup("")) != NULL
+                   ? 0
+                   : fail(err, GBX_EHOST, "no memory for a script");
     if (st.st_size > SCRIPT_BYTES_MAX)
         return fail(err, GBX_ELIMIT, "%s: larger than %u bytes", script->path,
                     SCRIPT_BYTES_MAX);
