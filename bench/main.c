@@ -15,11 +15,11 @@ enum { EXIT_USAGE = 2, EXIT_HOST = 125 }; /* as glovebox(1) says */
 static const struct {
     const char *name;
     bool (*run)(struct report *report, const struct paths *paths);
-} parts[] = {{"call", bench_call},       {"payload", bench_payload},
-             {"start", bench_start},     {"floor", bench_floor},
-             {"wipe", bench_wipe},       {"written", bench_written},
-             {"density", bench_density}, {"isolation", bench_isolation},
-             {"compute", bench_compute}};
+} parts[] = {{"call", bench_call},           {"payload", bench_payload},
+             {"start", bench_start},         {"floor", bench_floor},
+             {"wipe", bench_wipe},           {"written", bench_written},
+             {"density", bench_density},     {"isolation", bench_isolation},
+             {"languages", bench_languages}, {"compute", bench_compute}};
 
 #define PART_COUNT (sizeof(parts) / sizeof(parts[0]))
 
@@ -43,6 +43,7 @@ static const char doc[] =
     "  density    a thousand actors, and ten thousand, in one process\n"
     "  floor      what KVM itself costs here, and a guest's system call\n"
     "  isolation  the same calls in a process and in a micro-VM\n"
+    "  languages  the same call in C, JavaScript and Python\n"
     "  compute    the same programs as a process and in a micro-VM\n";
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -62,7 +63,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
             argp_error(
                 state,
                 "%s: call, payload, start, wipe, written, density, floor, "
-                "isolation or compute is expected",
+                "isolation, languages or compute is expected",
                 arg);
         o->wanted[i] = o->any = true;
         return 0;

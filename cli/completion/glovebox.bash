@@ -101,7 +101,7 @@ _glovebox() {
         ;;
     cache:*) words='ls prune --cache --max --help' ;;
     doctor:*) words='--json --help' ;;
-    bench:*) words='call payload start wipe written density floor isolation compute --json --help' ;;
+    bench:*) words='call payload start wipe written density floor isolation languages compute --json --help' ;;
     help:*) words='run inspect exec cache doctor bench' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")

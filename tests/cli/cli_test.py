@@ -287,7 +287,8 @@ class Cli(unittest.TestCase):
         (self.folder / "other.mjs").write_text("")
         for words, offered in [
                 (["bench", ""], ["call", "payload", "start", "wipe", "written",
-                                 "density", "floor", "isolation", "compute",
+                                 "density", "floor", "isolation",
+                                 "languages", "compute",
                                  "--json", "--help"]),
                 (["run", "--w"], ["--why", "--wipe"]),
                 (["run", ""], ["dir", "dir.py", "other.mjs", "script.py"]),

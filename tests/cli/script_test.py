@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scripts of each language, as people run and inspect them.
 
-usage: script_test.py PROGRAM EXAMPLES
+usage: script_test.py PROGRAM EXAMPLES NATIVE AGENT
 """
 import json
 import os
@@ -13,8 +13,8 @@ import sys
 import tempfile
 import unittest
 
-PROGRAM, EXAMPLES = map(os.path.abspath, sys.argv[1:3])
-del sys.argv[1:3]
+PROGRAM, EXAMPLES, NATIVE, AGENT = map(os.path.abspath, sys.argv[1:5])
+del sys.argv[1:5]
 
 HELLO = {
     "hello.py": '@actor({"component": "Hello", "description": "Greets",\n'
@@ -121,21 +121,55 @@ class Script(unittest.TestCase):
         self.assertIn("component          a^[[2J", out)
 
     def test_the_examples_see_the_same(self):
-        """luma.py and luma.js: one picture, the same answer to the last bit."""
+        """luma in three languages: the same answer to the last bit."""
         width, height = 37, 22
         noise = random.Random(1).randbytes(3 * width * height)
         frame = self.folder / "frame.ppm"
         frame.write_bytes(b"P6\n%d %d\n255\n" % (width, height) + noise)
         found = []
-        for name in ("luma.py", "luma.js"):
-            half = self.folder / (name + ".pgm")
+        for path in (f"{EXAMPLES}/frames/luma.py",
+                     f"{EXAMPLES}/frames/luma.js", NATIVE):
+            half = self.folder / "half.pgm"
             out, _ = self.glovebox(
-                "run", f"{EXAMPLES}/frames/{name}", "--json", "--in",
+                "run", path, "--json", "--in",
                 f"frame=@{frame}", "--out", f"half={half}")
             found.append(([json.loads(line) for line in out.splitlines()],
                           half.read_bytes()))
         self.assertEqual(found[0], found[1])
+        self.assertEqual(found[0], found[2])
         self.assertEqual(len(found[0][1]), len(b"P5\n18 11\n255\n") + 18 * 11)
+
+    def test_an_agents_tool_calls_are_answered_whatever_they_are(self):
+        calls = [
+            {"language": "javascript", "arguments": {"n": 21, "s": "n"},
+             "code": "module.exports = c => { console.log('hm');\n"
+                     "return [c.input.n * 2, c.input.s] }"},
+            {"language": "python", "arguments": {"xs": [1, 2.5]},
+             "code": "def process(c):\n"
+                     "    return {'sum': sum(c.get_input('xs')),\n"
+                     "            'os': c.host('lookup', 'os')}"},
+            {"language": "javascript",
+             "code": "module.exports = c => { null.x }"},
+            {"language": "javascript", "code": "let x = ;"},
+            {"language": "javascript",
+             "code": "module.exports = () => { for (;;); }"},
+            {"code": 5},
+        ]
+        lines = "".join(json.dumps(call) + "\n" for call in calls) + "nonsense\n"
+        env = dict(os.environ,
+                   GLOVEBOX_LIBEXEC=os.path.dirname(PROGRAM) + "/libexec")
+        run = subprocess.run([AGENT], input=lines, text=True, env=env,
+                             capture_output=True, timeout=60, check=True)
+        told = [json.loads(line) for line in run.stdout.splitlines()]
+        self.assertEqual(told[0], {"ok": True, "printed": "hm\n",
+                                   "outputs": {"output": [42, "n"]}})
+        self.assertEqual(told[1]["outputs"], {"sum": 3.5, "os": "Debian 12"})
+        for one, word in zip(told[2:], ["TypeError", "SyntaxError", "within 2 s",
+                                        '"code"', "no JSON"], strict=True):
+            self.assertFalse(one["ok"])
+            self.assertIn(word, one["error"])
+        self.assertIn("tool.js:1", told[2]["traceback"])
+        self.assertIn("tool.js:1\n", told[3]["printed"])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Errors: ours, and how any of them is told to the host.
 
+// How the columns of the script's own frames are made right; modules.js sets it.
+let unwrap = stack => stack;
+export function setUnwrap(how) {
+    unwrap = how;
+}
+
 // The host refused a host call; its message says why.
 export class HostError extends Error {
     get name() { return "HostError"; }
@@ -29,7 +35,7 @@ function safely(what) {
 
 // Frames of the prelude are none of the script's business.
 function ownFrames(stack) {
-    return stack.split("\n").filter(line => line.trim() !== ""
+    return unwrap(stack).split("\n").filter(line => line.trim() !== ""
         && !line.includes("glovebox:") && !/^\s+at .*\(native\)$/.test(line))
         .map(line => line + "\n").join("");
 }

@@ -4,7 +4,7 @@
 // node_modules with package.json).
 import { actor, atCopy } from "./actor.js";
 import { ActorContext } from "./context.js";
-import { HostError } from "./errors.js";
+import { HostError, setUnwrap } from "./errors.js";
 import { Message } from "./message.js";
 import { native } from "./native.js";
 
@@ -93,8 +93,14 @@ export function resolve(base, name) {
 
 // ---- require ----
 
-export const wrapped = (text, tail = "") =>
-    `(function (exports, require, module, __filename, __dirname) {${text}\n${tail}})`;
+const HEAD = "(function (exports, require, module, __filename, __dirname) {";
+
+export const wrapped = (text, tail = "") => `${HEAD}${text}\n${tail}})`;
+
+// A wrapped file's first line begins behind the head; the engine does not know
+// all columns.
+setUnwrap(stack => stack.replace(/:1:(\d+)\b/g, (all, column) =>
+    column > HEAD.length ? `:1:${column - HEAD.length}` : ":1"));
 
 export function requireFrom(base) {
     const require = name => requirePath(resolve(base, name));
