@@ -200,9 +200,6 @@ static void tell_language(struct report *report, struct languages *l,
         report, what, REPORT_TIMES,
         js->figure.count > 0 ? large->figure.median / js->figure.median : 0,
         AT_MOST, 1.2);
-    snprintf(what, sizeof(what), "JavaScript, %s: bytes copied of 16 MiB",
-             isolations[microvm]);
-    report_target(report, what, REPORT_BYTES, large->copied_bytes, AT_MOST, 0);
 }
 
 static void tell_targets(struct report *report, struct languages *l)

@@ -29,7 +29,7 @@
 struct prelude {
     js_value error;   /* (name, message): an Error of that name */
     js_value open;    /* (object): what an object is to be sent as */
-    js_value view;    /* (buffer, dtype, shape): a typed array */
+    js_value view;    /* (buffer, dtype, shape, is fixed): a typed array */
     js_value bigint;  /* (hexadecimal, is negative): a BigInt */
     js_value digits;  /* (BigInt): its digits, hexadecimal */
     js_value load;    /* (file, source, config, actor_id): a promise */
@@ -71,7 +71,7 @@ struct block {
     uint32_t holders;           /* the buffer, and parts */
     uint32_t body_bytes;        /* the host's: as it came */
     uint8_t type;
-    uint8_t dtype;  /* the host's: of its elements, or 0 */
+    uint8_t dtype;  /* of its elements; 0: raw bytes */
     bool is_mine;   /* of my arena: writable, dropped; else given back */
     bool is_framed; /* mine: an array's head stands before the elements */
 };
@@ -86,7 +86,7 @@ js_value block_buffer(struct block *block, uint32_t skipped);
 js_value block_part(struct block *owner, const void *data, uint32_t bytes);
 
 /* A new block of mine as a writable ArrayBuffer. */
-js_value block_of_mine(uint64_t bytes);
+js_value block_of_mine(uint64_t bytes, uint8_t dtype);
 
 /* The living block that holds all of these bytes, borrowed, or NULL. */
 struct block *block_find(uint32_t address, uint32_t bytes);
@@ -110,7 +110,9 @@ uint32_t layout_item_bytes(uint32_t dtype); /* 0: no such */
 
 js_value decode(const uint8_t *bytes, size_t count, struct block *owner);
 js_value receive_value(const struct gbx_descriptor *d); /* takes its body */
-js_value make_view(js_value buffer, const struct layout *layout); /* takes it */
+
+/* A typed array over a buffer, which it takes; is_fixed: nobody may write. */
+js_value make_view(js_value buffer, const struct layout *layout, bool is_fixed);
 
 /* ---- value/encode.c, send.c ---- */
 

@@ -166,15 +166,17 @@ static js_value native_done(uint32_t count, uint32_t list)
     return finish(NULL) < 0 ? JS_NONE : nothing();
 }
 
+/* (bytes, dtype): memory of the region. */
 static js_value native_buffer(uint32_t count, uint32_t list)
 {
-    double bytes = count > 0 ? js_float(argument(list, 0)) : -1;
+    double bytes = count > 1 ? js_float(argument(list, 0)) : -1;
+    uint8_t dtype = count > 1 ? (uint8_t)js_integer(argument(list, 1)) : 0;
 
     if (!(bytes >= 0 && bytes <= (double)GBX_BODY_BYTES_MAX)) {
         raise_error("RangeError", "no buffer has %.17g bytes", bytes);
         return JS_NONE;
     }
-    return bytes > 0 ? block_of_mine((uint64_t)bytes)
+    return bytes > 0 ? block_of_mine((uint64_t)bytes, dtype)
                      : js_new_buffer_copy("", 0);
 }
 

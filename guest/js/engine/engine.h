@@ -60,7 +60,6 @@ struct engine_places {
     uint32_t scratch; /* for what goes in and out of one function */
     uint32_t last_job;
     js_value undefined, null, no, yes; /* never freed */
-    js_value to_fixed;                 /* buffer.c's own */
 };
 
 struct engine {
@@ -152,13 +151,16 @@ js_value engine_catch(void);
 
 /* ---- buffer.c: memory as an ArrayBuffer ---- */
 
-/* Over memory that native_release hears of when the last view has died; with
- * is_fixed nobody can write to it. */
-js_value js_new_buffer(uint32_t address, uint32_t bytes, bool is_fixed);
+/* Over memory that native_release hears of when the last view has died. */
+js_value js_new_buffer(uint32_t address, uint32_t bytes);
 js_value js_new_buffer_copy(const void *data, size_t bytes);
 
 /* Where an ArrayBuffer's memory lies. */
 uint32_t js_buffer_address(js_value buffer);
+
+/* The bytes of a Uint8Array over a buffer that cannot change its length; false:
+ * it is something else.  Of an object. */
+bool js_bytes(js_value value, uint32_t *address, uint32_t *bytes);
 
 /* ---- rejections.c ---- */
 

@@ -68,7 +68,7 @@ export class ActorContext {
     getOutputs() { return { ...this.#outputs }; }
 
     // Memory that the caller reads; what is written there is sent uncopied.
-    outputBuffer(port, bytes) { return new Uint8Array(native.buffer(bytes)); }
+    outputBuffer(port, bytes) { return new Uint8Array(native.buffer(bytes, 0)); }
 
     outputArray(port, dtype, shape) {
         const tag = names.get(dtype) ?? names.get(dtype?.BYTES_PER_ELEMENT
@@ -80,7 +80,7 @@ export class ActorContext {
         const bytes = { 64: 1, 72: 1, 69: 2, 77: 2, 84: 2, 70: 4, 78: 4, 85: 4,
                         71: 8, 79: 8, 86: 8 }[tag];
         const count = dims.reduce((all, n) => all * n, 1);
-        return arrayOver(native.buffer(count * bytes), tag, dims);
+        return arrayOver(native.buffer(count * bytes, tag), tag, dims);
     }
 
     host(name, ...values) { return native.ask(name, values); }

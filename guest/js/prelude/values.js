@@ -30,8 +30,16 @@ const byName = new Map([...dtypes].map(([view, tag]) => [view.name, tag]));
 // Arrays that are to be sent as elements though they are made of bytes.
 const asElements = new WeakSet();
 
-export function view(buffer, dtype, shape) {
-    const made = new (views.get(dtype))(buffer);
+const { transferToImmutable } = ArrayBuffer.prototype;
+const { call } = Function.prototype;
+const toFixed = call.bind(transferToImmutable);
+
+// The host's memory is read-only.
+export function view(buffer, dtype, shape, isFixed) {
+    const memory = isFixed ? toFixed(buffer) : buffer;
+    if (dtype === 0)
+        return new Uint8Array(memory);
+    const made = new (views.get(dtype))(memory);
     if (dtype === 64)
         asElements.add(made);
     return shape === undefined ? made : withShape(made, shape);
@@ -43,7 +51,7 @@ export function withShape(array, shape) {
 }
 
 export function arrayOver(buffer, dtype, shape) {
-    const made = view(buffer, dtype);
+    const made = view(buffer, dtype, undefined, false);
     return shape.length > 1 ? withShape(made, shape) : made;
 }
 

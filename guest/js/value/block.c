@@ -4,9 +4,9 @@
  *
  * The engine frees a buffer's memory through one function of its own; a buffer
  * whose memory lies in the region ends here instead, where the block is given
- * back.  The host's memory is read-only, so its buffers are immutable ones
- * (ArrayBuffer.prototype.transferToImmutable): a script that writes to one gets
- * a TypeError.
+ * back.  The host's memory is read-only, so its buffers are made immutable by
+ * the prelude (transferToImmutable): a script that writes to one gets a
+ * TypeError.
  */
 #include <stdlib.h>
 
@@ -86,7 +86,7 @@ js_value block_buffer(struct block *block, uint32_t skipped)
 
     block->address += skipped;
     block->bytes -= skipped;
-    buffer = js_new_buffer(block->address, block->bytes, !block->is_mine);
+    buffer = js_new_buffer(block->address, block->bytes);
     if (buffer == JS_NONE)
         block_give(block);
     return buffer;
@@ -106,7 +106,7 @@ js_value block_part(struct block *owner, const void *data, uint32_t bytes)
     return block_buffer(part, 0);
 }
 
-js_value block_of_mine(uint64_t bytes)
+js_value block_of_mine(uint64_t bytes, uint8_t dtype)
 {
     struct block *block;
     uint64_t off;
@@ -129,6 +129,7 @@ js_value block_of_mine(uint64_t bytes)
     }
     block->off = off;
     block->is_mine = true;
+    block->dtype = dtype;
     return block_buffer(block, 0);
 }
 

@@ -49,7 +49,8 @@ static js_value bytes_of(struct decoder *d, const uint8_t *data, size_t count)
         buffer = block_part(d->owner, data, (uint32_t)count);
     else
         buffer = js_new_buffer_copy(data, count);
-    return buffer != JS_NONE ? make_view(buffer, &layout) : JS_NONE;
+    return buffer != JS_NONE ? make_view(buffer, &layout, d->owner != NULL)
+                             : JS_NONE;
 }
 
 /* Chunks of an indefinite string come together in memory of their own. */
@@ -202,7 +203,8 @@ static js_value typed(struct decoder *d, size_t start)
         buffer = block_part(d->owner, data, (uint32_t)layout.bytes);
     else
         buffer = js_new_buffer_copy(data, (size_t)layout.bytes);
-    return buffer != JS_NONE ? make_view(buffer, &layout) : JS_NONE;
+    return buffer != JS_NONE ? make_view(buffer, &layout, d->owner != NULL)
+                             : JS_NONE;
 }
 
 static js_value tagged(struct decoder *d, const struct gbx_cbor_head *head,

@@ -48,15 +48,32 @@ static int read_opened(struct opened *o, js_value list)
     return 0;
 }
 
+/* Bytes, which most are, are told apart without JavaScript. */
+static bool is_bytes(struct opened *o, js_value object)
+{
+    const struct block *block;
+
+    if (!js_bytes(object, &o->address, &o->bytes))
+        return false;
+    block = block_find(o->address, o->bytes);
+    if (block != NULL && block->dtype != 0)
+        return false; /* it was made as elements, or came as such */
+    o->as = OPEN_BYTES;
+    o->value = js_dup(object);
+    return true;
+}
+
 int open_object(struct opened *opened, js_value object, const char *port)
 {
-    js_value arguments[2] = {object, js_new_text(port, strlen(port))};
-    js_value list = arguments[1] != JS_NONE
-                        ? js_call(program.prelude.open, 2, arguments)
-                        : JS_NONE;
+    js_value arguments[2] = {object}, list;
     int rc;
 
     *opened = (struct opened){0};
+    if (is_bytes(opened, object))
+        return 0;
+    arguments[1] = js_new_text(port, strlen(port));
+    list = arguments[1] != JS_NONE ? js_call(program.prelude.open, 2, arguments)
+                                   : JS_NONE;
     js_free(arguments[1]);
     if (list == JS_NONE)
         return -1;

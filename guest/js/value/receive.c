@@ -17,10 +17,11 @@ static js_value text(const struct gbx_descriptor *d)
     return value;
 }
 
-js_value make_view(js_value buffer, const struct layout *layout)
+js_value make_view(js_value buffer, const struct layout *layout, bool is_fixed)
 {
-    js_value arguments[3] = {buffer, js_new_integer(layout->dtype),
-                             engine.places.undefined};
+    js_value arguments[4] = {buffer, js_new_integer(layout->dtype),
+                             engine.places.undefined,
+                             is_fixed ? engine.places.yes : engine.places.no};
     js_value view;
 
     if (layout->rank > 1) {
@@ -32,7 +33,7 @@ js_value make_view(js_value buffer, const struct layout *layout)
             js_free(length);
         }
     }
-    view = js_call(program.prelude.view, 3, arguments);
+    view = js_call(program.prelude.view, 4, arguments);
     for (int i = 0; i < 3; i++)
         js_free(arguments[i]);
     return view;
@@ -62,7 +63,7 @@ static js_value in_place(const struct gbx_descriptor *d)
         block->dtype = layout.dtype;
     }
     buffer = block_buffer(block, (uint32_t)head_bytes);
-    return buffer != JS_NONE ? make_view(buffer, &layout) : JS_NONE;
+    return buffer != JS_NONE ? make_view(buffer, &layout, true) : JS_NONE;
 }
 
 static js_value structured(const struct gbx_descriptor *d)
@@ -88,7 +89,7 @@ static js_value no_bytes(const struct gbx_descriptor *d)
     js_value buffer = js_new_buffer_copy("", 0);
 
     gbx_guest_give(program.guest, d->body_off);
-    return buffer != JS_NONE ? make_view(buffer, &layout) : JS_NONE;
+    return buffer != JS_NONE ? make_view(buffer, &layout, true) : JS_NONE;
 }
 
 /* A Number as long as it can hold it, else a BigInt. */
