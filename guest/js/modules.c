@@ -3,7 +3,6 @@
  * modules.c - import: the engine asks for a path and a text, the prelude, which
  * serves require() as well, has both.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>

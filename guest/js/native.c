@@ -12,8 +12,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "glovebox/abi/cbor.h"
-
 #include "guest_js.h"
 
 #define OUTPUTS_MAX 256u

@@ -10,21 +10,14 @@
  * the next call finds the loop as before.
  */
 #include <string.h>
-#include <time.h>
+
+#include "base/clock.h"
 
 #include "guest_js.h"
 
 #define SEED_BYTES 32
 
 static bool is_loaded, is_spoiled; /* by an input that could not be made */
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 /* Send an Object of the protocol: LOADED, FAILED. */
 static int say_object(enum gbx_kind kind, js_value object)
@@ -127,12 +120,12 @@ static int take_input(const struct gbx_descriptor *d)
  * is busy with it. */
 static int run_call(uint32_t count, const js_value *arguments)
 {
-    uint64_t start = now_ns();
+    uint64_t start = clock_now_ns();
     js_value answer = settle(js_call(program.prelude.call, count, arguments));
     js_value sent = JS_NONE;
     int rc = answer != JS_NONE ? settle_rest() : -1;
 
-    gbx_guest_took(program.guest, now_ns() - start);
+    gbx_guest_took(program.guest, clock_now_ns() - start);
     if (rc == 0)
         sent = js_call(program.prelude.finish, 1, &answer);
     js_free(answer);

@@ -11,7 +11,8 @@ import { native } from "./native.js";
 const FOLDER = "/script";
 const SHARED = Symbol.for("glovebox.require");
 
-const own = { actor, atCopy, ActorContext, Message, HostError };
+// What a script may use: global, and to be imported.
+export const own = { actor, atCopy, ActorContext, Message, HostError };
 const builtins = new Map([["glovebox", own], ["reflow", own]]);
 const loaded = new Map(); // path -> module, of require()
 const texts = new Map();  // path -> text, of what was looked at
@@ -137,7 +138,7 @@ const nameOf = path => path.startsWith(FOLDER + "/")
 
 // ---- import ----
 
-const hasModuleSyntax = text =>
+export const hasModuleSyntax = text =>
     /^\s*(import\b\s*[\w{*"']|export\b\s*[\w{*])/m.test(text);
 
 // What is no module becomes one: its exports are the default, and by name.

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // A script's life: run once, its handler found, called for every call.
-import { actor, atCopy, marked } from "./actor.js";
+import { marked } from "./actor.js";
 import { ActorContext } from "./context.js";
-import { report, HostError } from "./errors.js";
+import { report } from "./errors.js";
 import { Message } from "./message.js";
-import { main, requireFrom, setMain, wrapped } from "./modules.js";
+import { hasModuleSyntax, main, own, requireFrom, setMain,
+         wrapped } from "./modules.js";
 import { native } from "./native.js";
 
 // JS_Eval's flags
@@ -23,10 +24,13 @@ const found = "{" + SOUGHT.map(name =>
     `${name}: typeof ${name} !== "undefined" && ${name} !== globalThis.${name}`
     + ` ? ${name} : undefined`).join(", ") + "}";
 
-function runCommon(text) {
+// A function of the file's text, which has not run yet.
+const compile = text =>
+    native.run(wrapped(text, `;return ${found};`), main.file, GLOBAL);
+
+function runCommon(run) {
     const module = { exports: {}, id: ".", filename: main.path, loaded: false };
     const require = requireFrom(main.path);
-    const run = native.run(wrapped(text, `;return ${found};`), main.file, GLOBAL);
     require.main = module;
     const names = run.call(module.exports, module.exports, require, module,
                            main.path, "/script");
@@ -36,32 +40,27 @@ function runCommon(text) {
 async function runModule(text) {
     const space = await native.run(
         `${text}\n;export const __glovebox__ = ${found};`, main.file, MODULE);
-    const { default: own, __glovebox__: names, ...rest } = space;
-    return { exports: own ?? rest, names, rest };
+    const { default: exported, __glovebox__: names, ...rest } = space;
+    return { exports: exported ?? rest, names, rest };
 }
-
-const isModuleText = text =>
-    /^\s*(import\b\s*[\w{*"']|export\b\s*[\w{*])/m.test(text);
 
 async function run(file, text) {
     setMain(file, text);
-    for (const [name, value] of Object.entries({ actor, atCopy, Message,
-                                                 ActorContext, HostError }))
+    for (const [name, value] of Object.entries(own))
         globalThis[name] = value;
-    if (file.endsWith(".mjs"))
-        return runModule(text);
     if (file.endsWith(".cjs"))
-        return runCommon(text);
-    if (isModuleText(text))
+        return runCommon(compile(text));
+    if (file.endsWith(".mjs") || hasModuleSyntax(text))
         return runModule(text);
+    let compiled;
     try {
-        native.run(wrapped(text), main.file, GLOBAL | 32); // only compiled
+        compiled = compile(text);
     } catch (error) {
         if (/\bawait\b/.test(text)) // at the top level, perhaps
             return runModule(text);
         throw error;
     }
-    return runCommon(text);
+    return runCommon(compiled);
 }
 
 // ---- finding the handler ----
@@ -85,22 +84,22 @@ function choose(wanted) {
 }
 
 function find({ exports, names, rest = {} }, wanted) {
-    const own = names.__actor_metadata__ ?? names.actorMetadata ?? names.metadata
+    const said = names.__actor_metadata__ ?? names.actorMetadata ?? names.metadata
         ?? rest.metadata ?? exports?.metadata ?? exports?.__actor_metadata__ ?? {};
     if (marked.length > 0) {
         const { handler: one, metadata } = choose(wanted);
-        return { one, metadata: Object.keys(metadata).length > 0 ? metadata : own };
+        return { one, metadata: Object.keys(metadata).length > 0 ? metadata : said };
     }
     for (const one of [exports, exports?.default, exports?.processData,
                        exports?.process, exports?.run, rest.processData,
                        rest.process, rest.run, names.processData, names.process,
                        names.run])
         if (typeof one === "function" || hasRun(one))
-            return { one, metadata: one.__actor_metadata__ ?? one.metadata ?? own };
+            return { one, metadata: one.__actor_metadata__ ?? one.metadata ?? said };
     const exported = Object.values(typeof exports === "object" ? exports ?? {} : {})
         .filter(value => typeof value === "function");
     if (exported.length === 1)
-        return { one: exported[0], metadata: own };
+        return { one: exported[0], metadata: said };
     throw new Error("no actor function in it: looked for actor({...}, fn), for "
         + "what the file exports (a function, a class with run(context)), and for "
         + "a function called processData or process");
