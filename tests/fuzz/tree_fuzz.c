@@ -19,7 +19,7 @@
 
 #include "base/check.h"
 #include "base/fd.h"
-#include "sandbox/microvm/linux/file/node.h"
+#include "sandbox/files/tree/node.h"
 
 #define PAGE   4096u
 #define FRAMES 96u

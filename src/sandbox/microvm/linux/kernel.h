@@ -29,7 +29,7 @@
 #include "glovebox/error.h"
 
 #include "sandbox/microvm/linux/event/event.h"
-#include "sandbox/microvm/linux/file/tree.h"
+#include "sandbox/files/tree/tree.h"
 #include "sandbox/microvm/linux/space/space.h"
 #include "sandbox/microvm/linux/task/signal.h"
 #include "sandbox/microvm/linux/task/task.h"

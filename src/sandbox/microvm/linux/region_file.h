@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "sandbox/microvm/linux/file/file.h"
+#include "sandbox/files/tree/file.h"
 #include "sandbox/microvm/linux/space/space.h"
 
 /* window: of the space, in the same heap.  Returns NULL without memory. */

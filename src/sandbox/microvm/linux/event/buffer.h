@@ -15,7 +15,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-#include "sandbox/microvm/linux/heap/heap.h"
+#include "sandbox/files/heap/heap.h"
 
 struct buffer {
     uint8_t *bytes; /* owned; NULL until the first byte */

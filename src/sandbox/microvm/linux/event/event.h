@@ -28,7 +28,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#include "sandbox/microvm/linux/file/file.h"
+#include "sandbox/files/tree/file.h"
 #include "sandbox/microvm/linux/wake.h"
 
 #define EVENT_PIPE_BYTES 65536u

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "sandbox/microvm/linux/file/file.h"
+#include "sandbox/files/tree/file.h"
 
 /* Of all kinds that are neither pipe nor socket. */
 static inline int kind_stat(struct file *file, struct stat *st)

@@ -30,8 +30,8 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-#include "sandbox/microvm/linux/file/file.h"
-#include "sandbox/microvm/linux/space/frames.h"
+#include "sandbox/files/heap/frames.h"
+#include "sandbox/files/tree/file.h"
 #include "sandbox/microvm/tables.h"
 
 #define SPACE_AREAS_MAX  65530u     /* Linux's max_map_count */
@@ -39,6 +39,8 @@
 #define SPACE_PAGE_BYTES MEMORY_PAGE_BYTES
 #define SPACE_FILL_BYTES MEMORY_HUGE_BYTES /* made around a first touch */
 #define SPACE_READ_BYTES (256u << 10)      /* the same, of a file */
+
+_Static_assert(FRAME_BYTES == MEMORY_PAGE_BYTES, "a frame is a page");
 
 enum area_kind {
     AREA_ANONYMOUS, /* frames of its own, zero at first */
