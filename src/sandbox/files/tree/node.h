@@ -126,7 +126,8 @@ struct tree {
     struct seen *seen;       /* the same, or NULL */
     struct quota quota;
     uint32_t nodes_max, node_count, entry_count;
-    uint32_t uid, gid;           /* the guest */
+    uint32_t uid, gid; /* the guest */
+    bool is_beneath;
     uint32_t host_uid, host_gid; /* the caller, whose files are the guest's */
 
     struct node *root;

@@ -51,6 +51,7 @@ int tree_open(struct tree **tree, const struct tree_config *config)
         config->files_max != 0 ? config->files_max : UINT32_MAX;
     new->uid = config->uid;
     new->gid = config->gid;
+    new->is_beneath = config->is_beneath;
     new->host_uid = geteuid();
     new->host_gid = getegid();
     if (getrandom(new->key, sizeof(new->key), 0) == sizeof(new->key)) {

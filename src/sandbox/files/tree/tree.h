@@ -56,6 +56,11 @@ struct tree_config {
     uint32_t nodes_max;      /* made by the guest */
     uint32_t files_max;      /* of the host, open at once; 0: no limit */
     uint32_t uid, gid;       /* of the guest, who owns what it makes */
+
+    /* A path stays below its `from`, as openat2's RESOLVE_BENEATH has it: one
+     * that leaves it by a '/' at its start, a link or ".." is EREMOTE.  NULL is
+     * the embedder's, and is not confined. */
+    bool is_beneath;
 };
 
 /* Texts of /proc: append to it; -ENOMEM when there is none. */

@@ -24,7 +24,8 @@ struct state {
     struct walk *walk;
     struct tree *tree;
     unsigned flags, links, depth;
-    struct node *at; /* held */
+    struct node *at;          /* held */
+    const struct node *below; /* what is not to be left; or NULL: the root */
     struct text_left stack[LINKS_MAX + 1];
 };
 
@@ -102,9 +103,13 @@ static int follow(struct state *s, struct node *link)
     if (target == NULL)
         return -ENOMEM;
     n = node_read_link(link, target, NODE_PATH_MAX - 1);
-    if (n <= 0 || memchr(target, '\0', (size_t)n) != NULL) {
+    if (n <= 0 || memchr(target, '\0', (size_t)n) != NULL)
+        n = n < 0 ? n : -ENOENT;
+    else if (s->below != NULL && target[0] == '/')
+        n = -EREMOTE;
+    if (n < 0) {
         free(target);
-        return n < 0 ? (int)n : -ENOENT;
+        return (int)n;
     }
     target[n] = '\0';
     push(s, target, target);
@@ -150,6 +155,8 @@ static int step(struct state *s, const char *name, size_t bytes)
     }
     if (is_name(name, bytes, "..")) {
         walk->last = WALK_DOT_DOT;
+        if (s->at == s->below)
+            return -EREMOTE;
         if (s->at != s->tree->root)
             move(s, s->at->dir.up);
         return 0;
@@ -211,6 +218,10 @@ int walk_path(struct walk *walk, struct tree *tree, struct node *from,
         return -ENAMETOOLONG;
     if (path[0] == '\0' && (flags & WALK_EMPTY) == 0)
         return -ENOENT;
+    if (tree->is_beneath && from != NULL)
+        s.below = from;
+    if (s.below != NULL && path[0] == '/')
+        return -EREMOTE;
     move(&s, from == NULL ? tree->root : from);
     push(&s, NULL, path);
     if (path[0] != '\0')
