@@ -24,6 +24,7 @@
 #include <sys/wait.h>
 
 #include "channel/pair_test.h"
+#include "channel/ring.h"
 
 #define HALF    (16ull << 20)
 #define SPIN_NS 20000
@@ -210,13 +211,30 @@ static struct gbx_descriptor nearly_right(uint64_t *dice)
     return d;
 }
 
+/* As far as one can see; from the start again after a reset. */
+static uint32_t sent_by_host(void)
+{
+    static uint32_t sent;
+
+    while (ring_look(guest->peer_ring, sent) == 1)
+        sent++;
+    if (ring_look(guest->peer_ring, sent) < 0)
+        sent = 0;
+    return sent;
+}
+
 static void hostile_guest(void)
 {
     uint8_t *half = pair.region.base + HALF;
     struct gbx_half_head *head = (struct gbx_half_head *)(void *)half;
     const struct gbx_half_head *hosts = guest->peer;
     uint64_t dice = ~seed, *words = (uint64_t *)(void *)half, value;
+    struct gbx_descriptor *slots =
+        (struct gbx_descriptor *)(void *)(half + GBX_RING_OFF);
+    struct gbx_descriptor d;
     uint64_t acts = 0, turn;
+    uint32_t next;
+    uint8_t lap;
 
     for (turn = 0;; turn++) {
         /* A few sorts of act at a time, so that some lies get far. */
@@ -229,13 +247,15 @@ static void hostile_guest(void)
         case 0: /* noise, everywhere */
             words[(value >> 8) % (20480 / 8)] = rnd(&dice);
             break;
-        case 1: /* counters that follow the host's, or nearly */
-            atomic_store(&head->ring_tail, atomic_load(&hosts->ring_head) +
-                                               (uint32_t)(value >> 8) % 8);
+        case 1: /* the lap of what the host reads next, or nearly */
+            next = atomic_load(&hosts->ring_head) + (uint32_t)(value >> 8) % 8;
+            lap = (uint8_t)(next / GBX_RING_SLOTS + (value >> 16) % 64 / 63);
+            __atomic_store_n(&slots[next % GBX_RING_SLOTS].lap,
+                             (uint8_t)(lap + 1), __ATOMIC_SEQ_CST);
             break;
         case 2:
-            atomic_store(&head->ring_head, atomic_load(&hosts->ring_tail) -
-                                               (uint32_t)(value >> 8) % 130);
+            atomic_store(&head->ring_head,
+                         sent_by_host() - (uint32_t)(value >> 8) % 130);
             break;
         case 3:
             atomic_fetch_add(&head->give_tail, (uint32_t)(value >> 8) % 3);
@@ -249,10 +269,9 @@ static void hostile_guest(void)
                 GBX_ARENA_OFF + 64 * ((value >> 16) % 16);
             break;
         default:
-            ((struct gbx_descriptor *)(void *)(half +
-                                               GBX_RING_OFF))[(value >> 8) %
-                                                              GBX_RING_SLOTS] =
-                nearly_right(&dice);
+            next = atomic_load(&hosts->ring_head) + (uint32_t)(value >> 8) % 8;
+            d = nearly_right(&dice);
+            ring_put(slots, next, &d);
         }
     }
 }

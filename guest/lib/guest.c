@@ -171,12 +171,15 @@ void gbx_guest_give(struct gbx_guest *guest, uint64_t off)
 
 int gbx_guest_reserve(struct gbx_guest *guest, size_t bytes, uint64_t *off)
 {
-    uint64_t deadline_ns = clock_now_ns() + GBX_GUEST_RESERVE_NS;
+    int rc;
 
     if (guest->detached)
         return GBX_ECANCELED;
-    return outcome(guest,
-                   channel_reserve(&guest->channel, bytes, deadline_ns, off));
+    rc = channel_try_reserve(&guest->channel, bytes, off);
+    if (rc == GBX_EARENA)
+        rc = channel_reserve(&guest->channel, bytes,
+                             clock_now_ns() + GBX_GUEST_RESERVE_NS, off);
+    return outcome(guest, rc);
 }
 
 void gbx_guest_drop(struct gbx_guest *guest, uint64_t off)
@@ -211,6 +214,8 @@ int gbx_guest_send(struct gbx_guest *guest, struct gbx_descriptor *d)
     if (guest->detached)
         return GBX_ECANCELED;
     d->call = guest->call;
+    if (d->kind == GBX_KIND_DONE || d->kind == GBX_KIND_FAILED)
+        d->handler_ns = guest->handler_ns;
     return outcome(guest, channel_send(&guest->channel, d, 0));
 }
 
@@ -275,9 +280,7 @@ int gbx_guest_print(struct gbx_guest *guest, int stream, const char *text,
 
 void gbx_guest_took(struct gbx_guest *guest, uint64_t handler_ns)
 {
-    if (!guest->detached)
-        atomic_store_explicit(&guest->channel.mine->handler_ns, handler_ns,
-                              memory_order_relaxed);
+    guest->handler_ns = handler_ns;
 }
 
 void gbx_guest_copied(struct gbx_guest *guest, uint64_t bytes)

@@ -9,11 +9,12 @@
 struct gbx_guest {
     struct channel channel;
     uint64_t window_bytes;
-    uint32_t call; /* the host's number of what came last */
-    int bell_fd;   /* owned, or -1 */
-    bool detached; /* a fork()ed child */
-    bool lost;     /* the bell cannot be rung any more */
-    uint64_t copy; /* which one it is, as it knows */
+    uint32_t call;       /* the host's number of what came last */
+    int bell_fd;         /* owned, or -1 */
+    bool detached;       /* a fork()ed child */
+    bool lost;           /* the bell cannot be rung any more */
+    uint64_t copy;       /* which one it is, as it knows */
+    uint64_t handler_ns; /* of the call, for its last word */
 };
 
 /* Map what the process was born with, then guest_begin. */

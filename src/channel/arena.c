@@ -18,8 +18,8 @@ void arena_init(struct arena *arena, uint64_t bytes)
     arena->lent = 0;
 }
 
-int arena_take(struct arena *arena, uint64_t bytes, uint64_t *off,
-               uint64_t *wanted)
+static int take(struct arena *arena, uint64_t bytes, uint64_t arena_bytes,
+                uint64_t *off, uint64_t *wanted)
 {
     uint64_t line = bytes < GBX_HUGE_BYTES ? GBX_BLOCK_ALIGN : GBX_HUGE_BYTES;
     struct arena_block *blocks = arena->blocks;
@@ -37,7 +37,7 @@ int arena_take(struct arena *arena, uint64_t bytes, uint64_t *off,
             break;
         start = round_up(blocks[i].off + blocks[i].bytes, line);
     }
-    if (i == arena->count && start + bytes > arena->bytes) {
+    if (i == arena->count && start + bytes > arena_bytes) {
         *wanted = start + bytes;
         return GBX_EARENA;
     }
@@ -48,6 +48,21 @@ int arena_take(struct arena *arena, uint64_t bytes, uint64_t *off,
     arena->count++;
     *off = start;
     return 0;
+}
+
+int arena_take(struct arena *arena, uint64_t bytes, uint64_t *off,
+               uint64_t *wanted)
+{
+    return take(arena, bytes, arena->bytes, off, wanted);
+}
+
+bool arena_take_below(struct arena *arena, uint64_t end, uint64_t bytes,
+                      uint64_t *off)
+{
+    uint64_t wanted;
+
+    return (arena->count == 0 || arena->blocks[arena->count - 1].off < end) &&
+           take(arena, bytes, end, off, &wanted) == 0;
 }
 
 /* The block that contains all of [off, off + bytes), or NULL. */

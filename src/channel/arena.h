@@ -21,6 +21,7 @@
 #ifndef CHANNEL_ARENA_H
 #define CHANNEL_ARENA_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "glovebox/abi/region.h"
@@ -43,6 +44,10 @@ void arena_init(struct arena *arena, uint64_t bytes);
  */
 int arena_take(struct arena *arena, uint64_t bytes, uint64_t *off,
                uint64_t *wanted);
+
+/* The same, but only where all blocks lie before end, or begin there. */
+bool arena_take_below(struct arena *arena, uint64_t end, uint64_t bytes,
+                      uint64_t *off);
 
 /*
  * These find the live block that contains all of [off, off + bytes); those

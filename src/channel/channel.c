@@ -3,7 +3,7 @@
  * channel.c - messages one way, blocks given back the other, for either side.
  *
  *   my half                               peer's half
- *   ring     |..ddddd...| ring_tail  <->  ring_head: so far it read
+ *   ring     |..ddddd...| laps       <->  ring_head: so far it read
  *   arena    |bb  bb  b |            <->  gives |..ggg...| give_tail
  *                                         (blocks of my arena it gave back)
  *
@@ -23,12 +23,19 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "base/utf8.h"
 #include "channel/channel.h"
 #include "channel/descriptor.h"
+#include "channel/ring.h"
 #include "channel/wait.h"
 
 #define FIRST_BYTES GBX_HUGE_BYTES /* of an arena, as region_open left it */
+
+/*
+ * While the arena's blocks lie below this, nobody looks at what the peer gave:
+ * its counter and its list are lines that the peer has just written, and cost
+ * as much as a message.  A few small blocks stay lent for nothing.
+ */
+#define LAZY_BYTES 512u
 
 void channel_move(struct channel *channel, uint8_t *base)
 {
@@ -144,50 +151,26 @@ static int take_places(struct channel *channel, const struct gbx_descriptor *d)
                       d->body_bytes);
 }
 
-/* Out of the peer's reach: each word is loaded once, whoever writes it. */
-static void copy_once(struct gbx_descriptor *to,
-                      const struct gbx_descriptor *from)
-{
-    const _Atomic uint64_t *word = (const _Atomic uint64_t *)(const void *)from;
-    uint64_t copy[sizeof(*to) / sizeof(uint64_t)];
-    size_t i;
-
-    for (i = 0; i < ARRAY_SIZE(copy); i++)
-        copy[i] = atomic_load_explicit(&word[i], memory_order_relaxed);
-    memcpy(to, copy, sizeof(*to));
-}
-
-/* Descriptors that were sent and not copied yet, or a code. */
-static int uncopied(struct channel *channel)
-{
-    /*
-     * Peer: stores it in channel_send after the descriptors, so they are read
-     * as they were sent; and, before a sleep, see wait.c.
-     */
-    uint32_t tail = atomic_load(&channel->peer->ring_tail);
-    uint32_t room =
-        GBX_RING_SLOTS - (channel->ring_copied - channel->ring_head);
-
-    if (tail - channel->ring_copied > room)
-        return caught(channel, GBX_EBROKEN);
-    return (int)(tail - channel->ring_copied);
-}
-
+/*
+ * The next message that was not copied yet, checked.  Returns 1, 0 when there
+ * is none, or a code.
+ */
 static int copy_next(struct channel *channel, struct gbx_descriptor *descriptor)
 {
-    uint32_t slot = channel->ring_copied % GBX_RING_SLOTS;
     enum channel_side from =
         channel->config.side == CHANNEL_HOST ? CHANNEL_GUEST : CHANNEL_HOST;
-    int rc;
+    int rc = ring_get(channel->peer_ring, channel->ring_copied, descriptor);
 
-    copy_once(descriptor, &channel->peer_ring[slot]);
-    rc = descriptor_check(descriptor, from);
+    if (rc == 0)
+        return 0;
+    if (rc > 0)
+        rc = descriptor_check(descriptor, from);
     if (rc == 0)
         rc = take_places(channel, descriptor);
     if (rc < 0)
         return caught(channel, rc);
     channel->ring_copied++;
-    return 0;
+    return 1;
 }
 
 static int readable(struct channel *channel)
@@ -198,20 +181,20 @@ static int readable(struct channel *channel)
         return channel->broken;
     if (channel->ring_copied != channel->ring_head)
         return 1;
-    rc = uncopied(channel);
-    return rc < 0 ? rc : rc > 0;
+    rc = ring_look(channel->peer_ring, channel->ring_copied);
+    return rc < 0 ? caught(channel, rc) : rc;
 }
 
 int channel_try_recv(struct channel *channel, struct gbx_descriptor *descriptor)
 {
-    int rc = readable(channel);
+    int rc;
 
-    if (rc <= 0)
-        return rc < 0 ? rc : GBX_EAGAIN;
+    if (channel->broken != 0)
+        return channel->broken;
     if (channel->ring_copied != channel->ring_head)
         *descriptor = channel->ahead[channel->ring_head % GBX_RING_SLOTS];
-    else if ((rc = copy_next(channel, descriptor)) < 0)
-        return rc;
+    else if ((rc = copy_next(channel, descriptor)) <= 0)
+        return rc < 0 ? rc : GBX_EAGAIN;
 
     /*
      * Peer: may write to the slot once it sees this (has_slot), so the copy is
@@ -230,7 +213,10 @@ int channel_recv(struct channel *channel, struct gbx_descriptor *descriptor,
     if (rc != GBX_EAGAIN)
         return rc;
     rc = wait_until(channel, readable, 0, deadline_ns);
-    return rc < 0 ? rc : channel_try_recv(channel, descriptor);
+    if (rc == 0)
+        rc = channel_try_recv(channel, descriptor);
+    /* What was there is gone again: no honest sender takes it back. */
+    return rc == GBX_EAGAIN ? caught(channel, GBX_EBROKEN) : rc;
 }
 
 bool channel_asleep(struct channel *channel)
@@ -243,6 +229,12 @@ bool channel_asleep(struct channel *channel)
 void channel_awake(struct channel *channel)
 {
     wait_awake(channel);
+}
+
+bool channel_peer_is_awake(const struct channel *channel)
+{
+    return atomic_load_explicit(&channel->peer->asleep, memory_order_relaxed) ==
+           0;
 }
 
 /* ---- blocks ---- */
@@ -264,9 +256,11 @@ static int given(struct channel *channel)
 /* All messages sent by now, into ahead. */
 static int copy_ahead(struct channel *channel)
 {
-    int rc, count = uncopied(channel);
+    uint32_t room =
+        GBX_RING_SLOTS - (channel->ring_copied - channel->ring_head);
+    int rc = 1;
 
-    for (rc = count; rc >= 0 && count > 0; count--)
+    for (; rc > 0 && room > 0; room--)
         rc = copy_next(channel,
                        &channel->ahead[channel->ring_copied % GBX_RING_SLOTS]);
     return rc < 0 ? rc : 0;
@@ -317,8 +311,18 @@ static int grow(struct channel *channel, uint64_t bytes)
     return rc < 0 ? rc : 0;
 }
 
-int channel_reserve(struct channel *channel, size_t bytes, uint64_t deadline_ns,
-                    uint64_t *off)
+/* Without a look at what the peer gave. */
+static bool take_at_once(struct channel *channel, size_t bytes, uint64_t *off)
+{
+    if (channel->broken != 0 ||
+        !arena_take_below(&channel->arena, LAZY_BYTES, bytes, off))
+        return false;
+    *off += channel->mine_off + GBX_ARENA_OFF;
+    return true;
+}
+
+static int reserve(struct channel *channel, size_t bytes, bool waits,
+                   uint64_t deadline_ns, uint64_t *off)
 {
     /* Growing is asked for below this only: what was refused stays so. */
     uint64_t grow_end = channel->config.bell.grow ? arena_max(channel) + 1 : 0;
@@ -346,10 +350,27 @@ int channel_reserve(struct channel *channel, size_t bytes, uint64_t deadline_ns,
         }
         if (channel->arena.lent == 0)
             return refused;
+        if (!waits)
+            return GBX_EARENA;
         rc = wait_for_gives(channel, deadline_ns);
         if (rc < 0)
             return rc;
     }
+}
+
+int channel_reserve(struct channel *channel, size_t bytes, uint64_t deadline_ns,
+                    uint64_t *off)
+{
+    return take_at_once(channel, bytes, off)
+               ? 0
+               : reserve(channel, bytes, true, deadline_ns, off);
+}
+
+int channel_try_reserve(struct channel *channel, size_t bytes, uint64_t *off)
+{
+    return take_at_once(channel, bytes, off)
+               ? 0
+               : reserve(channel, bytes, false, 0, off);
 }
 
 void channel_drop(struct channel *channel, uint64_t off)
@@ -438,54 +459,7 @@ int channel_send(struct channel *channel,
     if (my_body)
         must(arena_lend(&channel->arena, in_arena(channel, d->body_off),
                         d->body_bytes) == 0);
-    channel->my_ring[channel->ring_tail % GBX_RING_SLOTS] = *d;
-    /* Peer: loads it in uncopied(), then the slot; and, asleep, see wait.c. */
-    atomic_store(&channel->mine->ring_tail, ++channel->ring_tail);
+    ring_put(channel->my_ring, channel->ring_tail++, d);
     wait_ring(channel, 0);
-    return 0;
-}
-
-/* ---- names ---- */
-
-int channel_put_name(struct channel *channel, struct gbx_descriptor *descriptor,
-                     const char *name, size_t bytes, uint64_t deadline_ns)
-{
-    int rc;
-
-    if (bytes > GBX_NAME_BYTES_MAX || memchr(name, 0, bytes) != NULL ||
-        !utf8_valid(name, bytes))
-        return GBX_EARGUMENT;
-    memset(&descriptor->name, 0, sizeof(descriptor->name));
-    descriptor->flags &= (uint16_t)~GBX_LONG_NAME;
-    descriptor->name_bytes = (uint8_t)bytes;
-    if (bytes <= GBX_NAME_INLINE_MAX) {
-        memcpy(descriptor->name.text, name, bytes);
-        return 0;
-    }
-    rc = channel_reserve(channel, bytes, deadline_ns, &descriptor->name.off);
-    if (rc < 0)
-        return rc;
-    descriptor->flags |= GBX_LONG_NAME;
-    memcpy(channel_at(channel, descriptor->name.off), name, bytes);
-    return 0;
-}
-
-int channel_get_name(struct channel *channel,
-                     const struct gbx_descriptor *descriptor,
-                     char name[GBX_NAME_BYTES_MAX + 1])
-{
-    const size_t bytes = descriptor->name_bytes;
-
-    if ((descriptor->flags & GBX_LONG_NAME) != 0) {
-        memcpy(name, channel_at(channel, descriptor->name.off), bytes);
-        channel_give(channel, descriptor->name.off);
-    } else {
-        memcpy(name, descriptor->name.text, bytes);
-    }
-    /* The copy is out of the peer's reach: the checks must look at it alone. */
-    atomic_signal_fence(memory_order_acq_rel);
-    name[bytes] = '\0';
-    if (memchr(name, 0, bytes) != NULL || !utf8_valid(name, bytes))
-        return GBX_EFORMAT;
     return 0;
 }

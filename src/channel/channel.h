@@ -140,6 +140,9 @@ int channel_reserve(struct channel *channel, size_t bytes, uint64_t deadline_ns,
                     uint64_t *off);
 void channel_drop(struct channel *channel, uint64_t off);
 
+/* The same without waiting: GBX_EARENA at once. */
+int channel_try_reserve(struct channel *channel, size_t bytes, uint64_t *off);
+
 /*
  * Keep a block of mine that was sent, or will be, for one more send or give: it
  * is free when every holder gave it.  off may lie anywhere in the block.
@@ -178,6 +181,9 @@ int channel_try_recv(struct channel *channel,
  */
 bool channel_asleep(struct channel *channel);
 void channel_awake(struct channel *channel);
+
+/* Whether the peer needs no bell, as far as one can know. */
+bool channel_peer_is_awake(const struct channel *channel);
 
 /*
  * Give a block back; off as it was received: the peer's, or one of mine that

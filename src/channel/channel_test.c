@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 
 #include "channel/pair_test.h"
+#include "channel/ring.h"
 
 #include <cmocka.h>
 
@@ -63,8 +64,7 @@ static void send_to(struct channel *from, struct gbx_descriptor d)
 /* What a hostile guest can do: write into its half. */
 static void forge(struct gbx_descriptor d)
 {
-    guest->my_ring[guest->ring_tail % GBX_RING_SLOTS] = d;
-    atomic_store(&guest->mine->ring_tail, ++guest->ring_tail);
+    ring_put(guest->my_ring, guest->ring_tail++, &d);
 }
 
 static void a_message_arrives_as_it_was_sent(void **state)
@@ -83,8 +83,8 @@ static void a_message_arrives_as_it_was_sent(void **state)
     assert_memory_equal(channel_at(guest, got.body_off), "hello", 5);
     assert_int_equal(host->arena.count, 1);
     channel_give(guest, got.body_off);
-    with_body(host, 64); /* which takes in what was given */
-    assert_int_equal(host->arena.count, 1);
+    pair_collect(host);
+    assert_int_equal(host->arena.count, 0);
 }
 
 static void what_is_ready_costs_no_look_at_the_clock(void **state)
@@ -114,8 +114,8 @@ static void names_of_every_length_arrive(void **state)
         assert_int_equal(strlen(back), bytes);
         assert_memory_equal(back, name, bytes);
     }
-    with_body(host, 1);
-    assert_int_equal(host->arena.count, 1); /* all names came back */
+    pair_collect(host);
+    assert_int_equal(host->arena.count, 0); /* all names came back */
     assert_int_equal(host->arena.lent, 0);
 }
 
@@ -185,6 +185,7 @@ static void a_block_passed_on_lives_until_both_gave_it(void **state)
     send_to(guest, got);
     channel_give(guest, d.body_off);
     /* Its message was not received yet: the give must not free it. */
+    pair_collect(host);
     other = with_body(host, 100);
     assert_int_not_equal(other.body_off, d.body_off);
     assert_int_equal(host->arena.lent, 0);
@@ -193,6 +194,42 @@ static void a_block_passed_on_lives_until_both_gave_it(void **state)
     assert_int_equal(channel_try_recv(host, &got), GBX_EAGAIN);
     channel_give(host, d.body_off + 10);
     assert_int_equal(with_body(host, 100).body_off, d.body_off);
+}
+
+static void small_blocks_are_taken_in_when_there_are_a_few(void **state)
+{
+    const uint64_t first = with_body(host, 64).body_off;
+    unsigned most = 0;
+
+    (void)state;
+    channel_drop(host, first);
+    for (unsigned round = 0; round < 1000; round++) {
+        send_to(host, with_body(host, 64));
+        assert_int_equal(channel_try_recv(guest, &got), 0);
+        channel_give(guest, got.body_off);
+        assert_in_range(got.body_off, first, first + 511);
+        if (host->arena.count > most)
+            most = host->arena.count;
+    }
+    assert_int_equal(most, 8);
+    /* Nobody pays for a large one with what small ones left lent. */
+    assert_int_equal(with_body(host, PAIR_ARENA).body_off, first);
+    assert_int_equal(host->arena.lent, 0);
+}
+
+static void who_tries_for_a_block_does_not_wait(void **state)
+{
+    struct gbx_descriptor d = with_body(host, PAIR_ARENA);
+    uint64_t off;
+
+    (void)state;
+    send_to(host, d);
+    host->config.bell.sleep = NULL;
+    assert_int_equal(channel_try_reserve(host, 1, &off), GBX_EARENA);
+    assert_int_equal(channel_try_reserve(host, SIZE_MAX, &off), GBX_ELIMIT);
+    assert_int_equal(channel_try_recv(guest, &got), 0);
+    channel_give(guest, got.body_off);
+    assert_int_equal(channel_try_reserve(host, 1, &off), 0);
 }
 
 static void what_came_ahead_of_gives_stays_in_order(void **state)
@@ -208,7 +245,7 @@ static void what_came_ahead_of_gives_stays_in_order(void **state)
             if (n == round % 7)
                 channel_give(guest, got.body_off);
             if (n % 5 == 4)
-                channel_drop(host, with_body(host, 1).body_off);
+                pair_collect(host);
             d.scalar = n;
             send_to(guest, d);
         }
@@ -220,8 +257,8 @@ static void what_came_ahead_of_gives_stays_in_order(void **state)
         }
         assert_int_equal(channel_try_recv(host, &got), GBX_EAGAIN);
     }
-    with_body(host, 1);
-    assert_int_equal(host->arena.count, 1);
+    pair_collect(host);
+    assert_int_equal(host->arena.count, 0);
 }
 
 static void one_block_can_be_sent_to_many_and_kept(void **state)
@@ -237,6 +274,7 @@ static void one_block_can_be_sent_to_many_and_kept(void **state)
         assert_int_equal(channel_try_recv(guest, &got), 0);
         channel_give(guest, got.body_off);
     }
+    pair_collect(host);
     assert_int_equal(with_body(host, 1).body_off, d.body_off + 128);
     assert_int_equal(host->arena.lent, 0);
     channel_give(host, d.body_off);
@@ -328,6 +366,8 @@ int main(void)
         TEST(a_wrong_name_is_neither_sent_nor_received),
         TEST(a_guest_learns_of_the_hosts_growth_from_its_head),
         TEST(a_block_passed_on_lives_until_both_gave_it),
+        TEST(small_blocks_are_taken_in_when_there_are_a_few),
+        TEST(who_tries_for_a_block_does_not_wait),
         TEST(what_came_ahead_of_gives_stays_in_order),
         TEST(one_block_can_be_sent_to_many_and_kept),
         TEST(a_full_ring_is_named_at_the_deadline),

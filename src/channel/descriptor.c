@@ -31,7 +31,7 @@ int descriptor_check(const struct gbx_descriptor *descriptor,
         return GBX_EFORMAT;
     if ((d->flags & ~FLAGS_KNOWN) != 0)
         return GBX_EFORMAT;
-    if (d->zero[0] != 0 || d->zero[1] != 0 || d->zero[2] != 0)
+    if (d->zero[0] != 0 || d->zero[1] != 0)
         return GBX_EFORMAT;
     if (is_long ? d->name_bytes == 0 : d->name_bytes > GBX_NAME_INLINE_MAX)
         return GBX_EFORMAT;

@@ -126,6 +126,15 @@ static inline void pair_close(struct pair *pair)
     region_close(&pair->region);
 }
 
+/* What the peer gave back is taken in: reserve does so for a large block. */
+static inline void pair_collect(struct channel *channel)
+{
+    uint64_t off;
+
+    must(channel_reserve(channel, 4096, 1, &off) == 0);
+    channel_drop(channel, off);
+}
+
 static inline uint64_t pair_deadline(uint64_t ms)
 {
     return clock_now_ns() + ms * 1000000u;

@@ -225,7 +225,7 @@ static void after_a_reset_nothing_of_the_past_is_left(void **state)
             for (size_t b = sizeof(struct gbx_half_head); b < 4 * MIB; b++)
                 if (at[b] != 0)
                     fail_msg("byte %zu of half %d", b, half);
-            assert_int_equal(head(half)->ring_tail, 0);
+            assert_int_equal(head(half)->ring_head, 0);
             assert_int_equal(head(half)->asleep, 0);
         }
         assert_int_equal(count_open_files(), fds);

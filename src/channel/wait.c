@@ -4,7 +4,7 @@
  *
  *   the sleeper                          who publishes
  *   -----------                          -------------
- *   seen = peer's bell                   ring_tail, ring_head or give_tail = n
+ *   seen = peer's bell                   a lap, ring_head or give_tail = n
  *   asleep = GBX_ASLEEP | why | seen     is the peer asleep, for this, and
  *   nothing published?                     has it seen my bell as it is?
  *   sleep while the bell is `seen`       then: bell + 1, ring

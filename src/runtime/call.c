@@ -130,17 +130,15 @@ int call_start(struct gbx_call *call, uint64_t deadline_ns,
 void call_end(struct gbx_call *call, int result)
 {
     struct sandbox *sandbox = call->sandbox;
-    const struct gbx_half_head *guest = sandbox->channel.peer;
     struct gbx_call_stats *stats = &call->stats;
 
     call->phase = CALL_ENDED;
     call->result = result;
     stats->wall_ns = clock_now_ns() - call->started_ns;
-    stats->handler_ns =
-        atomic_load_explicit(&guest->handler_ns, memory_order_relaxed);
     stats->copied_bytes =
         sandbox->channel.count.copied_bytes - call->copied_before +
-        atomic_load_explicit(&guest->copied_bytes, memory_order_relaxed) -
+        atomic_load_explicit(&sandbox->channel.peer->copied_bytes,
+                             memory_order_relaxed) -
         call->guest_copied_before;
     stats->sleeps =
         (uint32_t)(sandbox->channel.count.sleeps - call->sleeps_before);
@@ -226,6 +224,7 @@ int call_take(struct gbx_call *call, const struct sandbox_event *event,
     struct sandbox *sandbox = call->sandbox;
     int rc = 0;
 
+    call->stats.handler_ns = event->handler_ns;
     if (event->kind == GBX_KIND_FAILED) {
         rc = report_failure(event, &call->scratch, &call->failure);
         sandbox_give(sandbox, event->body_off);

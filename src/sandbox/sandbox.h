@@ -73,6 +73,7 @@ struct sandbox_event {
     char port[GBX_NAME_BYTES_MAX + 1];
     struct gbx_message message; /* body: in the region, still the guest's */
     uint64_t body_off;          /* to give back, or 0 */
+    uint64_t handler_ns;        /* DONE, FAILED: the guest's word for it */
 };
 
 /*

@@ -204,12 +204,14 @@ static int take_in(struct sandbox *sandbox, const struct gbx_descriptor *d,
                                          : broken(err, "a word before READY");
     }
 
-    *event = (struct sandbox_event){.kind = d->kind,
-                                    .has_message = d->kind != GBX_KIND_DONE &&
-                                                   d->kind != GBX_KIND_READY,
-                                    .body_off = d->body_off};
-    if (d->flags & GBX_HAS_MESSAGE)
-        event->has_message = true;
+    /* Member by member: the name is long, and comes. */
+    event->kind = d->kind;
+    event->has_message =
+        (d->flags & GBX_HAS_MESSAGE) != 0 ||
+        (d->kind != GBX_KIND_DONE && d->kind != GBX_KIND_READY);
+    event->message = (struct gbx_message){0};
+    event->body_off = d->body_off;
+    event->handler_ns = d->handler_ns;
     rc = channel_get_name(&sandbox->channel, d, event->port);
     if (rc < 0)
         return broken(err, "a name that is no UTF-8 text");

@@ -30,7 +30,7 @@
 
 #define PAGE    4096u
 #define MAGIC   0x746c706d74786267ull /* "gbxtmplt" */
-#define VERSION 1u
+#define VERSION 2u
 
 struct head {
     uint64_t magic, version;

@@ -332,9 +332,9 @@ static int echo(void)
                  GBX_FD_GUEST_HALF, 0);
     if (host == MAP_FAILED || guest == MAP_FAILED)
         return 1;
-    printf("handler_ns %llu\n", (unsigned long long)guest->handler_ns);
+    printf("copied_bytes %llu\n", (unsigned long long)guest->copied_bytes);
     fflush(stdout);
-    guest->handler_ns = 77;
+    guest->copied_bytes = 77;
     seen = host->bell;
     ring();
     for (;;) {

@@ -150,7 +150,7 @@ static void a_wipe_leaves_nothing_of_the_past(void **state)
     for (int i = 0; i < 5; i++) {
         box.text_bytes = 0;
         assert_int_equal(box_run(&box, BOX_WAIT_NS), 0);
-        assert_string_equal(box.text, "handler_ns 0\n");
+        assert_string_equal(box.text, "copied_bytes 0\n");
         assert_int_equal(box_backend->wipe(box.self, &box.err), 0);
         strays_become(box_processes());
     }

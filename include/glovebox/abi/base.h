@@ -25,6 +25,6 @@
 #endif
 
 /* One integer for the whole of abi/; what may vary within it is a feature. */
-#define GBX_ABI_VERSION 1
+#define GBX_ABI_VERSION 2
 
 #endif

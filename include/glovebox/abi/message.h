@@ -21,6 +21,8 @@
 #ifndef GBX_ABI_MESSAGE_H
 #define GBX_ABI_MESSAGE_H
 
+#include <stddef.h>
+
 #include "glovebox/abi/base.h"
 
 /* X(name, value, where the value lies).  The names are Reflow's. */
@@ -95,7 +97,7 @@ enum gbx_kind {
 #define GBX_TYPED       0x0008u /* ARRAY: the body is a typed array */
 
 #define GBX_NAME_BYTES_MAX  255u /* a port's name, UTF-8 */
-#define GBX_NAME_INLINE_MAX 32u  /* longer ones are GBX_LONG_NAME */
+#define GBX_NAME_INLINE_MAX 24u  /* longer ones are GBX_LONG_NAME */
 #define GBX_BODY_BYTES_MAX  0xffffffffull
 #define GBX_CBOR_DEPTH_MAX  64u
 #define GBX_ARRAY_RANK_MAX  8u
@@ -108,9 +110,13 @@ struct gbx_descriptor {
     uint32_t call;  /* the host's number of the call, echoed by the guest */
     uint32_t body_bytes;
     uint8_t name_bytes; /* 0..GBX_NAME_BYTES_MAX */
-    uint8_t zero[3];
+    uint8_t lap;        /* of the ring: abi/region.h */
+    uint8_t zero[2];
     uint64_t body_off; /* from the region's start; 0 where there is no body */
     uint64_t scalar;   /* the value, or what the kind says */
+    /* DONE, FAILED: how long the script's function took, as the guest says; it
+     * informs, and is never trusted. */
+    uint64_t handler_ns;
     union {
         char text[GBX_NAME_INLINE_MAX]; /* not terminated */
         uint64_t off; /* GBX_LONG_NAME: of a block that holds only the name */
@@ -118,6 +124,8 @@ struct gbx_descriptor {
 };
 
 GBX_ABI_SAYS(sizeof(struct gbx_descriptor) == 64, "a descriptor is a line");
+GBX_ABI_SAYS(offsetof(struct gbx_descriptor, body_bytes) == 8,
+             "one word holds the lap, and is written last");
 
 /* Element types of typed arrays.  X(name, RFC 8746 tag, bytes, Python code) */
 #define GBX_DTYPES(X)                                                          \

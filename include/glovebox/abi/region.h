@@ -22,6 +22,10 @@
  *                                                      grows, never shrinks
  *
  * - The ring of a half carries descriptors (abi/message.h) to the other side.
+ *   Each says itself that it was written: the n-th one (n = 0, 1, ...) lies in
+ *   slot n % GBX_RING_SLOTS with lap (n / GBX_RING_SLOTS + 1) % 256, and the
+ *   word with the lap is written last.  What was there before had the lap
+ *   before, zero at first.
  * - The arena of a half holds the bodies they point at; its writer alone
  *   allocates in it.
  * - The gives of a half list blocks of the *other* half's arena that this side
@@ -77,11 +81,8 @@ struct gbx_half_head {
     uint64_t magic;    /* GBX_REGION_MAGIC */
     uint32_t version;  /* GBX_ABI_VERSION of the writer */
     uint32_t reserved; /* 0 */
-    uint64_t features; /* bits; none is defined in version 1 */
+    uint64_t features; /* bits; none is defined in version 2 */
     uint64_t half_bytes;
-
-    /* Descriptors of my ring that are ready to be read. */
-    GBX_ALIGNED(64) GBX_SHARED(uint32_t) ring_tail;
 
     /* Descriptors of the peer's ring that I have read. */
     GBX_ALIGNED(64) GBX_SHARED(uint32_t) ring_head;
@@ -106,8 +107,7 @@ struct gbx_half_head {
     /* The host's wish: how long a guest spins before it sleeps. */
     GBX_SHARED(uint64_t) spin_ns;
 
-    /* The guest's own account of the last call; informs, is never trusted. */
-    GBX_SHARED(uint64_t) handler_ns;   /* inside the script's function */
+    /* The guest's own account; informs, is never trusted. */
     GBX_SHARED(uint64_t) copied_bytes; /* bodies copied, all calls */
 
     /*
@@ -120,7 +120,7 @@ struct gbx_half_head {
     uint8_t seed[32];
 };
 
-GBX_ABI_SAYS(sizeof(struct gbx_half_head) == 512, "eight cache lines");
+GBX_ABI_SAYS(sizeof(struct gbx_half_head) == 448, "seven cache lines");
 GBX_ABI_SAYS(sizeof(struct gbx_half_head) <= GBX_RING_OFF, "a page holds it");
 GBX_ABI_SAYS(GBX_GIVES_OFF + GBX_ARENA_BLOCKS * 8 <= GBX_ARENA_OFF,
              "rings end before the arena");
