@@ -62,7 +62,12 @@ void member_put_back_locked(struct pool *pool, struct pool_member *member)
 
 void member_set_free_locked(struct pool *pool, struct pool_member *member)
 {
-    member->free_ns = clock_now_ns();
+    uint64_t now_ns = clock_about_ns();
+
+    /* Two of them are never free since the same moment: they have an order. */
+    if (now_ns <= pool->freed_ns)
+        now_ns = pool->freed_ns + 1;
+    member->free_ns = pool->freed_ns = now_ns;
     idle_set_parked(member, !sandbox_is_awake(&member->sandbox));
     member_put_back_locked(pool, member);
 }

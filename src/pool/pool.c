@@ -122,12 +122,21 @@ static int check_key(const char *key, struct gbx_error *err)
                : 0;
 }
 
+/* As it is, it can be used: the quick way, with one lock. */
+static bool use_at_once_locked(struct pool *pool, struct pool_member *member)
+{
+    if (pool->is_ended || member->is_parked ||
+        member->sandbox.state != SANDBOX_IDLE)
+        return false;
+    return member->is_used = true;
+}
+
 int pool_take(struct pool *pool, const char *key, uint64_t deadline_ns,
               struct pool_member **member, struct gbx_error *err)
 {
     struct pool_member *got;
     enum pool_next next;
-    bool is_low;
+    bool is_low, is_used;
     int rc;
 
     *member = NULL;
@@ -138,6 +147,7 @@ int pool_take(struct pool *pool, const char *key, uint64_t deadline_ns,
     if (rc == 0 && next == NEXT_MAKE &&
         (got = member_begin_locked(pool, key)) == NULL)
         rc = GBX_EHOST;
+    is_used = rc == 0 && next == NEXT_NOTHING && use_at_once_locked(pool, got);
     is_low = pool->ready < pool->config.ready_min;
     pool->is_short = false;
     pthread_mutex_unlock(&pool->lock);
@@ -145,13 +155,15 @@ int pool_take(struct pool *pool, const char *key, uint64_t deadline_ns,
         keeper_tell(pool->keeper);
     if (rc < 0)
         return tell(pool, rc, err);
-    if (next == NEXT_MAKE)
+    if (is_used)
+        rc = 0;
+    else if (next == NEXT_MAKE)
         rc = member_make(pool, got, deadline_ns, err);
     else if (next == NEXT_RENEW)
         rc = member_renew(pool, got, deadline_ns, err);
     else
         rc = idle_resume(pool, got, err);
-    if (rc == 0)
+    if (rc == 0 && !is_used)
         rc = hand_over(pool, got, err);
     if (rc < 0)
         return rc;
@@ -174,6 +186,21 @@ static bool is_due(const struct pool *pool, bool failed)
     }
 }
 
+/* Whoever comes next can use it as it is: the quick way, with one lock. */
+static bool free_at_once(struct pool *pool, struct pool_member *member)
+{
+    bool is_ended;
+
+    pthread_mutex_lock(&pool->lock);
+    is_ended = pool->is_ended;
+    if (!is_ended) {
+        member->is_used = false;
+        member_set_free_locked(pool, member);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return !is_ended;
+}
+
 /* From whoever used it.  Returns whether there is still a use for it. */
 static bool take_back(struct pool *pool, struct pool_member *member,
                       bool broken)
@@ -194,6 +221,11 @@ void pool_give(struct pool *pool, struct pool_member *member, bool failed)
     bool is_old = pool->config.recycle_calls != 0 &&
                   member->calls >= pool->config.recycle_calls;
 
+    if (!broken && !is_old && !is_due(pool, failed) &&
+        free_at_once(pool, member)) {
+        idle_park(pool);
+        return;
+    }
     if (!take_back(pool, member, broken) || is_old ||
         (broken && pool->config.wipe == GBX_WIPE_NEVER) ||
         ((broken || is_due(pool, failed)) && !member_wipe(pool, member))) {

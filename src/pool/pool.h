@@ -92,7 +92,8 @@ struct pool {
     struct pool_member **keys; /* owned */
     uint32_t key_room, count, clean;
     uint32_t awake_max, parked_max; /* beyond which idle ones give back */
-    uint32_t resting; /* clean ones that are just now parked or suspended */
+    uint32_t resting;  /* clean ones that are just now parked or suspended */
+    uint64_t freed_ns; /* the last free_ns of a member */
     uint32_t total, ready; /* members, those to be made too; free ones */
     bool is_watched; /* the keeper comes by itself when one is idle too long */
     bool is_ended;   /* nothing is made or lent any more */
