@@ -129,7 +129,9 @@ struct microvm {
     bool parked;        /* nothing to do before the host rings */
     int outcome;        /* the code of its end, or 0 */
     int event_fd;       /* eventfd: readable when run would return */
-    uint64_t rested_ns; /* when the last call was over */
+    uint64_t parked_ns; /* when the runner let go of it */
+    bool rests;         /* the last call is over */
+    uint64_t rested_ns; /* since when; 0: the runner had it */
     bool quick;         /* and the one before it was not long ago */
     char *buffer;       /* owned: output of the runner, as records */
     size_t buffer_bytes;

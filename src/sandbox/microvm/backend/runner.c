@@ -89,6 +89,7 @@ static void have_locked(struct microvm *vm)
              (rc == MICROVM_RANG || (rc == MICROVM_IDLE && has_word(vm))));
     vm->who = MICROVM_NOBODY;
     vm->parked = rc == MICROVM_IDLE && !atomic_load(&vm->yields);
+    vm->parked_ns = clock_now_ns();
     if (rc < 0 && vm->outcome == 0)
         vm->outcome = rc;
     if (rc < 0 || vm->buffer_bytes > 0)
@@ -240,14 +241,23 @@ static int be_it_locked(struct microvm *vm, uint64_t deadline_ns)
     return rc;
 }
 
+/* Did the call begin soon after the one before it was over?  Where the runner
+ * had the processor, that was when its guest began to spin. */
+static bool is_quick_locked(const struct microvm *vm)
+{
+    uint64_t rested_ns =
+        vm->rested_ns != 0 ? vm->rested_ns : vm->parked_ns - vm->spin_ns;
+
+    return vm->who == MICROVM_RUNNER || clock_now_ns() - rested_ns < QUICK_NS;
+}
+
 static int run_locked(struct microvm *vm, uint64_t deadline_ns)
 {
     int rc;
 
-    if (vm->rested_ns != 0) { /* the first run of a call */
-        vm->quick = clock_now_ns() - vm->rested_ns < QUICK_NS;
-        vm->rested_ns = 0;
-    }
+    if (vm->rests) /* the first run of a call */
+        vm->quick = is_quick_locked(vm);
+    vm->rests = false;
     rc = await_locked(vm, deadline_ns);
     if (rc != 0)
         return rc > 0 ? 0 : rc;
@@ -316,6 +326,11 @@ int runner_settle(struct microvm *vm)
 void runner_rest(struct microvm *vm)
 {
     if (vm->spin_ns == 0)
+        return;
+    vm->rests = true;
+    vm->rested_ns = 0;
+    /* Spinning, it need not know the time: the runner will say when it went. */
+    if (atomic_load_explicit(&vm->who, memory_order_relaxed) == MICROVM_RUNNER)
         return;
     vm->rested_ns = clock_now_ns();
     if (!vm->quick)

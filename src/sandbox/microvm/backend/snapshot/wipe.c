@@ -111,7 +111,7 @@ static void forget(struct microvm *vm)
     vm->unsettled = vm->rang = vm->parked = false;
     vm->buffer_bytes = 0;
     vm->outcome = vm->last = 0;
-    vm->rested_ns = 0;
+    vm->rests = false;
     vm->end_text[0] = '\0';
     memset(vm->wants, 0, sizeof(vm->wants));
     atomic_store(&vm->host_rang, false);
