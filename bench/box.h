@@ -55,14 +55,18 @@ enum box_want {
 struct box_call {
     const void *data; /* borrowed; NULL: the input is the Integer `number` */
     size_t bytes;     /* 8 at least */
-    uint64_t stamp; /* not 0: only this is written and checked, at both ends */
+    /* Not 0: only this is written and checked, at both ends; and the clock is
+     * looked at before and after all of it, no more: a look costs as much as a
+     * message. */
+    uint64_t stamp;
     int64_t number;
     const char *key; /* of the actor, or NULL */
     enum box_want want;
     int64_t want_number;
 
     /* What came of it. */
-    uint64_t call_ns;   /* begin to finish, without filling and checking */
+    uint64_t call_ns; /* begin to finish, without filling and checking */
+    /* These without a stamp: */
     uint64_t begin_ns;  /* of it, until there is a sandbox */
     uint64_t answer_ns; /* begin to the answer, the same */
     uint64_t fill_ns;   /* a memcpy of data into the message's place */
