@@ -2,6 +2,7 @@
 /* native_guest.c - a program that is a script: does what its port "do" says. */
 #include <glovebox/native.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 static int64_t loaded;
@@ -121,6 +122,25 @@ static int ask(struct gbx_native_call *call)
     return rc;
 }
 
+/* Integers from 0, so many; each some time after the other. */
+static int count(struct gbx_native_call *call, int64_t many, long pause_ns)
+{
+    struct gbx_message m = {.type = GBX_INTEGER};
+    struct timespec from, now;
+    int rc = 0;
+
+    for (; rc == 0 && m.scalar.integer < many; m.scalar.integer++) {
+        clock_gettime(CLOCK_MONOTONIC, &from);
+        now = from;
+        while (pause_ns > 0 && (now.tv_sec - from.tv_sec) * 1000000000 +
+                                       now.tv_nsec - from.tv_nsec <
+                                   pause_ns)
+            clock_gettime(CLOCK_MONOTONIC, &now);
+        rc = gbx_native_send(call, "out", &m);
+    }
+    return rc;
+}
+
 static int process(void *context, struct gbx_native_call *call)
 {
     struct gbx_message what;
@@ -143,6 +163,12 @@ static int process(void *context, struct gbx_native_call *call)
         return bad_outputs(call);
     if (strcmp(name, "ask") == 0)
         return ask(call);
+    if (strcmp(name, "chat") == 0)
+        return count(call, 20000, 0);
+    if (strcmp(name, "drawl") == 0)
+        return count(call, 500, 60000);
+    if (strcmp(name, "babble") == 0)
+        return count(call, INT64_MAX, 0);
     if (strcmp(name, "print") == 0)
         return gbx_native_print(call, 1, "printed\n", 8);
     if (strcmp(name, "code") == 0)

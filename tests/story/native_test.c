@@ -2,6 +2,8 @@
 /* A program that is a script itself (glovebox/native.h), in each isolation. */
 #include "story.h"
 
+#include <sched.h>
+
 static struct gbx_script *open_native(struct story *s)
 {
     struct gbx_script *script;
@@ -140,6 +142,83 @@ static void it_is_stopped_at_the_deadline(void **state)
     story_close(s, script);
 }
 
+static void count_on(void *context, const char *port,
+                     const struct gbx_message *message)
+{
+    int64_t *next = context;
+
+    (void)port;
+    if (message->scalar.integer == *next)
+        ++*next;
+}
+
+/* A call whose outputs are numbers in order: how many came, and how often the
+ * host slept for them. */
+static int64_t hear(struct story *s, struct gbx_script *script,
+                    const char *what, double seconds, int code,
+                    uint32_t *sleeps)
+{
+    struct gbx_call *call = story_call(s, script);
+    struct gbx_call_stats stats;
+    int64_t next = 0;
+    char json[64];
+
+    snprintf(json, sizeof(json), "\"%s\"", what);
+    story_put(s, call, "do", json);
+    gbx_call_on_output(call, count_on, &next);
+    assert_int_equal(gbx_call_run(call, story_deadline(seconds), &s->err),
+                     code);
+    gbx_call_stats(call, &stats);
+    *sleeps = stats.sleeps;
+    gbx_call_finish(call);
+    return next;
+}
+
+/* From the first call on.  The thread that helps may come late. */
+static void who_sends_much_is_heard_without_a_sleep_for_each(void **state)
+{
+    struct story *s = *state;
+    uint32_t sleeps = UINT32_MAX;
+    cpu_set_t set;
+
+    s->config.spin_ns = 1000000000;
+    for (int turn = 0; turn < 20 && sleeps > 1000; turn++) {
+        struct gbx_script *script = open_native(s);
+
+        assert_int_equal(hear(s, script, "chat", 60, 0, &sleeps), 20000);
+        have(s, script, "print", NULL, 0);
+        story_close(s, script);
+    }
+    if (sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) > 1)
+        assert_in_range(sleeps, 0, 1000);
+}
+
+static void who_sends_now_and_then_is_heard_too(void **state)
+{
+    struct story *s = *state;
+    struct gbx_script *script = open_native(s);
+    uint32_t sleeps;
+
+    for (int turn = 0; turn < 3; turn++) {
+        assert_int_equal(hear(s, script, "drawl", 60, 0, &sleeps), 500);
+        assert_int_equal(hear(s, script, "chat", 60, 0, &sleeps), 20000);
+    }
+    story_close(s, script);
+}
+
+static void who_never_stops_is_stopped(void **state)
+{
+    struct story *s = *state;
+    struct gbx_script *script = open_native(s);
+    uint32_t sleeps;
+
+    for (int turn = 0; turn < 3; turn++) {
+        assert_true(hear(s, script, "babble", 0.2, GBX_ETIME, &sleeps) > 0);
+        assert_int_equal(hear(s, script, "chat", 60, 0, &sleeps), 20000);
+    }
+    story_close(s, script);
+}
+
 static void the_host_is_asked_and_config_read(void **state)
 {
     struct story *s = *state;
@@ -203,6 +282,9 @@ int main(void)
         story_test(rooms_arrays_and_parts_are_sent_in_place),
         story_test(what_it_does_wrong_is_told),
         story_test(it_is_stopped_at_the_deadline),
+        story_test(who_sends_much_is_heard_without_a_sleep_for_each),
+        story_test(who_sends_now_and_then_is_heard_too),
+        story_test(who_never_stops_is_stopped),
         story_test(the_host_is_asked_and_config_read),
         story_test(too_many_inputs_are_refused),
         story_test(a_program_that_is_no_script_is_told_apart),

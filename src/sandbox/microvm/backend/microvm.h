@@ -132,8 +132,16 @@ struct microvm {
     uint64_t parked_ns; /* when the runner let go of it */
     bool rests;         /* the last call is over */
     uint64_t rested_ns; /* since when; 0: the runner had it */
-    bool quick;         /* and the one before it was not long ago */
-    char *buffer;       /* owned: output of the runner, as records */
+    struct {
+        uint32_t rings;   /* in a row, soon after each other, to the caller */
+        uint32_t enough;  /* after so many the runner takes over; 0: FEW */
+        uint64_t rang_ns; /* the last of them */
+        bool is_on;       /* it has the processor because of that */
+        uint32_t naps;    /* of the caller since, soon after each other */
+        uint64_t woke_ns; /* from the last of them */
+    } chat;
+    bool quick;   /* and the one before it was not long ago */
+    char *buffer; /* owned: output of the runner, as records */
     size_t buffer_bytes;
     char *spare; /* owned, the caller's: what is handed on just now */
 

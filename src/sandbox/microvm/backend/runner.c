@@ -11,6 +11,12 @@
  * any exit.  It takes the processor when it is asked to, and parks it when the
  * guest has nothing to do; whoever waits next takes it from there.
  *
+ * And it takes over in the middle of a call when the guest chats: when it rings
+ * again and again, each time soon after the last.  Each ring is an exit where a
+ * message between two that spin costs a three-hundredth of one.  If it turns
+ * out that the caller does not find messages by spinning, but has to be woken
+ * for them, it takes the processor back, and next time more rings are needed.
+ *
  *   NOBODY --run--> CALLER --returns--> NOBODY
  *     |  ^
  *  wanted |parked, ended
@@ -33,6 +39,13 @@
 #define REST_NS    10000000u /* then it is stopped where it is */
 #define RELEASE_NS 10000000000u
 #define QUICK_NS   100000u
+
+/* About as much time in exits as the runner needs to come. */
+#define CHAT_FEW     16u
+#define CHAT_MANY    4096u
+#define CHAT_LATE_NS 10000000u
+#define NAPS_MAX     4u
+#define NAP_NS       1000000u /* they are soon after each other */
 
 void runner_tell_locked(struct microvm *vm)
 {
@@ -76,6 +89,7 @@ static void have_locked(struct microvm *vm)
 
     vm->who = MICROVM_RUNNER;
     vm->parked = false;
+    pthread_cond_broadcast(&vm->changed);
     do {
         pthread_mutex_unlock(&vm->lock);
         rc = drive(vm, 0, MICROVM_LEAVE);
@@ -202,11 +216,21 @@ static int collect_locked(struct microvm *vm)
     return rc;
 }
 
+/* It had to be woken for what it waited for. */
+static void note_nap_locked(struct microvm *vm)
+{
+    const uint64_t now = clock_now_ns();
+
+    vm->chat.naps = now - vm->chat.woke_ns < NAP_NS ? vm->chat.naps + 1 : 0;
+    vm->chat.woke_ns = now;
+}
+
 /* Until the runner has something, or lets go.  Returns as collect. */
 static int await_locked(struct microvm *vm, uint64_t deadline_ns)
 {
     struct timespec until = clock_timespec(deadline_ns);
     int rc = collect_locked(vm);
+    const bool naps = rc == 0 && vm->who == MICROVM_RUNNER;
 
     while (rc == 0 && (vm->who == MICROVM_RUNNER || vm->buffer_bytes > 0) &&
            !clock_is_past(deadline_ns) && !atomic_load(&vm->killed)) {
@@ -216,6 +240,8 @@ static int await_locked(struct microvm *vm, uint64_t deadline_ns)
             pthread_cond_timedwait(&vm->changed, &vm->lock, &until);
         rc = collect_locked(vm);
     }
+    if (naps && vm->chat.is_on)
+        note_nap_locked(vm);
     return rc;
 }
 
@@ -224,20 +250,29 @@ static bool may_do_something(struct microvm *vm)
     return !vm->parked || has_word(vm);
 }
 
+static void note_ring_locked(struct microvm *vm)
+{
+    const uint64_t now = clock_now_ns();
+
+    vm->chat.rings = now - vm->chat.rang_ns < QUICK_NS ? vm->chat.rings + 1 : 0;
+    vm->chat.rang_ns = now;
+}
+
 /* The caller's own thread is the processor. */
 static int be_it_locked(struct microvm *vm, uint64_t deadline_ns)
 {
     int rc;
 
     vm->who = MICROVM_CALLER;
-    vm->wanted = false;
-    vm->parked = false;
+    vm->wanted = vm->parked = vm->chat.is_on = false;
     pthread_mutex_unlock(&vm->lock);
     rc = drive(vm, deadline_ns, MICROVM_WAIT);
     pthread_mutex_lock(&vm->lock);
     vm->who = MICROVM_NOBODY;
     if (rc < 0 && rc != GBX_ETIME && vm->outcome == 0)
         vm->outcome = rc;
+    if (rc == MICROVM_RANG && vm->spin_ns != 0)
+        note_ring_locked(vm);
     return rc;
 }
 
@@ -249,29 +284,6 @@ static bool is_quick_locked(const struct microvm *vm)
         vm->rested_ns != 0 ? vm->rested_ns : vm->parked_ns - vm->spin_ns;
 
     return vm->who == MICROVM_RUNNER || clock_now_ns() - rested_ns < QUICK_NS;
-}
-
-static int run_locked(struct microvm *vm, uint64_t deadline_ns)
-{
-    int rc;
-
-    if (vm->rests) /* the first run of a call */
-        vm->quick = is_quick_locked(vm);
-    vm->rests = false;
-    rc = await_locked(vm, deadline_ns);
-    if (rc != 0)
-        return rc > 0 ? 0 : rc;
-    if (atomic_load(&vm->killed))
-        return GBX_ECANCELED;
-    if (clock_is_past(deadline_ns)) {
-        /* Nobody will wait here: somebody has to run it. */
-        if (vm->who == MICROVM_NOBODY && may_do_something(vm) &&
-            hand_over_locked(vm) < 0)
-            return ending_tell(vm, GBX_EHOST,
-                               "no thread to run a guest on; raise ulimit -u");
-        return GBX_ETIME;
-    }
-    return be_it_locked(vm, deadline_ns);
 }
 
 /* The runner parks it as soon as the guest has nothing to do. */
@@ -290,6 +302,63 @@ static int take_locked(struct microvm *vm, uint64_t deadline_ns)
         return GBX_ETIME;
     vm->who = MICROVM_CALLER;
     return vm->outcome;
+}
+
+/* The runner takes over.  True: it has been there, and may have left a word. */
+static bool begin_chat_locked(struct microvm *vm, uint64_t deadline_ns)
+{
+    uint64_t late_ns = clock_now_ns() + CHAT_LATE_NS;
+    const struct timespec until = clock_timespec(late_ns);
+
+    if (vm->chat.rings < (vm->chat.enough != 0 ? vm->chat.enough : CHAT_FEW) ||
+        clock_is_past(deadline_ns) || atomic_load(&vm->killed))
+        return false;
+    vm->chat.rings = vm->chat.naps = 0;
+    if (hand_over_locked(vm) < 0)
+        return false; /* without a thread all goes on as before */
+    while (vm->wanted && vm->who == MICROVM_NOBODY && !clock_is_past(late_ns))
+        pthread_cond_timedwait(&vm->changed, &vm->lock, &until);
+    vm->chat.is_on = vm->who == MICROVM_RUNNER;
+    return true;
+}
+
+/* It was none: the caller is the processor again. */
+static void end_chat_locked(struct microvm *vm)
+{
+    uint32_t enough = vm->chat.enough != 0 ? vm->chat.enough : CHAT_FEW;
+
+    take_locked(vm, clock_now_ns() + TAKE_NS);
+    if (vm->who == MICROVM_CALLER)
+        vm->who = MICROVM_NOBODY;
+    vm->chat.enough = enough < CHAT_MANY ? 2 * enough : CHAT_MANY;
+    vm->chat.is_on = false;
+}
+
+static int run_locked(struct microvm *vm, uint64_t deadline_ns)
+{
+    int rc;
+
+    if (vm->rests) /* the first run of a call */
+        vm->quick = is_quick_locked(vm);
+    vm->rests = false;
+    if (vm->chat.is_on && vm->chat.naps > NAPS_MAX)
+        end_chat_locked(vm);
+    rc = await_locked(vm, deadline_ns);
+    if (rc == 0 && begin_chat_locked(vm, deadline_ns))
+        rc = await_locked(vm, deadline_ns);
+    if (rc != 0)
+        return rc > 0 ? 0 : rc;
+    if (atomic_load(&vm->killed))
+        return GBX_ECANCELED;
+    if (clock_is_past(deadline_ns)) {
+        /* Nobody will wait here: somebody has to run it. */
+        if (vm->who == MICROVM_NOBODY && may_do_something(vm) &&
+            hand_over_locked(vm) < 0)
+            return ending_tell(vm, GBX_EHOST,
+                               "no thread to run a guest on; raise ulimit -u");
+        return GBX_ETIME;
+    }
+    return be_it_locked(vm, deadline_ns);
 }
 
 int runner_release(struct microvm *vm)
