@@ -151,7 +151,7 @@ static void take_back(uint64_t n)
 static void honest_host(void)
 {
     struct gbx_descriptor d;
-    uint64_t sent = 0, back = 0, window = 1, dice = seed, off;
+    uint64_t sent = 0, back = 0, window = 1, dice = seed;
     int status;
     pid_t pid;
 
@@ -184,8 +184,8 @@ static void honest_host(void)
     check(channel_recv(host, &d, 0) == 0 && d.kind == GBX_KIND_DONE);
     check(channel_try_recv(host, &d) == GBX_EAGAIN);
     check(waitpid(pid, &status, 0) == pid && status == 0);
-    check(channel_reserve(host, 1, 1, &off) == 0);
-    check(host->arena.count == 1); /* all the others came back */
+    pair_collect(host);
+    check(host->arena.count == 0); /* all of them came back */
     printf("honest: %" PRIu64 " messages there and back, %" PRIu64
            " sleeps, %" PRIu64 " rings\n",
            sent, host->count.sleeps, host->count.rings);
@@ -239,7 +239,7 @@ static void hostile_guest(void)
     for (turn = 0;; turn++) {
         /* A few sorts of act at a time, so that some lies get far. */
         if (turn % 512 == 0)
-            acts = (rnd(&dice) & rnd(&dice)) | (turn & 512 ? 0xc2 : 0);
+            acts = (rnd(&dice) & rnd(&dice)) | (turn & 512 ? 0xc2 : 0x40);
         value = rnd(&dice);
         if ((acts >> value % 8 & 1) == 0)
             continue;
@@ -248,7 +248,7 @@ static void hostile_guest(void)
             words[(value >> 8) % (20480 / 8)] = rnd(&dice);
             break;
         case 1: /* the lap of what the host reads next, or nearly */
-            next = atomic_load(&hosts->ring_head) + (uint32_t)(value >> 8) % 8;
+            next = atomic_load(&hosts->ring_head) + (uint32_t)(value >> 8) % 2;
             lap = (uint8_t)(next / GBX_RING_SLOTS + (value >> 16) % 64 / 63);
             __atomic_store_n(&slots[next % GBX_RING_SLOTS].lap,
                              (uint8_t)(lap + 1), __ATOMIC_SEQ_CST);
@@ -269,7 +269,7 @@ static void hostile_guest(void)
                 GBX_ARENA_OFF + 64 * ((value >> 16) % 16);
             break;
         default:
-            next = atomic_load(&hosts->ring_head) + (uint32_t)(value >> 8) % 8;
+            next = atomic_load(&hosts->ring_head) + (uint32_t)(value >> 8) % 2;
             d = nearly_right(&dice);
             ring_put(slots, next, &d);
         }
