@@ -71,6 +71,8 @@ struct machine {
     sigset_t outside, inside;
     bool inside_told; /* KVM knows `inside` */
     bool strangers;   /* somebody else's signal was taken, and is due */
+    bool timed;       /* the timer was set since it was entered */
+    bool kicked;      /* with the lock: it was sent a signal since */
 
     pthread_mutex_t lock; /* of tid */
     bool lock_open;

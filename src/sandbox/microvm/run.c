@@ -73,17 +73,19 @@ static uint64_t this_thread(void)
     return mine;
 }
 
-static int make_timer(struct machine *machine, pid_t tid)
+static int make_timer(struct machine *machine)
 {
     struct sigevent event = {
         .sigev_notify = SIGEV_THREAD_ID,
         .sigev_signo = KICK,
         .sigev_value.sival_ptr = machine,
     };
+    pid_t tid;
 
-    event.sigev_notify_thread_id = tid;
     if (machine->timer_thread == this_thread())
         return 0;
+    tid = (pid_t)syscall(SYS_gettid);
+    event.sigev_notify_thread_id = tid;
     if (machine->timer_thread != 0)
         timer_delete(machine->timer);
     machine->timer_thread = 0;
@@ -100,6 +102,8 @@ void run_deadline(struct machine *machine, uint64_t deadline_ns)
 
     if (machine->deadline_ns != deadline_ns)
         must(timer_settime(machine->timer, TIMER_ABSTIME, &when, NULL) == 0);
+    if (deadline_ns != 0)
+        machine->timed = true;
     machine->deadline_ns = deadline_ns;
 }
 
@@ -127,14 +131,13 @@ static int tell_mask(struct machine *machine)
 int run_enter(struct machine *machine, uint64_t deadline_ns,
               struct gbx_error *err)
 {
-    pid_t tid = (pid_t)syscall(SYS_gettid);
     sigset_t kick;
 
     must(machine->tid == 0);
     sigemptyset(&kick);
     sigaddset(&kick, KICK);
     pthread_sigmask(SIG_BLOCK, &kick, &machine->outside);
-    if (make_timer(machine, tid) < 0 || tell_mask(machine) < 0) {
+    if (make_timer(machine) < 0 || tell_mask(machine) < 0) {
         int sys = errno;
 
         pthread_sigmask(SIG_SETMASK, &machine->outside, NULL);
@@ -143,10 +146,12 @@ int run_enter(struct machine *machine, uint64_t deadline_ns,
                     "the guest's time cannot be limited; raise ulimit -i");
     }
     machine->deadline_ns = 0;
+    machine->timed = false;
     run_deadline(machine, deadline_ns);
     machine->strangers = false;
     pthread_mutex_lock(&machine->lock);
-    machine->tid = tid;
+    machine->tid = machine->timer_tid;
+    machine->kicked = false;
     pthread_mutex_unlock(&machine->lock);
     return 0;
 }
@@ -170,11 +175,15 @@ static bool take_kick(struct machine *machine)
 
 void run_leave(struct machine *machine)
 {
+    bool kicks;
+
     run_deadline(machine, 0);
     pthread_mutex_lock(&machine->lock);
     machine->tid = 0; /* from here on nobody sends one */
+    kicks = machine->kicked || machine->timed;
     pthread_mutex_unlock(&machine->lock);
-    while (take_kick(machine)) /* a deadline's and a stop's may both be there */
+    /* A deadline's and a stop's may both be there, or none ever was. */
+    while (kicks && take_kick(machine))
         ;
     if (machine->strangers)
         syscall(SYS_tgkill, getpid(), machine->timer_tid, KICK);
@@ -188,8 +197,10 @@ void run_stop(struct machine *machine)
     info.si_value.sival_ptr = machine;
     pthread_mutex_lock(&machine->lock);
     atomic_store(&machine->stop, true);
-    if (machine->tid != 0)
+    if (machine->tid != 0) {
+        machine->kicked = true;
         syscall(SYS_rt_tgsigqueueinfo, getpid(), machine->tid, KICK, &info);
+    }
     pthread_mutex_unlock(&machine->lock);
 }
 

@@ -129,6 +129,7 @@ struct microvm {
     bool parked;        /* nothing to do before the host rings */
     int outcome;        /* the code of its end, or 0 */
     int event_fd;       /* eventfd: readable when run would return */
+    bool told;          /* it has been written to, and not read */
     uint64_t parked_ns; /* when the runner let go of it */
     bool rests;         /* the last call is over */
     uint64_t rested_ns; /* since when; 0: the runner had it */

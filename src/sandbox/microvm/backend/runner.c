@@ -53,6 +53,7 @@ void runner_tell_locked(struct microvm *vm)
 
     while (write(vm->event_fd, &one, sizeof(one)) < 0 && errno == EINTR)
         continue;
+    vm->told = true;
     pthread_cond_broadcast(&vm->changed);
 }
 
@@ -61,9 +62,10 @@ static void settle_event_locked(struct microvm *vm)
 {
     uint64_t count;
 
-    if (vm->rang || vm->outcome != 0 || vm->buffer_bytes > 0 ||
+    if (!vm->told || vm->rang || vm->outcome != 0 || vm->buffer_bytes > 0 ||
         atomic_load(&vm->killed))
         return;
+    vm->told = false;
     while (read(vm->event_fd, &count, sizeof(count)) < 0 && errno == EINTR)
         continue;
 }
@@ -307,8 +309,8 @@ static int take_locked(struct microvm *vm, uint64_t deadline_ns)
 /* The runner takes over.  True: it has been there, and may have left a word. */
 static bool begin_chat_locked(struct microvm *vm, uint64_t deadline_ns)
 {
-    uint64_t late_ns = clock_now_ns() + CHAT_LATE_NS;
-    const struct timespec until = clock_timespec(late_ns);
+    struct timespec until;
+    uint64_t late_ns;
 
     if (vm->chat.rings < (vm->chat.enough != 0 ? vm->chat.enough : CHAT_FEW) ||
         clock_is_past(deadline_ns) || atomic_load(&vm->killed))
@@ -316,6 +318,8 @@ static bool begin_chat_locked(struct microvm *vm, uint64_t deadline_ns)
     vm->chat.rings = vm->chat.naps = 0;
     if (hand_over_locked(vm) < 0)
         return false; /* without a thread all goes on as before */
+    late_ns = clock_now_ns() + CHAT_LATE_NS;
+    until = clock_timespec(late_ns);
     while (vm->wanted && vm->who == MICROVM_NOBODY && !clock_is_past(late_ns))
         pthread_cond_timedwait(&vm->changed, &vm->lock, &until);
     vm->chat.is_on = vm->who == MICROVM_RUNNER;
