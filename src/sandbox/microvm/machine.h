@@ -69,10 +69,11 @@ struct machine {
     uint64_t timer_thread; /* whose timer it is; 0: there is none */
     pid_t timer_tid;       /* the same thread's */
     sigset_t outside, inside;
-    bool inside_told; /* KVM knows `inside` */
-    bool strangers;   /* somebody else's signal was taken, and is due */
-    bool timed;       /* the timer was set since it was entered */
-    bool kicked;      /* with the lock: it was sent a signal since */
+    bool inside_told;  /* KVM knows `inside` */
+    bool strangers;    /* somebody else's signal was taken, and is due */
+    uint64_t first_ns; /* the soonest the timer was set to since it was
+                          entered; UINT64_MAX: never */
+    bool kicked;       /* with the lock: it was sent a signal since */
 
     pthread_mutex_t lock; /* of tid */
     bool lock_open;

@@ -102,8 +102,8 @@ void run_deadline(struct machine *machine, uint64_t deadline_ns)
 
     if (machine->deadline_ns != deadline_ns)
         must(timer_settime(machine->timer, TIMER_ABSTIME, &when, NULL) == 0);
-    if (deadline_ns != 0)
-        machine->timed = true;
+    if (deadline_ns != 0 && deadline_ns < machine->first_ns)
+        machine->first_ns = deadline_ns;
     machine->deadline_ns = deadline_ns;
 }
 
@@ -146,7 +146,7 @@ int run_enter(struct machine *machine, uint64_t deadline_ns,
                     "the guest's time cannot be limited; raise ulimit -i");
     }
     machine->deadline_ns = 0;
-    machine->timed = false;
+    machine->first_ns = UINT64_MAX;
     run_deadline(machine, deadline_ns);
     machine->strangers = false;
     pthread_mutex_lock(&machine->lock);
@@ -180,9 +180,12 @@ void run_leave(struct machine *machine)
     run_deadline(machine, 0);
     pthread_mutex_lock(&machine->lock);
     machine->tid = 0; /* from here on nobody sends one */
-    kicks = machine->kicked || machine->timed;
+    kicks = machine->kicked;
     pthread_mutex_unlock(&machine->lock);
-    /* A deadline's and a stop's may both be there, or none ever was. */
+    /* A deadline's and a stop's may both be there.  To know that there is none
+     * is cheaper than to ask; of the timer, the clock knows. */
+    if (machine->first_ns != UINT64_MAX)
+        kicks = kicks || clock_is_past(machine->first_ns);
     while (kicks && take_kick(machine))
         ;
     if (machine->strangers)
