@@ -46,7 +46,8 @@ extern "C" {
     X(EDISK, -22, "the private file system is full")                           \
     X(EEXIT, -23, "the script ended its process without an answer")            \
     X(ESIGNAL, -24, "a signal killed the script's process")                    \
-    X(ESTALE, -25, "a template was made by or for something else")
+    X(ESTALE, -25, "a template was made by or for something else")             \
+    X(ETRAP, -26, "the WebAssembly module trapped")
 
 enum gbx_errno {
 #define X(name, value, text) GBX_##name = value,

@@ -31,6 +31,7 @@ struct bundle {
     const char *const *envp;  /* the whole environment */
     const char *libexec_dir;  /* helpers of the library itself */
     const char *folder;       /* host folder shown at /script, or NULL */
+    int cache_fd;             /* of a folder for what is compiled; 0: none */
     struct gbx_limits limits; /* every field set */
 
     /* Of a program that is no guest program (glovebox exec): then there is no
@@ -199,6 +200,6 @@ struct backend {
     void (*close)(void *self); /* also on a half-opened one; idempotent */
 };
 
-extern const struct backend backend_process, backend_microvm;
+extern const struct backend backend_process, backend_microvm, backend_wasm;
 
 #endif
