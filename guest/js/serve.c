@@ -154,8 +154,13 @@ static int take_call(const struct gbx_descriptor *d)
     return rc;
 }
 
-static int take(const struct gbx_descriptor *d)
+static int take(void *unused, const struct gbx_descriptor *d)
 {
+    uint8_t seed[SEED_BYTES];
+
+    (void)unused;
+    if (gbx_guest_is_copied(program.guest, seed))
+        js_free(js_call(program.prelude.renew, 0, NULL));
     switch (d->kind) {
     case GBX_KIND_LOAD:
         return take_load(d) < 0 ? fail_call() : 0;
@@ -175,18 +180,7 @@ static int take(const struct gbx_descriptor *d)
 
 int serve(void)
 {
-    struct gbx_descriptor d;
-    uint8_t seed[SEED_BYTES];
-    int rc;
-
     if (gbx_guest_say(program.guest, GBX_KIND_READY) < 0)
         return -1;
-    do {
-        rc = gbx_guest_recv(program.guest, &d);
-        if (rc == 0 && gbx_guest_is_copied(program.guest, seed))
-            js_free(js_call(program.prelude.renew, 0, NULL));
-        if (rc == 0)
-            rc = take(&d);
-    } while (rc == 0);
-    return -1;
+    return gbx_guest_serve(program.guest, take, NULL);
 }

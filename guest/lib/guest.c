@@ -1,24 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * guest.c - the guest's channel: the shared code of src/channel with a futex to
- * sleep on and an eventfd to wake the host with.
- *
- *   host half (read-only)          guest half
- *   bell word --- FUTEX_WAIT       asleep = 1 while we wait
- *                                  eventfd --- write(1) wakes the host's poll
- *
- * What a script may do to its own process must not reach the channel by
- * accident: the descriptors of the two memory files are closed before it runs,
- * the bell lies under the highest number there is, and a child of fork() finds
- * the guest detached, because two writers would ruin the ring.
+ * guest.c - the guest's channel: the shared code of src/channel.  How a guest
+ * sleeps and wakes its host is in linux.c and wasm.c.
  */
-#include <errno.h>
-#include <linux/futex.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -29,46 +15,6 @@
 #define PRINT_BYTES 65536u /* in one descriptor */
 
 static struct gbx_guest the_guest = {.bell_fd = -1};
-
-static void detach(void)
-{
-    the_guest.detached = true;
-    if (the_guest.bell_fd >= 0)
-        close(the_guest.bell_fd);
-    the_guest.bell_fd = -1;
-}
-
-static int bell_sleep(void *context, uint32_t seen, uint64_t deadline_ns)
-{
-    struct gbx_guest *guest = context;
-    const void *word = &guest->channel.peer->bell;
-    struct timespec until = clock_timespec(deadline_ns);
-
-    /* A bitset wait takes an absolute CLOCK_MONOTONIC time.  Not FUTEX_PRIVATE:
-     * the word is the host's. */
-    if (syscall(SYS_futex, word, FUTEX_WAIT_BITSET, seen,
-                deadline_ns != 0 ? &until : NULL, NULL,
-                FUTEX_BITSET_MATCH_ANY) < 0 &&
-        errno == ETIMEDOUT)
-        return GBX_ETIME;
-    return 0;
-}
-
-static void bell_ring(void *context)
-{
-    struct gbx_guest *guest = context;
-    const uint64_t one = 1;
-    int sys = errno;
-
-    /* EAGAIN: the counter is full, so the host has not woken yet, but will. */
-    while (write(guest->bell_fd, &one, sizeof(one)) < 0 && errno != EAGAIN) {
-        if (errno != EINTR) {
-            guest->lost = true;
-            break;
-        }
-    }
-    errno = sys;
-}
 
 static int bell_grow(void *context, uint64_t bytes)
 {
@@ -93,15 +39,15 @@ int guest_begin(struct gbx_guest *guest, uint8_t *base, uint64_t half_bytes)
         .side = CHANNEL_GUEST,
         .base = base,
         .half_bytes = half_bytes,
-        .bell = {.sleep = bell_sleep,
-                 .ring = bell_ring,
+        .bell = {.sleep = guest_sleep,
+                 .ring = guest_ring,
                  .grow = bell_grow,
                  .context = guest},
     };
 
     channel_init(&guest->channel, &config);
     guest->window_bytes = 2 * half_bytes;
-    return pthread_atfork(NULL, NULL, detach) == 0 ? 0 : GBX_EHOST;
+    return 0;
 }
 
 int gbx_guest_attach(struct gbx_guest **guest)
@@ -135,6 +81,15 @@ int gbx_guest_recv(struct gbx_guest *guest, struct gbx_descriptor *d)
     if (rc == 0)
         guest->call = d->call;
     return outcome(guest, rc);
+}
+
+int gbx_guest_try_recv(struct gbx_guest *guest, struct gbx_descriptor *d)
+{
+    int rc = channel_try_recv(&guest->channel, d);
+
+    if (rc == 0)
+        guest->call = d->call;
+    return rc;
 }
 
 void *gbx_guest_at(const struct gbx_guest *guest, uint64_t off)

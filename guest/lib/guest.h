@@ -57,11 +57,31 @@ bool gbx_guest_is_template(void);
  */
 void gbx_guest_multiply(void);
 
+/*
+ * What was done up to here is the same in all copies of this program, however
+ * its isolation makes them.  begin is called in each of them, attaches and
+ * serves.  Returns where begin does; in WebAssembly, never: main is over.
+ */
+void gbx_guest_stand(void (*begin)(void));
+
 /* Is this a fork()ed child, which has no host? */
 bool gbx_guest_is_detached(const struct gbx_guest *guest);
 
 /* The next LOAD, INPUT or CALL; waits as long as it takes. Returns 0. */
 int gbx_guest_recv(struct gbx_guest *guest, struct gbx_descriptor *d);
+
+/* The same without waiting: GBX_EAGAIN, there is none. */
+int gbx_guest_try_recv(struct gbx_guest *guest, struct gbx_descriptor *d);
+
+/*
+ * The same until it fails, or take does; take is called for each, borrows it,
+ * and returns 0 to go on.  Returns that code.  A guest that is WebAssembly
+ * leaves main here for good: its host calls it when there is something to take,
+ * and then nothing lies on its stack that could not be copied.
+ */
+typedef int gbx_guest_take_fn(void *context, const struct gbx_descriptor *d);
+int gbx_guest_serve(struct gbx_guest *guest, gbx_guest_take_fn *take,
+                    void *context);
 
 /*
  * True once after this guest has become a copy of another one (abi/region.h),

@@ -17,8 +17,12 @@ struct gbx_guest {
     uint64_t handler_ns; /* of the call, for its last word */
 };
 
-/* Map what the process was born with, then guest_begin. */
+/* Map what the program was born with, then guest_begin. */
 int guest_map(struct gbx_guest *guest);
+
+/* As channel.h says of a bell's; context is the guest. */
+int guest_sleep(void *context, uint32_t seen, uint64_t deadline_ns);
+void guest_ring(void *context);
 
 /* Start the channel over a mapped window. */
 int guest_begin(struct gbx_guest *guest, uint8_t *base, uint64_t half_bytes);

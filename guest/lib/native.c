@@ -455,31 +455,32 @@ static int take(struct gbx_native_call *call, const struct gbx_descriptor *d)
     return d->kind == GBX_KIND_CALL ? run_call(call) : 0;
 }
 
-int gbx_native_serve(const struct gbx_native *native)
+static int take_next(void *context, const struct gbx_descriptor *d)
+{
+    struct gbx_native_call *call = context;
+    uint8_t seed[32];
+
+    if (gbx_guest_is_copied(call->guest, seed) && call->native->copied != NULL)
+        call->native->copied(call->native->context, seed);
+    return take(call, d);
+}
+
+static void begin(void)
 {
     struct gbx_native_call *call = &the_call;
-    struct gbx_descriptor d;
-    uint8_t seed[32];
-    int rc;
 
-    if (gbx_guest_is_template())
-        gbx_guest_multiply();
-    if (gbx_guest_attach(&call->guest) < 0) {
+    if (gbx_guest_attach(&call->guest) < 0)
         fprintf(stderr,
                 "this program is a script for Glovebox: "
                 "glovebox run %s\n",
                 program_invocation_name);
-        return 70;
-    }
-    call->native = native;
-    rc = gbx_guest_say(call->guest, GBX_KIND_READY);
-    while (rc == 0) {
-        rc = gbx_guest_recv(call->guest, &d);
-        if (rc == 0 && gbx_guest_is_copied(call->guest, seed) &&
-            native->copied != NULL)
-            native->copied(native->context, seed);
-        if (rc == 0)
-            rc = take(call, &d);
-    }
+    else if (gbx_guest_say(call->guest, GBX_KIND_READY) == 0)
+        gbx_guest_serve(call->guest, take_next, call);
+}
+
+int gbx_native_serve(const struct gbx_native *native)
+{
+    the_call.native = native;
+    gbx_guest_stand(begin);
     return 70;
 }
