@@ -34,6 +34,7 @@ int cli_exec(int argc, char **argv);
 int cli_doctor(int argc, char **argv);
 int cli_cache(int argc, char **argv);
 int cli_inspect(int argc, char **argv);
+int cli_build(int argc, char **argv);
 
 /*
  * Write text that a script may have chosen: on a terminal, or where `line` says

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "glovebox/cache.h"
 #include "glovebox/program.h"
 
 #define ENV_MAX 256
@@ -282,11 +283,15 @@ int cli_exec(int argc, char **argv)
     uint64_t from_ns = now_ns();
     struct gbx_program *program;
     struct gbx_error err = {0};
+    char cache[4096];
     int code;
 
     argv[0] = name;
     argp_err_exit_status = CLI_HOST;
     argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &o);
+    o.program.libexec_dir = cli_libexec();
+    if (gbx_cache_default(cache, sizeof(cache)) == 0)
+        o.program.cache_dir = cache;
     o.program.argv = (const char *const *)o.words;
     o.program.envp = o.env;
     signal(SIGPIPE, SIG_IGN); /* the program inside gets its own */

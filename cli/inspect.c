@@ -30,7 +30,9 @@ static const struct argp_option options[] = {
     {"timeout", 't', "TIME", 0,
      "How long loading one may take, as 500ms or 5s; default 10s", 0},
     {"isolation", OPTION_ISOLATION, "KIND", 0,
-     "How it is sealed meanwhile: auto, microvm or process; default auto", 0},
+     "How it is sealed meanwhile: auto, microvm, process or wasm; default "
+     "auto",
+     0},
     {"hide-folder", OPTION_HIDE, NULL, 0,
      "Do not show the script its own folder (as /script)", 0},
     {0}};

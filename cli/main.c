@@ -17,6 +17,7 @@ static const char usage[] =
     "  glovebox run FILE     run a script once: messages in, messages out\n"
     "  glovebox inspect FILE say what a script says of itself: its ports, ...\n"
     "  glovebox exec PROGRAM run a Linux program in a micro-VM\n"
+    "  glovebox build MODULE compile a module of WebAssembly ahead\n"
     "  glovebox cache        what scripts start from: list it, remove it\n"
     "  glovebox doctor       what this computer can do, and what is missing\n"
     "  glovebox bench        how fast it is here, against a WebSocket server\n"
@@ -68,6 +69,7 @@ int cli_exit_code(int code)
         return CLI_LIMIT;
     case GBX_EEXIT:
     case GBX_ESIGNAL:
+    case GBX_ETRAP:
     case GBX_EBROKEN:
     case GBX_EBOUNDS:
         return CLI_ENDED;
@@ -118,8 +120,8 @@ static const struct {
     const char *name;
     command_fn *run;
 } commands[] = {
-    {"run", cli_run},       {"inspect", cli_inspect}, {"exec", cli_exec},
-    {"doctor", cli_doctor}, {"cache", cli_cache},
+    {"run", cli_run},     {"inspect", cli_inspect}, {"exec", cli_exec},
+    {"build", cli_build}, {"doctor", cli_doctor},   {"cache", cli_cache},
 };
 
 static command_fn *find(const char *name)

@@ -138,7 +138,10 @@ int cli_option_isolation(const char *arg, struct argp_state *state)
         return GBX_ISOLATION_AUTO;
     if (strcmp(arg, "process") == 0)
         return GBX_ISOLATION_PROCESS;
+    if (strcmp(arg, "wasm") == 0)
+        return GBX_ISOLATION_WASM;
     if (strcmp(arg, "microvm") != 0)
-        argp_error(state, "--isolation %s: auto, microvm or process", arg);
+        argp_error(state, "--isolation %s: auto, microvm, process or wasm",
+                   arg);
     return GBX_ISOLATION_MICROVM;
 }

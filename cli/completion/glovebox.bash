@@ -8,7 +8,7 @@ _glovebox_value() {
 
     case $1 in
     --wipe) mapfile -t COMPREPLY < <(compgen -W 'never per-call on-error' -- "$word") ;;
-    --isolation) mapfile -t COMPREPLY < <(compgen -W 'auto microvm process' -- "$word") ;;
+    --isolation) mapfile -t COMPREPLY < <(compgen -W 'auto microvm process wasm' -- "$word") ;;
     --memory) mapfile -t COMPREPLY < <(compgen -W '64M 256M 1G' -- "$word") ;;
     -t | --timeout) mapfile -t COMPREPLY < <(compgen -W '500ms 5s 1m' -- "$word") ;;
     --disk | --output-limit | --message-limit)
@@ -48,7 +48,7 @@ _glovebox() {
 
     if [ "$COMP_CWORD" -eq 1 ]; then
         mapfile -t COMPREPLY < <(compgen -W \
-            'run inspect exec cache doctor bench help --version --help' -- "$word")
+            'run inspect exec build cache doctor bench help --version --help' -- "$word")
         return
     fi
 
@@ -77,11 +77,20 @@ _glovebox() {
             --disk --output-limit --help'
         ;;
     inspect:-*) words='--json --timeout --isolation --hide-folder --help' ;;
+    build:-*) words='--output --ready --help' ;;
     run:* | inspect:*)
         mapfile -t COMPREPLY < <({
-            for words in py js mjs cjs; do
+            for words in py js mjs cjs wasm gbx; do
                 compgen -f -X "!*.$words" -- "$word"
             done
+            compgen -d -- "$word"
+        } | sort -u)
+        compopt -o filenames
+        return
+        ;;
+    build:*)
+        mapfile -t COMPREPLY < <({
+            compgen -f -X '!*.wasm' -- "$word"
             compgen -d -- "$word"
         } | sort -u)
         compopt -o filenames
@@ -101,8 +110,8 @@ _glovebox() {
         ;;
     cache:*) words='ls prune --cache --max --help' ;;
     doctor:*) words='--json --help' ;;
-    bench:*) words='call payload start wipe written density floor isolation languages compute --json --help' ;;
-    help:*) words='run inspect exec cache doctor bench' ;;
+    bench:*) words='call payload start wipe written density floor isolation languages compute wasm --json --help' ;;
+    help:*) words='run inspect exec build cache doctor bench' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 }

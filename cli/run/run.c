@@ -9,6 +9,8 @@
 
 #include "cli/cli.h"
 #include "cli/run/run.h"
+#include "glovebox/cache.h"
+#include "glovebox/wasm.h"
 
 enum {
     OPTION_ISOLATION = 256,
@@ -57,8 +59,8 @@ static const struct argp_option options[] = {
     {"message-limit", OPTION_MESSAGE, "SIZE", 0,
      "The largest message, and all of one direction; default 1G", 2},
     {"isolation", OPTION_ISOLATION, "KIND", 0,
-     "auto (the strongest this computer offers), microvm or process; default "
-     "auto",
+     "auto (the strongest this computer offers), microvm, process or wasm; "
+     "default auto",
      3},
     {"why", OPTION_WHY, NULL, 0,
      "Say which isolation it is and why, on standard error", 3},
@@ -226,6 +228,31 @@ static const struct argp argp = {.options = options,
                                  .args_doc = "FILE",
                                  .doc = doc};
 
+/* A module of WebAssembly with a main, which takes no messages, is run as the
+ * program that it is.  What is wrong with one is said later, once. */
+static bool is_program(const struct run_options *o)
+{
+    struct gbx_wasm_config config = {.struct_bytes = sizeof(config),
+                                     .libexec_dir = cli_libexec(),
+                                     .cache_dir = o->cache};
+    const char *dot = strrchr(o->file, '.');
+    struct gbx_wasm *module;
+    struct gbx_error err;
+    char cache[4096];
+    bool is_one;
+
+    if (dot == NULL || (strcmp(dot, ".wasm") != 0 && strcmp(dot, ".gbx") != 0))
+        return false;
+    if (o->cache == NULL && !o->no_cache &&
+        gbx_cache_default(cache, sizeof(cache)) == 0)
+        config.cache_dir = cache;
+    if (gbx_wasm_open(&module, o->file, &config, &err) < 0)
+        return false;
+    is_one = gbx_wasm_kind(module) == GBX_WASM_PROGRAM;
+    gbx_wasm_close(module);
+    return is_one;
+}
+
 int cli_run(int argc, char **argv)
 {
     static char name[] = "glovebox run";
@@ -235,6 +262,13 @@ int cli_run(int argc, char **argv)
     argv[0] = name;
     argp_err_exit_status = CLI_USAGE;
     argp_parse(&argp, argc, argv, 0, NULL, &o);
+    if (is_program(&o)) {
+        char command[] = "exec", file[4096];
+        char *words[] = {command, file, NULL};
+
+        snprintf(file, sizeof(file), "%s", o.file);
+        return cli_exec(2, words);
+    }
     signal(SIGPIPE, SIG_IGN); /* a reader that left is told by write */
     signal(SIGXFSZ, SIG_IGN); /* and so is ulimit -f */
     return run(&o);

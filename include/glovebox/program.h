@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * glovebox/program.h - run any Linux program in a micro-VM.
+ * glovebox/program.h - run any Linux program in a micro-VM, or a module of
+ * WebAssembly that is a program (WASI preview 1, with a main; .wasm or .gbx) in
+ * the calling thread.
  *
  * It sees a read-only system and a private /tmp, has no network and starts no
  * other programs; what it writes elsewhere stays in memory and dies with it.
@@ -54,7 +56,12 @@ struct gbx_program_config {
 
     struct gbx_limits limits; /* as of scripts; memory: default 512 MiB */
 
-    /* Each system call, as a line.  Comes in the thread of run. */
+    const char *libexec_dir; /* of modules: what compiles them; default: where
+                                it was installed */
+    const char *cache_dir; /* where they are kept compiled; default: nowhere */
+
+    /* Each system call, as a line; not of modules.  Comes in the thread of run.
+     */
     void (*trace)(void *context, const char *line);
     void *trace_context; /* until close */
 };
@@ -67,7 +74,8 @@ struct gbx_program_config {
  * Returns 0 and a program to close; GBX_EFILE (it, or a folder, is not there),
  * GBX_ELOAD (no program for this machine), GBX_EARGUMENT (no name; a limit that
  * GBX_LIMITS does not allow), GBX_EMEMORY (one that does, but is too small for
- * this program), GBX_EUNSUPPORTED (no KVM here) or any other code.
+ * this program), GBX_EUNSUPPORTED (no KVM here, no compiler for a module) or
+ * any other code.
  */
 int gbx_program_open(struct gbx_program **program, const char *name,
                      const struct gbx_program_config *config,
@@ -75,18 +83,18 @@ int gbx_program_open(struct gbx_program **program, const char *name,
 
 /*
  * Let it run to its end.
- * Returns 0 when it exited, with its status; GBX_ESIGNAL, GBX_EMEMORY,
- * GBX_ECPU when that killed it, with 128 + the signal; GBX_ETIME (it can be
- * run on), GBX_ECANCELED (killed), GBX_EBROKEN and other codes, with -1.  Run
- * again after its end, it returns the same again.
+ * Returns 0 when it exited, with its status; GBX_ESIGNAL, GBX_ETRAP,
+ * GBX_EMEMORY, GBX_ECPU when that killed it, with 128 + the signal; GBX_ETIME
+ * (it can be run on), GBX_ECANCELED (killed), GBX_EBROKEN and other codes, with
+ * -1.  Run again after its end, it returns the same again.
  */
 int gbx_program_run(struct gbx_program *program, uint64_t deadline_ns,
                     int *status, struct gbx_error *err);
 
 /*
- * What it asked for last that a micro-VM does not have ("processes: ..."), or
- * NULL; after run, whatever it returned.  A program may live without it, and
- * exit with 0.  Borrowed until close.
+ * What it asked for last that is not there ("processes: ..."), or NULL; after
+ * run, whatever it returned.  A program may live without it, and exit with 0.
+ * Borrowed until close.
  */
 const char *gbx_program_lacked(const struct gbx_program *program);
 

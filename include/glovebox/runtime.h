@@ -38,6 +38,7 @@ enum gbx_isolation {
     GBX_ISOLATION_AUTO,    /* the strongest that this host offers */
     GBX_ISOLATION_PROCESS, /* namespaces, seccomp, Landlock */
     GBX_ISOLATION_MICROVM, /* KVM, in this process */
+    GBX_ISOLATION_WASM,    /* WebAssembly, in the calling thread */
 };
 
 /*

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "channel/region.h"
 #include "glovebox/doctor.h"
 #include "runtime/runtime.h"
@@ -32,12 +33,12 @@ static void add(struct report *report, const char *name, int state,
 }
 
 static void add_program(struct report *report, const char *dir,
-                        const char *name, const char *what)
+                        const char *name, const char *what, int how)
 {
     char path[512], text[200];
 
     snprintf(path, sizeof(path), "%s/%s", dir, name);
-    if (access(path, X_OK) == 0) {
+    if (access(path, how) == 0) {
         add(report, what, GBX_CHECK_OK, path, NULL);
         return;
     }
@@ -86,6 +87,31 @@ static void add_stdlib(struct report *report)
         add(report, "Python's library", GBX_CHECK_MISSING,
             "/usr/lib/python3.11 is not there",
             "apt-get install libpython3.11-stdlib");
+}
+
+/* Only modules that were not compiled before need it. */
+static void add_compiler(struct report *report, const char *dir)
+{
+    static const char *const tools[] = {"/usr/bin/wasm2c", "/usr/bin/gcc"};
+    static const char *const others[] = {"/usr/local/bin/wasm2c",
+                                         "/usr/local/bin/gcc"};
+    char program[4200];
+
+    snprintf(program, sizeof(program), "%s/glovebox-wasmc", dir);
+    if (access(program, X_OK) < 0) {
+        add(report, "modules", GBX_CHECK_PARTLY, "glovebox-wasmc is not there",
+            "install Glovebox: make install");
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(tools); i++)
+        if (access(tools[i], X_OK) < 0 && access(others[i], X_OK) < 0) {
+            add(report, "modules", GBX_CHECK_PARTLY,
+                "WebAssembly is run, but only what was compiled elsewhere",
+                "apt-get install wabt gcc, or glovebox build elsewhere");
+            return;
+        }
+    add(report, "modules", GBX_CHECK_OK, "WebAssembly is compiled and run",
+        NULL);
 }
 
 /* What an isolation needs of this host. */
@@ -147,10 +173,12 @@ size_t gbx_doctor(struct gbx_check *checks, size_t room,
     struct report report = {.checks = checks, .room = room};
     const char *dir = runtime_find_libexec(libexec_dir);
 
-    add_program(&report, dir, "glovebox-init", "sandbox helper");
-    add_program(&report, dir, "glovebox-python", "Python guest");
-    add_program(&report, dir, "glovebox-js", "JavaScript guest");
+    add_program(&report, dir, "glovebox-init", "sandbox helper", X_OK);
+    add_program(&report, dir, "glovebox-python", "Python guest", X_OK);
+    add_program(&report, dir, "glovebox-js", "JavaScript guest", X_OK);
+    add_program(&report, dir, "glovebox-js.gbx", "JavaScript module", R_OK);
     add_stdlib(&report);
+    add_compiler(&report, dir);
     add_region(&report);
     add_cpus(&report);
     add_isolations(&report);

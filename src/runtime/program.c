@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * program.c - any Linux program in a micro-VM: a backend without a region,
- * driven by whoever runs it.
+ * program.c - any Linux program in a micro-VM, or a module of WebAssembly: a
+ * backend without a region, driven by whoever runs it.
  */
+#include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "base/fd.h"
 #include "glovebox/program.h"
+#include "runtime/cache/files.h"
 #include "runtime/program/lookup.h"
 #include "runtime/runtime.h"
 #include "sandbox/backend.h"
@@ -17,7 +21,8 @@
 
 struct gbx_program {
     const struct backend *backend;
-    void *self; /* the backend's, owned */
+    void *self;   /* the backend's, owned */
+    int cache_fd; /* owned, or -1 */
     int stdio[3];
     gbx_output_fn output;
     void *output_context;
@@ -60,6 +65,51 @@ static int check(const struct gbx_program_config *config, struct gbx_error *err)
     return 0;
 }
 
+static bool is_module(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+
+    return dot != NULL &&
+           (strcmp(dot, ".wasm") == 0 || strcmp(dot, ".gbx") == 0);
+}
+
+/* Its folder, as of a program, is what it sees as /script. */
+static int find_module(struct lookup *found, const char *name,
+                       const struct gbx_program_config *config,
+                       struct gbx_error *err)
+{
+    char *path = realpath(name, NULL), *slash;
+
+    if (path == NULL)
+        return fail(err, GBX_EFILE, "%s: %s", name, strerrordesc_np(errno));
+    if (config->trace != NULL) {
+        free(path);
+        return fail(err, GBX_EARGUMENT,
+                    "%s: a module makes no system calls to trace", name);
+    }
+    slash = strrchr(path, '/');
+    snprintf(found->path, sizeof(found->path), "%s", path);
+    found->folder[0] = '\0';
+    if (config->folder == NULL && config->root == NULL && slash != path)
+        snprintf(found->folder, sizeof(found->folder), "%.*s",
+                 (int)(slash - path), path);
+    free(path);
+    return 0;
+}
+
+/* What compiles modules, and where they are kept. */
+static int settle_module(struct gbx_program *program, struct bundle *bundle,
+                         const struct gbx_program_config *config,
+                         struct gbx_error *err)
+{
+    bundle->libexec_dir = runtime_find_libexec(config->libexec_dir);
+    if (config->cache_dir == NULL)
+        return 0;
+    program->cache_fd = files_open(config->cache_dir, true, err);
+    bundle->cache_fd = program->cache_fd;
+    return program->cache_fd < 0 ? program->cache_fd : 0;
+}
+
 /* All that the backend is told; texts lie in config and found. */
 static int settle(struct gbx_program *program, struct bundle *bundle,
                   const char *name, const struct gbx_program_config *config,
@@ -89,8 +139,13 @@ static int settle(struct gbx_program *program, struct bundle *bundle,
                               .output_context = program};
     if (bundle->limits.memory_bytes == 0)
         bundle->limits.memory_bytes = PROGRAM_MEMORY_BYTES;
-    if ((rc = limits_settle(&bundle->limits, err)) < 0 ||
-        (rc = lookup_program(found, name, &view, err)) < 0)
+    if ((rc = limits_settle(&bundle->limits, err)) < 0)
+        return rc;
+    if (program->backend == &backend_wasm) {
+        if ((rc = find_module(found, name, config, err)) < 0 ||
+            (rc = settle_module(program, bundle, config, err)) < 0)
+            return rc;
+    } else if ((rc = lookup_program(found, name, &view, err)) < 0)
         return rc;
     bundle->program = found->path;
     if (found->folder[0] != '\0')
@@ -122,12 +177,13 @@ int gbx_program_open(struct gbx_program **program, const char *name,
     made = calloc(1, sizeof(*made));
     if (made == NULL)
         return fail(err, GBX_EHOST, "no memory for a program");
+    made->cache_fd = -1;
+    made->backend = is_module(name) ? &backend_wasm : &backend_microvm;
     rc = settle(made, &bundle, name, config != NULL ? config : &none, &found,
                 err);
     if (bundle.argv == NULL)
         bundle.argv = just_name;
     if (rc == 0) {
-        made->backend = &backend_microvm;
         made->self = calloc(1, made->backend->self_bytes);
         rc = made->self == NULL
                  ? fail(err, GBX_EHOST, "no memory for a program")
@@ -146,7 +202,8 @@ int gbx_program_run(struct gbx_program *program, uint64_t deadline_ns,
     int rc = program->backend->run(program->self, deadline_ns);
 
     *status = -1;
-    if (rc == GBX_EEXIT || rc == GBX_ESIGNAL || rc == GBX_EMEMORY)
+    if (rc == GBX_EEXIT || rc == GBX_ESIGNAL || rc == GBX_ETRAP ||
+        rc == GBX_EMEMORY)
         *status = program->backend->status(program->self);
     else if (rc == GBX_ECPU)
         *status = 128 + SIGXCPU;
@@ -164,7 +221,9 @@ int gbx_program_run(struct gbx_program *program, uint64_t deadline_ns,
 
 const char *gbx_program_lacked(const struct gbx_program *program)
 {
-    return program->backend->lacked(program->self);
+    return program->backend->lacked != NULL
+               ? program->backend->lacked(program->self)
+               : NULL;
 }
 
 void gbx_program_kill(struct gbx_program *program)
@@ -179,5 +238,6 @@ void gbx_program_close(struct gbx_program *program)
     if (program->self != NULL)
         program->backend->close(program->self);
     free(program->self);
+    close_fd(&program->cache_fd);
     free(program);
 }

@@ -10,11 +10,20 @@
 #include "base/fd.h"
 
 static const struct language languages[] = {
-    {"Python", {"glovebox-python"}, {".py"}},
-    {"JavaScript", {"glovebox-js"}, {".js", ".mjs", ".cjs"}},
+    {.name = "Python", .argv = {"glovebox-python"}, .suffixes = {".py"}},
+    {.name = "JavaScript",
+     .argv = {"glovebox-js"},
+     .module = "glovebox-js.gbx",
+     .suffixes = {".js", ".mjs", ".cjs"}},
+    {.name = "WebAssembly",
+     .argv = {"script"},
+     .suffixes = {".wasm", ".gbx"},
+     .is_module = true},
 };
 
-static const struct language native = {"native", {"script"}, {NULL}};
+static const struct language native = {.name = "native",
+                                       .argv = {"script"},
+                                       .is_program = true};
 
 static bool is_program(const char *path)
 {
@@ -25,9 +34,18 @@ static bool is_program(const char *path)
            memcmp(magic, "\177ELF", sizeof(magic)) == 0;
 }
 
-bool language_is_native(const struct language *language)
+int language_check(const struct language *language, bool is_wasm,
+                   struct gbx_error *err)
 {
-    return language == &native;
+    if (!is_wasm && language->is_module)
+        return fail(err, GBX_EARGUMENT,
+                    "modules of WebAssembly run in the isolation wasm only");
+    if (is_wasm && !language->is_module && language->module == NULL)
+        return fail(err, GBX_EARGUMENT,
+                    "%s does not run in the isolation wasm: use microvm or "
+                    "process",
+                    language->is_program ? "a native program" : language->name);
+    return 0;
 }
 
 const struct language *language_of(const char *path, struct gbx_error *err)
@@ -42,8 +60,9 @@ const struct language *language_of(const char *path, struct gbx_error *err)
     if (is_program(path))
         return &native;
     fail(err, GBX_EARGUMENT,
-         "%s: the name must end in .py (Python) or .js, .mjs or .cjs "
-         "(JavaScript), or it is a program made for this (glovebox/native.h)",
+         "%s: the name must end in .py (Python), .js, .mjs or .cjs "
+         "(JavaScript) or .wasm, or it is a program made for this "
+         "(glovebox/native.h)",
          path);
     return NULL;
 }

@@ -128,6 +128,7 @@ struct sandbox_config script_sandbox_config(struct gbx_script *script)
                    .argv = script->language->argv,
                    .envp = env,
                    .libexec_dir = script->runtime->libexec_dir,
+                   .cache_fd = script->runtime->cache.dir_fd,
                    .is_watched = script->runtime->cache.dir_fd >= 0,
                    .folder = script->config.hide_folder ? NULL : script->folder,
                    .limits = script->config.limits},

@@ -71,7 +71,7 @@ static int step_config(struct gbx_script *script,
     }
     if ((rc = script_own_texts(script, err)) < 0)
         return rc;
-    if ((unsigned)mine->isolation > GBX_ISOLATION_MICROVM)
+    if ((unsigned)mine->isolation > GBX_ISOLATION_WASM)
         return fail(err, GBX_EARGUMENT, "no isolation has number %d",
                     (int)mine->isolation);
     mine->spin_ns = mine->spin_ns == 0   ? default_spin()
@@ -101,17 +101,12 @@ static int step_paths(struct gbx_script *script, const char *path,
         slash == script->path
             ? strdup("/")
             : strndup(script->path, (size_t)(slash - script->path));
-    if (language_is_native(script->language))
-        script->program = strdup(script->path);
-    else if (asprintf(&script->program, "%s/%s", script->runtime->libexec_dir,
-                      script->language->argv[0]) < 0)
-        script->program = NULL;
     if (slash == script->path && !script->config.hide_folder)
         return fail(err, GBX_EFILE,
                     "%s: its folder is /, all of this computer: move it to one "
                     "of its own, or hide the folder",
                     script->path);
-    if (!script->file || !script->folder || !script->program)
+    if (!script->file || !script->folder)
         return fail(err, GBX_EHOST, "no memory for a script");
     return 0;
 }
@@ -143,7 +138,7 @@ static int step_source(struct gbx_script *script, struct gbx_error *err)
                     strerrordesc_np(errno));
     if (!S_ISREG(st.st_mode))
         return fail(err, GBX_EFILE, "%s: not a file", script->path);
-    if (language_is_native(script->language))
+    if (script->language->is_program || script->language->is_module)
         return (script->source = strdup("")) != NULL
                    ? 0
                    : fail(err, GBX_EHOST, "no memory for a script");
@@ -210,26 +205,54 @@ int script_open_pool(struct gbx_script *script, struct template *template,
     return rc;
 }
 
+/* The guest program, for the isolation that it is to be run in. */
+static int open_in(struct gbx_script *script, const struct backend *backend,
+                   struct gbx_error *err)
+{
+    const struct language *language = script->language;
+    const bool is_wasm = backend == &backend_wasm;
+    int rc = language_check(language, is_wasm, err);
+
+    if (rc < 0)
+        return rc;
+    free(script->program);
+    if (language->is_program || language->is_module)
+        script->program = strdup(script->path);
+    else if (asprintf(&script->program, "%s/%s", script->runtime->libexec_dir,
+                      is_wasm ? language->module : language->argv[0]) < 0)
+        script->program = NULL;
+    if (script->program == NULL)
+        return fail(err, GBX_EHOST, "no memory for a script");
+    script->backend = backend;
+    return script_open_pool(script, NULL, err);
+}
+
+static void say_why(struct gbx_script *script, const char *why)
+{
+    snprintf(script->why, sizeof(script->why), "%s", why);
+}
+
 /* The first start chooses the isolation; it stays the script's. */
 static int step_start(struct gbx_script *script, struct gbx_error *err)
 {
+    static const struct backend *const asked[] = {
+        [GBX_ISOLATION_PROCESS] = &backend_process,
+        [GBX_ISOLATION_MICROVM] = &backend_microvm,
+        [GBX_ISOLATION_WASM] = &backend_wasm};
     struct gbx_error why = {0};
     int rc;
 
-    script->backend = script->config.isolation == GBX_ISOLATION_PROCESS
-                          ? &backend_process
-                          : &backend_microvm;
-    if (script->config.isolation != GBX_ISOLATION_AUTO) {
-        snprintf(script->why, sizeof(script->why), "it was asked for");
-        return script_open_pool(script, NULL, err);
-    }
-    rc = script_open_pool(script, NULL, &why);
-    snprintf(script->why, sizeof(script->why),
-             "the strongest that this host offers");
+    say_why(script, "it was asked for");
+    if (script->config.isolation != GBX_ISOLATION_AUTO)
+        return open_in(script, asked[script->config.isolation], err);
+    say_why(script, "what WebAssembly runs in");
+    if (script->language->is_module)
+        return open_in(script, &backend_wasm, err);
+    say_why(script, "the strongest that this host offers");
+    rc = open_in(script, &backend_microvm, &why);
     if (rc == GBX_EUNSUPPORTED && script->config.trace == NULL) {
         snprintf(script->why, sizeof(script->why), "no micro-VM: %s", why.what);
-        script->backend = &backend_process;
-        return script_open_pool(script, NULL, err);
+        return open_in(script, &backend_process, err);
     }
     if (rc < 0 && err != NULL)
         *err = why;
