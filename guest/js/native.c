@@ -8,7 +8,6 @@
  *                     the table below
  */
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -253,7 +252,7 @@ static js_value native_random(uint32_t count, uint32_t list)
     uint32_t want = count > 0 ? (uint32_t)js_integer(argument(list, 0)) : 0;
 
     want = want > sizeof(bytes) ? sizeof(bytes) : want;
-    if (getrandom(bytes, want, 0) != (ssize_t)want) {
+    if (getentropy(bytes, want) < 0) {
         raise_error("Error", "no random bytes are to be had");
         return JS_NONE;
     }

@@ -11,10 +11,6 @@
 
 #include "engine.h"
 
-/* The place in the table; read off QTS_NewArrayBuffer, and tried out by
- * buffer_check. */
-#define FREE_INDEX 46u
-
 /* In JSObject: its JSArrayBuffer; in that: where the bytes are.  The package's
  * own function for it makes a copy. */
 #define BUFFER_OFF 32u
@@ -33,16 +29,14 @@
 
 #define I (&engine.instance)
 
-static void (*engine_frees)(Z_quickjs_instance_t *, u32, u32, u32);
 static uint32_t tried; /* the address that buffer_check waits for */
 
-static void release(Z_quickjs_instance_t *instance, u32 runtime, u32 opaque,
-                    u32 address)
+bool buffer_released(uint32_t address)
 {
-    if (address == tried)
-        tried = 0;
-    else if (!native_release(address))
-        engine_frees(instance, runtime, opaque, address);
+    if (address != tried)
+        return native_release(address);
+    tried = 0;
+    return true;
 }
 
 js_value js_new_buffer(uint32_t address, uint32_t bytes)
@@ -88,14 +82,6 @@ bool js_bytes(js_value value, uint32_t *address, uint32_t *bytes)
     *address = word_at(object + VIEW_DATA_OFF);
     *bytes = word_at(object + VIEW_COUNT_OFF);
     return word_at(buffer + BUFFER_MOST_OFF) == BUFFER_MOST_FIXED;
-}
-
-void buffer_open(void)
-{
-    wasm_rt_funcref_t *place = &engine.instance.w2c_T0.data[FREE_INDEX];
-
-    memcpy(&engine_frees, &place->func, sizeof(engine_frees));
-    place->func = (wasm_rt_function_ptr_t)release;
 }
 
 /* Does a view of three bytes show them, and only a view of such? */

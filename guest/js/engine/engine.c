@@ -1,100 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * engine.c - the engine's start, and its memory.
- *
- * wasm2c's code reads and writes engine.memory.data[address] without looking
- * at a length: what is not mapped ends the program, and this program is sealed.
- * So memory is what is mapped: the heap here, the region by the guest library.
- */
-#include <stdio.h>
-#include <string.h>
-#include <sys/mman.h>
-
+/* engine.c - the engine's start. */
 #include "engine.h"
 
-#define PAGE_BYTES  65536u /* of WebAssembly */
-#define PAGES_FIRST 256u   /* the module asks for them */
+#define I (&engine.instance)
 
 struct engine engine;
 
 /* What is evaluated is told to the engine in memory of its own. */
 uint32_t engine_take(size_t bytes)
 {
-    return bytes < engine.heap_max
-               ? engine_malloc(&engine.instance, (uint32_t)bytes)
-               : 0;
+    return bytes < engine.heap_max ? engine_malloc(I, (uint32_t)bytes) : 0;
 }
 
 void engine_give(uint32_t address)
 {
-    engine_free(&engine.instance, address);
-}
-
-uint32_t engine_address(const void *place)
-{
-    uintptr_t off = (uintptr_t)place - (uintptr_t)engine.memory.data;
-
-    return off <= UINT32_MAX ? (uint32_t)off : 0;
-}
-
-bool engine_grow(uint64_t bytes)
-{
-    uint64_t have = (uint64_t)engine.memory.pages * PAGE_BYTES;
-    uint64_t want = (bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
-    uint8_t *end = engine.memory.data + have;
-
-    if (want <= have)
-        return true;
-    if (want > engine.heap_max ||
-        mmap(end, want - have, PROT_READ | PROT_WRITE,
-             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE,
-             -1, 0) != end)
-        return false;
-    engine.memory.pages = (uint32_t)(want / PAGE_BYTES);
-    return true;
-}
-
-int engine_open(uint8_t *end, uint64_t heap_max)
-{
-    wasm_rt_init();
-    engine.heap_max = heap_max / PAGE_BYTES * PAGE_BYTES;
-    engine.memory = (wasm_rt_memory_t){
-        .data = end - engine.heap_max,
-        .max_pages = PAGE_BYTES,
-        .size = UINT32_MAX, /* for memory.copy, the region counts */
-    };
-    if (!engine_grow((uint64_t)PAGES_FIRST * PAGE_BYTES))
-        return -1;
-    Z_quickjs_init_module();
-    Z_quickjs_instantiate(&engine.instance, (void *)&engine);
-    buffer_open();
-    return rejections_open();
+    engine_free(I, address);
 }
 
 int engine_boot(void)
 {
-    Z_quickjs_instance_t *i = &engine.instance;
+    const uint32_t tracker = table_open();
     struct engine_places *p = &engine.places;
 
-    engine_start(i);
-    p->runtime = QTS_NewRuntime(i);
-    p->context = p->runtime != 0 ? QTS_NewContext(i, p->runtime, 0) : 0;
+    engine_start(I);
+    p->runtime = QTS_NewRuntime(I);
+    p->context = p->runtime != 0 ? QTS_NewContext(I, p->runtime, 0) : 0;
     p->scratch = engine_take(ENGINE_SCRATCH_BYTES);
     p->last_job = engine_take(4);
-    if (p->context == 0 || p->scratch == 0 || p->last_job == 0)
+    if (tracker == 0 || p->context == 0 || p->scratch == 0 || p->last_job == 0)
         return -1;
-    p->undefined = QTS_GetUndefined(i);
-    p->null = QTS_GetNull(i);
-    p->no = QTS_GetFalse(i);
-    p->yes = QTS_GetTrue(i);
-    QTS_RuntimeEnableModuleLoader(i, p->runtime, 1);
-    return value_check() < 0 || buffer_check() < 0 || rejections_check() < 0
+    p->undefined = QTS_GetUndefined(I);
+    p->null = QTS_GetNull(I);
+    p->no = QTS_GetFalse(I);
+    p->yes = QTS_GetTrue(I);
+    QTS_RuntimeEnableModuleLoader(I, p->runtime, 1);
+    return value_check() < 0 || buffer_check() < 0 ||
+                   rejections_check(tracker) < 0
                ? -1
                : 0;
-}
-
-void engine_resume(const struct engine_places *places)
-{
-    engine.places = *places;
-    engine.instance.w2c_g0 = places->stack;
 }

@@ -17,6 +17,9 @@
  * that there is an exception, which engine_catch hands over.
  *
  * There is one engine a process.  Threads: one.
+ *
+ * Compiled to WebAssembly itself (wasm/), all this is a second module with the
+ * same memory: then an address is a pointer.
  */
 #ifndef GUEST_JS_ENGINE_H
 #define GUEST_JS_ENGINE_H
@@ -25,12 +28,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __wasm__
+#include "quickjs_imports.h"
+#else
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wstrict-prototypes"
 #include "quickjs.h"
 #pragma GCC diagnostic pop
 
 #include "quickjs_names.h"
+#endif
 
 typedef uint32_t js_value; /* a handle */
 
@@ -63,15 +70,17 @@ struct engine_places {
 };
 
 struct engine {
+#ifndef __wasm__
     Z_quickjs_instance_t instance;
     wasm_rt_memory_t memory;
+#endif
     uint64_t heap_max; /* bytes */
     struct engine_places places;
 };
 
 extern struct engine engine;
 
-/* ---- engine.c: start, memory ---- */
+/* ---- memory.c; wasm/engine.c: start, memory ---- */
 
 /* Memory and code, with the heap in front of this address; nothing runs. */
 int engine_open(uint8_t *end, uint64_t heap_max);
@@ -80,13 +89,17 @@ int engine_open(uint8_t *end, uint64_t heap_max);
  * (said on standard error) not the engine that this was written for. */
 int engine_boot(void);
 
-/* Or go on from what another one's memory and places were. */
-void engine_resume(const struct engine_places *places);
+/* Or go on from what another one's memory and places were.  0, or -1. */
+int engine_resume(const struct engine_places *places);
 
 /* An address of the engine's as a pointer.  Of the engine's own making only. */
 static inline void *engine_at(uint32_t address)
 {
+#ifdef __wasm__
+    return (void *)(uintptr_t)address; /* they share one memory */
+#else
     return engine.memory.data + address;
+#endif
 }
 
 /* The address that the engine has for a place, or 0: it cannot reach it. */
@@ -174,11 +187,19 @@ void rejections_forget(js_value promise); /* somebody does listen */
 /* Look at one of each: is this the engine that all this was written for? */
 int value_check(void);
 int buffer_check(void);
-int rejections_check(void);
+int rejections_check(uint32_t place);
 
-/* Put functions of ours into the module's table. */
-void buffer_open(void);
-int rejections_open(void);
+/*
+ * Functions that the engine calls through its table: what is put there, in
+ * table.c or wasm/hooks.wat, comes to these two.
+ */
+/* A buffer's memory is to be freed; false: by the engine itself. */
+bool buffer_released(uint32_t address);
+/* A promise was rejected, or is heard after all. */
+void rejections_track(uint64_t promise, uint64_t reason, bool is_heard);
+
+/* Put them there; the place of the second, or 0: no memory. */
+uint32_t table_open(void);
 
 /* ---- what the program gives the engine ---- */
 

@@ -19,7 +19,16 @@
 #define WASI_INVAL 28u
 #define WASI_SPIPE 70u
 
+/* One of them, by the package's letter. */
+#ifdef __wasm__
+#define GIVEN(result, letter, ...)                                             \
+    __attribute__((export_name(#letter))) result given_##letter(__VA_ARGS__)
+#else
 struct Z_a_instance_t; /* the engine, as wasm2c calls it */
+#define GIVEN(result, letter, ...)                                             \
+    result Z_aZ_##letter(__attribute__((unused)) struct Z_a_instance_t *a,     \
+                         ##__VA_ARGS__)
+#endif
 
 static void put_u32(uint32_t address, uint32_t value)
 {
@@ -34,11 +43,13 @@ static uint32_t get_u32(uint32_t address)
     return value;
 }
 
+#ifndef __wasm__
 wasm_rt_memory_t *Z_aZ_a(struct Z_a_instance_t *a)
 {
     (void)a;
     return &engine.memory;
 }
+#endif
 
 static void give_up(const char *what)
 {
@@ -47,10 +58,8 @@ static void give_up(const char *what)
 }
 
 /* ___assert_fail */
-void Z_aZ_b(struct Z_a_instance_t *a, u32 condition, u32 file, u32 line,
-            u32 function)
+GIVEN(void, b, u32 condition, u32 file, u32 line, u32 function)
 {
-    (void)a;
     (void)file;
     (void)line;
     (void)function;
@@ -58,26 +67,22 @@ void Z_aZ_b(struct Z_a_instance_t *a, u32 condition, u32 file, u32 line,
 }
 
 /* __abort_js */
-void Z_aZ_r(struct Z_a_instance_t *a)
+GIVEN(void, r)
 {
-    (void)a;
     give_up("abort");
 }
 
 /* proc_exit */
-void Z_aZ_s(struct Z_a_instance_t *a, u32 code)
+GIVEN(void, s, u32 code)
 {
-    (void)a;
     _exit((int)code);
 }
 
 /* fd_write: only its complaints come this way. */
-u32 Z_aZ_c(struct Z_a_instance_t *a, u32 fd, u32 vectors, u32 count,
-           u32 written)
+GIVEN(u32, c, u32 fd, u32 vectors, u32 count, u32 written)
 {
     uint32_t total = 0;
 
-    (void)a;
     if (fd != 1 && fd != 2)
         return WASI_BADF;
     for (uint32_t i = 0; i < count; i++) {
@@ -91,16 +96,14 @@ u32 Z_aZ_c(struct Z_a_instance_t *a, u32 fd, u32 vectors, u32 count,
 }
 
 /* fd_close, fd_seek */
-u32 Z_aZ_d(struct Z_a_instance_t *a, u32 fd)
+GIVEN(u32, d, u32 fd)
 {
-    (void)a;
     (void)fd;
     return WASI_BADF;
 }
 
-u32 Z_aZ_o(struct Z_a_instance_t *a, u32 fd, u64 offset, u32 whence, u32 to)
+GIVEN(u32, o, u32 fd, u64 offset, u32 whence, u32 to)
 {
-    (void)a;
     (void)fd;
     (void)offset;
     (void)whence;
@@ -109,38 +112,33 @@ u32 Z_aZ_o(struct Z_a_instance_t *a, u32 fd, u64 offset, u32 whence, u32 to)
 }
 
 /* environ_get, environ_sizes_get: empty */
-u32 Z_aZ_e(struct Z_a_instance_t *a, u32 list, u32 texts)
+GIVEN(u32, e, u32 list, u32 texts)
 {
-    (void)a;
     (void)list;
     (void)texts;
     return 0;
 }
 
-u32 Z_aZ_f(struct Z_a_instance_t *a, u32 count, u32 bytes)
+GIVEN(u32, f, u32 count, u32 bytes)
 {
-    (void)a;
     put_u32(count, 0);
     put_u32(bytes, 0);
     return 0;
 }
 
 /* emscripten_resize_heap: half more than asked for, if there is as much. */
-u32 Z_aZ_k(struct Z_a_instance_t *a, u32 bytes)
+GIVEN(u32, k, u32 bytes)
 {
-    (void)a;
     return engine_grow((uint64_t)bytes + bytes / 2) || engine_grow(bytes);
 }
 
 /* _emscripten_runtime_keepalive_clear, _setitimer_js: of no use here */
-void Z_aZ_l(struct Z_a_instance_t *a)
+GIVEN(void, l)
 {
-    (void)a;
 }
 
-u32 Z_aZ_j(struct Z_a_instance_t *a, u32 which, f64 milliseconds)
+GIVEN(u32, j, u32 which, f64 milliseconds)
 {
-    (void)a;
     (void)which;
     (void)milliseconds;
     return 0;
@@ -155,11 +153,10 @@ static uint64_t read_clock(clockid_t clock)
 }
 
 /* clock_time_get */
-u32 Z_aZ_q(struct Z_a_instance_t *a, u32 which, u64 precision, u32 to)
+GIVEN(u32, q, u32 which, u64 precision, u32 to)
 {
     uint64_t ns;
 
-    (void)a;
     (void)precision;
     if (which > 3)
         return WASI_INVAL;
@@ -169,19 +166,17 @@ u32 Z_aZ_q(struct Z_a_instance_t *a, u32 which, u64 precision, u32 to)
 }
 
 /* emscripten_date_now: whole milliseconds */
-f64 Z_aZ_p(struct Z_a_instance_t *a)
+GIVEN(f64, p)
 {
-    (void)a;
     return (double)(read_clock(CLOCK_REALTIME) / 1000000u);
 }
 
 /* __localtime_js */
-void Z_aZ_m(struct Z_a_instance_t *a, u64 seconds, u32 to)
+GIVEN(void, m, u64 seconds, u32 to)
 {
     time_t time = (time_t)seconds;
     struct tm tm = {0};
 
-    (void)a;
     localtime_r(&time, &tm);
     const int32_t fields[] = {
         tm.tm_sec,  tm.tm_min,  tm.tm_hour, tm.tm_mday,  tm.tm_mon,
@@ -191,61 +186,58 @@ void Z_aZ_m(struct Z_a_instance_t *a, u64 seconds, u32 to)
 }
 
 /* __tzset_js */
-void Z_aZ_n(struct Z_a_instance_t *a, u32 zone, u32 daylight, u32 standard,
-            u32 summer)
+GIVEN(void, n, u32 zone, u32 daylight, u32 standard, u32 summer)
 {
-    (void)a;
+#ifdef __wasm__ /* WASI knows no time zones */
+    static const long timezone = 0;
+    static const char *const tzname[] = {"UTC", "UTC"};
+#else
     tzset();
+#endif
     put_u32(zone, (uint32_t)timezone);
-    put_u32(daylight, (uint32_t)daylight);
+    put_u32(daylight, 0);
     snprintf(engine_at(standard), 17, "%.16s", tzname[0]);
     snprintf(engine_at(summer), 17, "%.16s", tzname[1]);
 }
 
 /* qts_host_call_function */
-u32 Z_aZ_t(struct Z_a_instance_t *a, u32 context, u32 self, u32 count,
-           u32 arguments, u32 id)
+GIVEN(u32, t, u32 context, u32 self, u32 count, u32 arguments, u32 id)
 {
-    (void)a;
     (void)context;
     (void)self;
     return native_call(id, count, arguments);
 }
 
 /* qts_host_interrupt_handler */
-u32 Z_aZ_i(struct Z_a_instance_t *a, u32 runtime)
+GIVEN(u32, i, u32 runtime)
 {
-    (void)a;
     (void)runtime;
     return 0;
 }
 
 /* qts_host_load_module_source, qts_host_normalize_module */
-u32 Z_aZ_h(struct Z_a_instance_t *a, u32 runtime, u32 context, u32 name)
+GIVEN(u32, h, u32 runtime, u32 context, u32 name)
 {
-    (void)a;
     (void)runtime;
     (void)context;
     return native_module(engine_at(name));
 }
 
-u32 Z_aZ_g(struct Z_a_instance_t *a, u32 runtime, u32 context, u32 base,
-           u32 name)
+GIVEN(u32, g, u32 runtime, u32 context, u32 base, u32 name)
 {
-    (void)a;
     (void)runtime;
     (void)context;
     return native_resolve(engine_at(base), engine_at(name));
 }
 
 /* qts_host_free_host_ref: functions of the prelude live as long as it */
-void Z_aZ_u(struct Z_a_instance_t *a, u32 runtime, u32 id)
+GIVEN(void, u, u32 runtime, u32 id)
 {
-    (void)a;
     (void)runtime;
     (void)id;
 }
 
+#ifndef __wasm__
 void engine_trap(wasm_rt_trap_t trap);
 
 /* What the engine must never do: its own memory is no longer what it was. */
@@ -253,3 +245,4 @@ void engine_trap(wasm_rt_trap_t trap)
 {
     give_up(wasm_rt_strerror(trap));
 }
+#endif

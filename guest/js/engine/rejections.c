@@ -8,7 +8,6 @@
  * rejections_check tries it out.
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "engine.h"
@@ -17,8 +16,6 @@
 #define TRACKER_OFF 180u
 
 #define UNHEARD_MAX 64u
-
-#define I (&engine.instance)
 
 static struct {
     uint32_t promise; /* its object's address; the reason keeps nothing of it */
@@ -46,14 +43,10 @@ void rejections_forget(js_value promise)
 }
 
 /* Is told at a rejection, and again when somebody listens after all. */
-static void track(Z_quickjs_instance_t *instance, u32 context, u64 promise,
-                  u64 reason, u32 is_heard, u32 opaque)
+void rejections_track(uint64_t promise, uint64_t reason, bool is_heard)
 {
     uint32_t handle;
 
-    (void)instance;
-    (void)context;
-    (void)opaque;
     for (uint32_t i = 0; i < count; i++)
         if (unheard[i].promise == (uint32_t)promise) {
             forget(i);
@@ -76,30 +69,9 @@ js_value rejections_take(void)
     return first;
 }
 
-int rejections_open(void)
-{
-    wasm_rt_funcref_table_t *table = &I->w2c_T0;
-    wasm_rt_funcref_t *more =
-        realloc(table->data, (table->size + 1) * sizeof(*more));
-
-    if (more == NULL)
-        return -1;
-    more[table->size] = (wasm_rt_funcref_t){
-        .func_type =
-            wasm_rt_register_func_type(5, 0, WASM_RT_I32, WASM_RT_I64,
-                                       WASM_RT_I64, WASM_RT_I32, WASM_RT_I32),
-        .func = (wasm_rt_function_ptr_t)track,
-        .module_instance = I,
-    };
-    table->data = more;
-    table->size++;
-    return 0;
-}
-
-int rejections_check(void)
+int rejections_check(uint32_t place)
 {
     static const char text[] = "void Promise.reject(7)";
-    const uint32_t place = I->w2c_T0.size - 1;
     js_value answer;
     bool is_told;
 

@@ -14,7 +14,6 @@ int image_load(void)
                IMAGE_PAGE_BYTES);
         from += IMAGE_PAGE_BYTES;
     }
-    engine_resume(&image_head.places);
     program.prelude = image_head.prelude;
-    return 0;
+    return engine_resume(&image_head.places);
 }
