@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scripts of each language, as people run and inspect them.
 
-usage: script_test.py PROGRAM EXAMPLES NATIVE AGENT
+usage: script_test.py PROGRAM EXAMPLES NATIVE AGENT BLUR.wasm LUMA.wasm
 """
 import json
 import os
@@ -13,8 +13,9 @@ import sys
 import tempfile
 import unittest
 
-PROGRAM, EXAMPLES, NATIVE, AGENT = map(os.path.abspath, sys.argv[1:5])
-del sys.argv[1:5]
+PROGRAM, EXAMPLES, NATIVE, AGENT, BLUR, LUMA = map(os.path.abspath,
+                                                   sys.argv[1:7])
+del sys.argv[1:7]
 
 HELLO = {
     "hello.py": '@actor({"component": "Hello", "description": "Greets",\n'
@@ -62,7 +63,7 @@ class Script(unittest.TestCase):
             out, _ = self.glovebox("run", path, "--in", 'name="you"')
             self.assertEqual(out, 'greeting: "hello, you"\n', name)
         _, err = self.glovebox("run", self.script("hello.rb", ""), code=2)
-        self.assertIn("must end in .py (Python) or .js, .mjs or .cjs", err)
+        self.assertIn("must end in .py (Python), .js, .mjs or .cjs", err)
 
     def test_all_languages_say_the_same_of_themselves(self):
         want = {"component": "Hello", "description": "Greets",
@@ -120,15 +121,38 @@ class Script(unittest.TestCase):
         self.assertNotIn("\x1b", out)
         self.assertIn("component          a^[[2J", out)
 
+    def test_blur(self):
+        """A picture through WebAssembly, compiled ahead; one that is none."""
+        with tempfile.TemporaryDirectory() as folder:
+            pixels = bytes([0] * 12 + [160] + [0] * 12)
+            path = pathlib.Path(folder)
+            (path / "in.pgm").write_bytes(b"P5\n5 5\n255\n" + pixels)
+            subprocess.run([PROGRAM, "build", "--ready", BLUR, "-o",
+                            path / "blur.gbx"], check=True)
+            subprocess.run([PROGRAM, "run", path / "blur.gbx", "--in",
+                            f"image=@{folder}/in.pgm", "--out",
+                            f"blurred={folder}/out.pgm"], check=True)
+            self.assertEqual((path / "out.pgm").read_bytes()[:11],
+                             b"P5\n5 5\n255\n")
+            self.assertEqual((path / "out.pgm").read_bytes()[11:], bytes(
+                [0] * 6 + [10, 20, 10, 0, 0, 20, 40, 20, 0, 0, 10, 20, 10] +
+                [0] * 6))
+            (path / "bad.pgm").write_bytes(b"P6 5 5")
+            done = subprocess.run([PROGRAM, "run", path / "blur.gbx", "--in",
+                                   f"image=@{folder}/bad.pgm"], check=False,
+                                  capture_output=True, text=True)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("not a PGM", done.stderr)
+
     def test_the_examples_see_the_same(self):
-        """luma in three languages: the same answer to the last bit."""
+        """luma in three languages, C twice: the same answer to the last bit."""
         width, height = 37, 22
         noise = random.Random(1).randbytes(3 * width * height)
         frame = self.folder / "frame.ppm"
         frame.write_bytes(b"P6\n%d %d\n255\n" % (width, height) + noise)
         found = []
         for path in (f"{EXAMPLES}/frames/luma.py",
-                     f"{EXAMPLES}/frames/luma.js", NATIVE):
+                     f"{EXAMPLES}/frames/luma.js", NATIVE, LUMA):
             half = self.folder / "half.pgm"
             out, _ = self.glovebox(
                 "run", path, "--json", "--in",
@@ -137,6 +161,7 @@ class Script(unittest.TestCase):
                           half.read_bytes()))
         self.assertEqual(found[0], found[1])
         self.assertEqual(found[0], found[2])
+        self.assertEqual(found[0], found[3])
         self.assertEqual(len(found[0][1]), len(b"P5\n18 11\n255\n") + 18 * 11)
 
     def test_an_agents_tool_calls_are_answered_whatever_they_are(self):

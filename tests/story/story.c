@@ -79,7 +79,8 @@ const char *story_lacks(void)
 {
     static struct gbx_check checks[GBX_CHECKS_MAX];
     const char *needs = story_is("microvm") ? "KVM" : "user namespaces";
-    size_t count = gbx_doctor(checks, GBX_CHECKS_MAX, NULL);
+    size_t count =
+        story_is("wasm") ? 0 : gbx_doctor(checks, GBX_CHECKS_MAX, NULL);
 
     for (size_t i = 0; i < count && i < GBX_CHECKS_MAX; i++)
         if (strcmp(checks[i].name, needs) == 0 &&
@@ -96,9 +97,10 @@ int story_begin(void **state)
 
     assert_non_null(s);
     s->config.struct_bytes = sizeof(s->config);
-    assert_true(story_is("process") || story_is("microvm"));
-    s->config.isolation =
-        story_is("microvm") ? GBX_ISOLATION_MICROVM : GBX_ISOLATION_PROCESS;
+    assert_true(story_is("process") || story_is("microvm") || story_is("wasm"));
+    s->config.isolation = story_is("microvm") ? GBX_ISOLATION_MICROVM
+                          : story_is("wasm")  ? GBX_ISOLATION_WASM
+                                              : GBX_ISOLATION_PROCESS;
     s->name = "story.py";
     strcpy(s->folder, "/tmp/glovebox-story-XXXXXX");
     assert_non_null(mkdtemp(s->folder));

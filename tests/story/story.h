@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * story.h - tests that run real scripts through the public API, whatever the
- * isolation: GLOVEBOX_TEST_ISOLATION chooses it (process or microvm), and with
- * GLOVEBOX_TEST_CLONES a process is a zygote's copy, so that one list of tests
- * serves them all.
+ * isolation: GLOVEBOX_TEST_ISOLATION chooses it (process, microvm or wasm), and
+ * with GLOVEBOX_TEST_CLONES a process is a zygote's copy, so that one list of
+ * tests serves them all.
  *
  * A test opens a script from its text, calls it, and looks at what comes out.
  * What a script printed is gathered in story.printed.
