@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * languages.c - the same call in each language, in a process and in a micro-VM.
+ * languages.c - the same call in each language, in each isolation that runs it.
  *
  * Each gives back what it is given.  The native one is the reference: what it
  * takes is the channel; what the others take above it is the language.  Bodies
@@ -27,16 +27,20 @@
 enum language { NATIVE, JAVASCRIPT, PYTHON, LANGUAGES };
 enum kind { SPIN, SPIN_LARGE, SLEEP, KINDS };
 
-#define ROWS (LANGUAGES * KINDS * 2)
+enum where { PROCESS, MICROVM, WASM, WHERES };
+
+#define ROWS (LANGUAGES * KINDS * WHERES)
 
 static const char *const names[LANGUAGES] = {"native", "JavaScript", "Python"};
 static const char *const scripts[LANGUAGES] = {"native", "echo.js", "echo.py"};
-static const char *const isolations[] = {"process", "micro-VM"};
+static const char *const isolations[] = {"process", "micro-VM", "wasm"};
+static const enum gbx_isolation asked[] = {
+    GBX_ISOLATION_PROCESS, GBX_ISOLATION_MICROVM, GBX_ISOLATION_WASM};
 
 struct row {
     enum language language;
     enum kind kind;
-    bool microvm;
+    enum where where;
 
     struct samples samples, handler;
     struct figure figure;
@@ -51,9 +55,9 @@ struct languages {
 };
 
 static struct row *row_of(struct languages *l, enum language language,
-                          enum kind kind, bool microvm)
+                          enum kind kind, enum where where)
 {
-    return &l->rows[((size_t)language * KINDS + kind) * 2 + microvm];
+    return &l->rows[((size_t)language * KINDS + kind) * WHERES + where];
 }
 
 static void refuse(struct row *row, const struct gbx_error *err)
@@ -63,18 +67,18 @@ static void refuse(struct row *row, const struct gbx_error *err)
 
 static enum place place_of(const struct row *row)
 {
-    return row->kind != SLEEP ? PLACE_TWO
-           : row->microvm     ? PLACE_FREE
-                              : PLACE_ONE;
+    return row->kind != SLEEP      ? PLACE_TWO
+           : row->where == MICROVM ? PLACE_FREE
+                                   : PLACE_ONE;
 }
 
 static bool open_row(struct box *box, struct row *row,
                      const struct paths *paths)
 {
-    const struct box_how how = {.script = scripts[row->language],
-                                .isolation = row->microvm
-                                                 ? GBX_ISOLATION_MICROVM
-                                                 : GBX_ISOLATION_PROCESS,
+    const bool is_module = row->language == NATIVE && row->where == WASM;
+    const struct box_how how = {.script = is_module ? "native.wasm"
+                                                    : scripts[row->language],
+                                .isolation = asked[row->where],
                                 .place = place_of(row),
                                 .spin = row->kind != SLEEP};
     struct gbx_error err = {0};
@@ -146,9 +150,10 @@ static bool flood_once(struct box *box, size_t *count, uint64_t *took_ns)
     return good;
 }
 
-static void flood(struct languages *l, bool microvm, const struct paths *paths)
+static void flood(struct languages *l, enum where where,
+                  const struct paths *paths)
 {
-    struct row row = {.language = NATIVE, .kind = SPIN, .microvm = microvm};
+    struct row row = {.language = NATIVE, .kind = SPIN, .where = where};
     uint64_t ns, total_ns = 0;
     struct box box;
     size_t count;
@@ -156,14 +161,14 @@ static void flood(struct languages *l, bool microvm, const struct paths *paths)
     if (!open_row(&box, &row, paths))
         return;
     /* A micro-VM's thread may run where this one may: not on one CPU. */
-    if (microvm)
+    if (where == MICROVM)
         place_self(PLACE_FREE);
     for (int i = 0; i < 20 && total_ns < FLOOD_NS; i++) {
         if (!flood_once(&box, &count, &ns) || count != FLOOD)
             break;
         total_ns += ns;
         if (i > 0) /* the first one finds pages that nobody has touched */
-            samples_add(&l->flood[microvm], ns * 1000 / FLOOD); /* ps */
+            samples_add(&l->flood[where], ns * 1000 / FLOOD); /* ps */
     }
     box_close(&box);
 }
@@ -173,16 +178,16 @@ static void tell_row(struct report *report, struct languages *l,
 {
     static const char *const kinds[KINDS] = {
         "64 B, spinning", "16 MiB, spinning", "64 B, sleeping"};
-    const struct row *least = row_of(l, NATIVE, row->kind, row->microvm);
+    const struct row *least = row_of(l, NATIVE, row->kind, row->where);
 
     report_row(report);
     report_text(report, "what", names[row->language]);
-    report_text(report, "isolation", isolations[row->microvm]);
+    report_text(report, "isolation", isolations[row->where]);
     report_text(report, "kind", kinds[row->kind]);
     report_figure(report, &row->figure);
     if (row->why[0] != '\0')
         report_note(report, "%s, %s: %s", names[row->language],
-                    isolations[row->microvm], row->why);
+                    isolations[row->where], row->why);
     if (row->figure.count == 0)
         return;
     report_number(report, "handler_ns", row->handler_ns);
@@ -192,18 +197,18 @@ static void tell_row(struct report *report, struct languages *l,
 }
 
 static void tell_language(struct report *report, struct languages *l,
-                          bool microvm)
+                          enum where where)
 {
-    const struct row *js = row_of(l, JAVASCRIPT, SPIN, microvm);
-    const struct row *large = row_of(l, JAVASCRIPT, SPIN_LARGE, microvm);
+    const struct row *js = row_of(l, JAVASCRIPT, SPIN, where);
+    const struct row *large = row_of(l, JAVASCRIPT, SPIN_LARGE, where);
     char what[96];
 
     snprintf(what, sizeof(what), "JavaScript, %s, spinning: handler + 3 us",
-             isolations[microvm]);
+             isolations[where]);
     report_target(report, what, REPORT_TIME, js->figure.median, AT_MOST,
                   js->handler_ns + ALLOWANCE);
     snprintf(what, sizeof(what), "JavaScript, %s: 16 MiB against 64 B",
-             isolations[microvm]);
+             isolations[where]);
     report_target(
         report, what, REPORT_TIMES,
         js->figure.count > 0 ? large->figure.median / js->figure.median : 0,
@@ -216,26 +221,27 @@ static void tell_targets(struct report *report, struct languages *l)
     const struct figure exit = samples_figure(&l->exits);
     char what[96];
 
-    for (int microvm = 0; microvm < 2; microvm++) {
-        const struct row *spin = row_of(l, NATIVE, SPIN, microvm);
-        const struct figure one = samples_figure(&l->flood[microvm]);
+    for (enum where where = PROCESS; where < WASM; where++) {
+        const struct row *spin = row_of(l, NATIVE, SPIN, where);
+        const struct figure one = samples_figure(&l->flood[where]);
 
         snprintf(what, sizeof(what),
                  "native, %s, spinning: 3 x ping-pong (%.0f ns)",
-                 isolations[microvm], ball.median);
+                 isolations[where], ball.median);
         report_target(report, what, REPORT_TIME, spin->figure.median, AT_MOST,
                       3 * ball.median);
         snprintf(what, sizeof(what),
                  "native, %s, one way: a message (5 million a second)",
-                 isolations[microvm]);
+                 isolations[where]);
         report_target(report, what, REPORT_TIME, one.median / 1000, AT_MOST,
                       200);
-        tell_language(report, l, microvm != 0);
+        tell_language(report, l, where);
     }
+    tell_language(report, l, WASM);
     if (exit.count > 0)
         report_target(report, "native, micro-VM, sleeping: 1.15 x a raw exit",
                       REPORT_TIME,
-                      row_of(l, NATIVE, SLEEP, true)->figure.median, AT_MOST,
+                      row_of(l, NATIVE, SLEEP, MICROVM)->figure.median, AT_MOST,
                       1.15 * exit.median);
 }
 
@@ -251,8 +257,16 @@ static const struct report_column columns[] = {
     {"per_native", "/ native", REPORT_TIMES},
 };
 
+/* The calling thread is the module: it neither spins nor sleeps. */
+static bool is_one(const struct row *row)
+{
+    return row->where != WASM ||
+           (row->language != PYTHON && row->kind != SLEEP);
+}
+
 #define EACH_ROW(l, row)                                                       \
-    for (struct row *row = (l)->rows; row < (l)->rows + ROWS; row++)
+    for (struct row *row = (l)->rows; row < (l)->rows + ROWS; row++)           \
+        if (is_one(row))
 
 static void tell(struct report *report, struct languages *l)
 {
@@ -279,9 +293,9 @@ bool bench_languages(struct report *report, const struct paths *paths)
     if (l == NULL || (l->body = calloc(1, LARGE)) == NULL)
         return false;
     for (int i = 0; i < ROWS; i++) {
-        l->rows[i].language = (enum language)(i / (KINDS * 2));
-        l->rows[i].kind = (enum kind)(i / 2 % KINDS);
-        l->rows[i].microvm = i % 2 != 0;
+        l->rows[i].language = (enum language)(i / (KINDS * WHERES));
+        l->rows[i].kind = (enum kind)(i / WHERES % KINDS);
+        l->rows[i].where = (enum where)(i % WHERES);
     }
     for (int round = 0; round < ROUNDS; round++) {
         EACH_ROW(l, row)
@@ -292,11 +306,11 @@ bool bench_languages(struct report *report, const struct paths *paths)
         }
         futex_pingpong(&l->balls, PLACE_TWO, true, 4000);
         raw_sample_exits(&l->exits, EXITS);
-        flood(l, false, paths);
-        flood(l, true, paths);
+        flood(l, PROCESS, paths);
+        flood(l, MICROVM, paths);
     }
     tell(report, l);
-    good = row_of(l, NATIVE, SPIN, false)->figure.count > 0;
+    good = row_of(l, NATIVE, SPIN, PROCESS)->figure.count > 0;
     EACH_ROW(l, row)
     {
         samples_fini(&row->samples);

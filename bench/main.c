@@ -15,11 +15,17 @@ enum { EXIT_USAGE = 2, EXIT_HOST = 125 }; /* as glovebox(1) says */
 static const struct {
     const char *name;
     bool (*run)(struct report *report, const struct paths *paths);
-} parts[] = {{"call", bench_call},           {"payload", bench_payload},
-             {"start", bench_start},         {"floor", bench_floor},
-             {"wipe", bench_wipe},           {"written", bench_written},
-             {"density", bench_density},     {"isolation", bench_isolation},
-             {"languages", bench_languages}, {"compute", bench_compute}};
+} parts[] = {{"call", bench_call},
+             {"payload", bench_payload},
+             {"start", bench_start},
+             {"floor", bench_floor},
+             {"wipe", bench_wipe},
+             {"written", bench_written},
+             {"density", bench_density},
+             {"isolation", bench_isolation},
+             {"languages", bench_languages},
+             {"compute", bench_compute},
+             {"wasm", bench_wasm}};
 
 #define PART_COUNT (sizeof(parts) / sizeof(parts[0]))
 

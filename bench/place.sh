@@ -9,7 +9,7 @@ bench=$libexec/bench
 mkdir -p "$bench/scripts" "$bench/baseline" "$bench/programs"
 for file; do
     case $file in
-    */scripts/* | */native) to=$bench/scripts ;;
+    */scripts/* | */native | *.wasm) to=$bench/scripts ;;
     */baseline/*) to=$bench/baseline ;;
     */glovebox-bench) to=$libexec ;;
     *) to=$bench/programs ;;
