@@ -267,23 +267,33 @@ static void parse_section(struct parsed *p, uint8_t id, struct cursor *c)
     }
 }
 
-/* The name section comes after all that it names. */
-static void parse_custom(struct parsed *p, struct cursor section)
+/* Names are looked at last, when all that they name is known. */
+static void parse_custom(struct cursor *names, struct cursor section)
 {
     struct name name = take_name(&section);
 
-    if (p->names == NULL && section.wrong == NULL && name.bytes == 4 &&
+    if (section.wrong == NULL && name.bytes == 4 &&
         memcmp(name.text, "name", 4) == 0)
-        p->names = calloc((size_t)p->imported_functions + p->function_count + 1,
-                          sizeof(*p->names));
-    if (p->names != NULL && section.wrong == NULL)
-        parse_names(p, section);
+        *names = section;
+}
+
+static int make_names(struct parsed *p, struct cursor names)
+{
+    p->names = calloc((size_t)p->imported_functions + p->function_count + 1,
+                      sizeof(*p->names));
+    if (p->names == NULL) {
+        snprintf(p->error, sizeof(p->error), "no memory");
+        return -1;
+    }
+    parse_names(p, names);
+    return 0;
 }
 
 int parse(struct parsed *p, const uint8_t *bytes, size_t count)
 {
     static const uint8_t begin[8] = {0, 'a', 's', 'm', 1, 0, 0, 0};
     struct cursor c = {.start = bytes, .at = bytes, .end = bytes + count};
+    struct cursor names = {.start = bytes, .at = bytes, .end = bytes};
 
     *p = (struct parsed){0};
     if (count < 4 || memcmp(bytes, begin, 4) != 0) {
@@ -306,20 +316,13 @@ int parse(struct parsed *p, const uint8_t *bytes, size_t count)
         if (c.wrong != NULL)
             return refuse(p, &c, "its sections");
         if (id == SECTION_CUSTOM)
-            parse_custom(p, section);
+            parse_custom(&names, section);
         else
             parse_section(p, id, &section);
         if (section.wrong != NULL)
             return refuse(p, &section, "its types, imports and exports");
     }
-    if (p->names == NULL)
-        p->names = calloc((size_t)p->imported_functions + p->function_count + 1,
-                          sizeof(*p->names));
-    if (p->names == NULL) {
-        snprintf(p->error, sizeof(p->error), "no memory");
-        return -1;
-    }
-    return 0;
+    return make_names(p, names);
 }
 
 void parsed_fini(struct parsed *p)
