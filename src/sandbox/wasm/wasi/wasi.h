@@ -11,9 +11,9 @@
  * The functions, and how their structs lie in memory, are those of
  * wasi_snapshot_preview1.witx and typenames.witx (WebAssembly/WASI, in
  * legacy/preview1/witx).  The module finds its standard streams at 0, 1 and 2,
- * "/" at 3, and if it has a working directory, that as "." at 4, and a few
- * others behind it for absolute paths (inner.h).  Files are a
- * tree (files/tree/tree.h) in which a path does not leave the directory that it
+ * "/" at 3, and if it has a working directory, that as "." at 4, with a few
+ * others behind it for absolute paths (inner.h).  Files are a tree
+ * (files/tree/tree.h) in which a path does not leave the directory that it
  * starts from: ENOTCAPABLE.  There are no sockets.
  *
  * Opening is one allocation.  The tree is made when the first file is asked
