@@ -16,6 +16,8 @@
 #include "base/error.h"
 #include "base/fd.h"
 
+#define RACES_MAX 1000
+
 #define SCRIPT_DIR "/script/"
 
 static bool begins(const char *path, const char *with)
@@ -37,10 +39,16 @@ static int look_in(const char *root, const char *path)
                            .resolve = RESOLVE_IN_ROOT};
     auto_fd int top = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC), fd = -1;
     struct stat st;
+    int races = 0;
 
     if (top < 0)
         return -errno;
-    fd = (int)syscall(SYS_openat2, top, path, &how, sizeof(how));
+    /* A path with ".." in it is refused while anybody on this host moves a
+     * file. */
+    do {
+        fd = (int)syscall(SYS_openat2, top, path, &how, sizeof(how));
+    } while (fd < 0 && (errno == EINTR || errno == EAGAIN) &&
+             races++ < RACES_MAX);
     if (fd < 0 || fstat(fd, &st) < 0)
         return -errno;
     return check_mode(&st);
