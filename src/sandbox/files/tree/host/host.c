@@ -27,7 +27,7 @@
 #define NOBODY       65534u
 #define LIST_BYTES   8192u
 #define COPY_BYTES   65536u
-#define RACES_MAX    16
+#define RACES_MAX    1000
 #define OPEN_TO_READ (O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | O_NOFOLLOW)
 
 /* Below a mount; "" is the mount itself.  Returns a descriptor or -errno. */
