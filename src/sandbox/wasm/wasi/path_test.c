@@ -257,6 +257,8 @@ static void rights_that_were_given_up_are_gone(void **state)
     assert_int_equal(try_open(sub, "a", 8, READ), NOTCAPABLE); /* TRUNC */
     assert_int_equal(try_open(sub, "a", 0, READ), OK);
     assert_int_equal(CALL(fd_readdir, sub, DATA, 100, 0, RESULT), BADF);
+    sub = opened(sub, ".", 2, READ); /* and it has no more to give */
+    assert_int_equal(try_open(sub, "a", 0, WRITE), NOTCAPABLE);
 }
 
 static void opening_has_its_flags(void **state)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* wasi_test.c - arguments, clocks, chance, the end; and what opening costs. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -240,6 +241,73 @@ static void it_is_plain_until_something_is_open_or_changed(void **state)
     assert_false(wasi_is_plain(t.wasi));
 }
 
+/* ---- how much stack a call takes ---- */
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define STACK_IS_ANOTHER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define STACK_IS_ANOTHER 1
+#endif
+#endif
+
+#define STACK_BYTES (1u << 20)
+#define UNTOUCHED   0xa5
+
+static void *call_much(void *unused)
+{
+    uint32_t bytes;
+
+    (void)unused;
+    try_open(3, "sub/none/x", 0, READ); /* the first: the tree is made */
+    memset(t.bytes + NAME, 'x', 4000);
+    for (uint32_t i = 0; i < 4000; i += 2)
+        t.bytes[NAME + i] = i % 200 == 0 ? '/' : '.';
+    memcpy(t.bytes + OTHER, t.bytes + NAME, 4000);
+    CALL(path_rename, 3, NAME + 1, 3999, 3, OTHER + 1, 3999);
+    CALL(path_link, 3, 1, NAME + 1, 3999, 3, OTHER + 1, 3999);
+    bytes = put_text(NAME, "sub");
+    CALL(path_rename, 3, NAME, bytes, 3, OTHER + 1, 3999);
+    CALL(path_readlink, 3, NAME, put_text(NAME, "up"), DATA, 100, RESULT);
+    try_open(3, "tmp/file", 1, READ | WRITE);
+    for (uint32_t i = 0; i < 1024; i++) {
+        put_u32(VECTOR + 8 * i, DATA);
+        put_u32(VECTOR + 8 * i + 4, 8192);
+    }
+    CALL(fd_write, 9, VECTOR, 1024, RESULT);
+    CALL(fd_pread, 9, VECTOR, 1024, 0, RESULT);
+    CALL(fd_write, 1, VECTOR, 1024, RESULT);
+    try_open(3, "hello", 0, READ | WRITE);
+    CALL(fd_readdir, 3, DATA, 1000, 0, RESULT);
+    memset(t.bytes + OTHER, 0, 48 * 1024);
+    CALL(poll_oneoff, OTHER, DATA, 1024, RESULT);
+    return NULL;
+}
+
+static void a_call_fits_into_the_stack_it_asks_for(void **state)
+{
+    uint8_t *stack = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+    uint32_t free_bytes = 0;
+    pthread_attr_t how;
+    pthread_t thread;
+
+    (void)state;
+    assert_ptr_not_equal(stack, MAP_FAILED);
+    memset(stack, UNTOUCHED, STACK_BYTES);
+    assert_int_equal(pthread_attr_init(&how), 0);
+    assert_int_equal(pthread_attr_setstack(&how, stack, STACK_BYTES), 0);
+    assert_int_equal(pthread_create(&thread, &how, call_much, NULL), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    pthread_attr_destroy(&how);
+    while (free_bytes < STACK_BYTES && stack[free_bytes] == UNTOUCHED)
+        free_bytes++;
+#ifndef STACK_IS_ANOTHER
+    assert_in_range(STACK_BYTES - free_bytes, 16u << 10, WASI_STACK_BYTES);
+#endif
+    munmap(stack, STACK_BYTES);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -257,6 +325,7 @@ int main(void)
         TEST(the_tree_is_made_when_a_file_is_asked_for),
         TEST(without_a_root_it_sees_what_all_see),
         TEST(it_is_plain_until_something_is_open_or_changed),
+        TEST(a_call_fits_into_the_stack_it_asks_for),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

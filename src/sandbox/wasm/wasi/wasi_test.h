@@ -31,10 +31,12 @@
 #include "base/count_test.h"
 #include "sandbox/wasm/wasi/wasi.h"
 
-#define PAGE         4096u
+#define PAGE 4096u
+#ifndef MEMORY_BYTES
 #define MEMORY_BYTES (16u << 20)
-#define FILES_MAX    16u
-#define DISK_BYTES   (1u << 20)
+#endif
+#define FILES_MAX  16u
+#define DISK_BYTES (1u << 20)
 
 /* Of $errno in typenames.witx. */
 enum {
