@@ -36,6 +36,16 @@ static struct timespec left_until(uint64_t until_ns, uint64_t deadline_ns)
     return clock_timespec(until_ns > now ? until_ns - now : 0);
 }
 
+/* errno belongs to a thread, and behind a pause it may be another one: so only
+ * here is it looked at. */
+static __attribute__((noinline)) int
+poll_all(struct pollfd *all, unsigned count, const struct timespec *left)
+{
+    int rc = ppoll(all, count, left, NULL);
+
+    return rc < 0 ? -errno : rc;
+}
+
 int wasm_wait(void *context, struct pollfd *fds, unsigned count,
               uint64_t until_ns)
 {
@@ -51,8 +61,8 @@ int wasm_wait(void *context, struct pollfd *fds, unsigned count,
 
         if (atomic_load(&self->killed))
             return GBX_ECANCELED;
-        rc = ppoll(all, count + 1, waits ? NULL : &left, NULL);
-        if (rc < 0 && errno != EINTR)
+        rc = poll_all(all, count + 1, waits ? NULL : &left);
+        if (rc < 0 && rc != -EINTR)
             return GBX_EHOST;
         if (rc > 0 && all[0].revents == 0) {
             memcpy(fds, all + 1, count * sizeof(*fds));
