@@ -245,11 +245,11 @@ void instance_begin(struct instance *instance,
 enum instance_state instance_run(struct instance *instance, uint64_t due_ns)
 {
     must(instance->doing == INSTANCE_PAUSED);
-    instance->context.limit = instance->stack_end;
+    watch_limit(&instance->context, instance->stack_end);
     if (due_ns != 0)
         watch_start(&instance->watch, due_ns);
     if (atomic_load(&instance->stopped))
-        instance->context.limit = UINTPTR_MAX;
+        watch_limit(&instance->context, UINTPTR_MAX);
     fiber_go(instance);
     switch_to(&instance->back, instance->here);
     fiber_back(instance);
@@ -287,7 +287,7 @@ void instance_leave(struct instance *instance)
 void instance_stop(struct instance *instance)
 {
     atomic_store(&instance->stopped, true);
-    instance->context.limit = UINTPTR_MAX;
+    watch_limit(&instance->context, UINTPTR_MAX);
 }
 
 /* The specification's words, which tests of others know. */

@@ -34,7 +34,7 @@ static uint64_t look_locked(void)
         }
         /* Another call may have begun meanwhile: it pauses for nothing. */
         if (atomic_compare_exchange_strong(&w->due_ns, &due, 0))
-            w->context->limit = UINTPTR_MAX;
+            watch_limit(w->context, UINTPTR_MAX);
         else
             next = now;
     }

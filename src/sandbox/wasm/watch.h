@@ -29,6 +29,16 @@ struct watch {
     struct wasm_context *context; /* borrowed until remove */
 };
 
+/*
+ * Where the stack ends, or all ones.  Who begins to run stores that and then
+ * looks whether it was stopped; who stops it says so and then stores this: in
+ * one order of all four, so that no stop is lost.
+ */
+static inline void watch_limit(struct wasm_context *context, uintptr_t limit)
+{
+    __atomic_store_n(&context->limit, limit, __ATOMIC_SEQ_CST);
+}
+
 /* Returns 0, or -1: there can be no thread. */
 int watch_add(struct watch *watch, struct wasm_context *context);
 void watch_remove(struct watch *watch); /* idempotent; all-zero allowed */
