@@ -213,6 +213,11 @@ static void tell_language(struct report *report, struct languages *l,
         report, what, REPORT_TIMES,
         js->figure.count > 0 ? large->figure.median / js->figure.median : 0,
         AT_MOST, 1.2);
+    snprintf(what, sizeof(what), "JavaScript, %s: bytes copied of 16 MiB",
+             isolations[where]);
+    report_target(report, what, REPORT_BYTES,
+                  large->figure.count > 0 ? large->copied_bytes : -1, AT_MOST,
+                  0);
 }
 
 static void tell_targets(struct report *report, struct languages *l)

@@ -123,6 +123,12 @@ static const char *unit_of(enum report_kind kind)
                                   : "times";
 }
 
+/* Nothing takes no time; but no bytes may be just what is wanted. */
+static bool is_measured(double value, enum report_kind kind)
+{
+    return kind == REPORT_BYTES ? value >= 0 : value > 0;
+}
+
 void report_target(struct report *report, const char *what,
                    enum report_kind kind, double value, enum report_side side,
                    double limit)
@@ -132,7 +138,7 @@ void report_target(struct report *report, const char *what,
                                side == AT_MOST ? "at most" : "at least",
                                "value", "limit", "met");
 
-    if (value > 0 && limit > 0) {
+    if (is_measured(value, kind) && is_measured(limit, kind)) {
         json_object_set_new(target, "value", json_real(value));
         json_object_set_new(target, "limit", json_real(limit));
         json_object_set_new(

@@ -74,7 +74,7 @@ void report_note(struct report *report, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* value and limit are times in ns, bytes, or ratios.  A value of 0 was not
- * measured.
+ * measured; of bytes, one below 0.
  */
 void report_target(struct report *report, const char *what,
                    enum report_kind kind, double value, enum report_side side,

@@ -207,8 +207,8 @@ static void tell_stage(struct report *report, const struct density *density,
                       (double)stage->made_ns, AT_MOST, 2e9);
         report_target(report, "the last 50 of 1,000 against the first 50",
                       REPORT_TIMES, last_ns / first_ns, AT_MOST, 1.5);
-        report_target(report, "private memory of each", REPORT_BYTES, private,
-                      AT_MOST, 1.5 * (1 << 20));
+        report_target(report, "private memory of each", REPORT_BYTES,
+                      private > 0 ? private : -1, AT_MOST, 1.5 * (1 << 20));
     }
 }
 
