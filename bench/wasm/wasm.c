@@ -12,7 +12,6 @@
 
 #include "base/check.h"
 #include "bench.h"
-#include "glovebox/cache.h"
 #include "glovebox/wasm.h"
 #include "wasm/kernels.h"
 
@@ -27,7 +26,6 @@ struct kernel {
 };
 
 struct wasm_bench {
-    const struct paths *paths;
     struct gbx_wasm_config config;
     char file[4300], large[4300]; /* small, and one of the usual size */
     char cache[64];
@@ -43,12 +41,6 @@ static uint64_t cpu_ns(void)
 
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-static void drop(void *context, const struct gbx_cache_file *file)
-{
-    (void)context;
-    (void)file;
 }
 
 /* The artefact once more, as a file of its own: the loader knows those that it
@@ -192,7 +184,7 @@ static double tell_row(struct report *report, const char *what,
 
 static void tell(struct report *report, struct wasm_bench *b)
 {
-    double call, instance, first, second, ratios[3];
+    double call, instance, second, ratios[3];
     struct stat st = {0};
     char what[80];
 
@@ -203,7 +195,7 @@ static void tell(struct report *report, struct wasm_bench *b)
     instance = tell_row(report, "open, call, close", &b->instances, 1);
     snprintf(what, sizeof(what), "load of %lld KB, compiled",
              (long long)st.st_size / 1000);
-    first = tell_row(report, what, &b->first, 1);
+    tell_row(report, what, &b->first, 1);
     second = tell_row(report, "the same, compiled before", &b->second, 1);
     for (size_t i = 0; i < ARRAY_SIZE(b->kernels); i++) {
         struct kernel *kernel = &b->kernels[i];
@@ -224,13 +216,11 @@ static void tell(struct report *report, struct wasm_bench *b)
         report_target(report, b->kernels[i].name, REPORT_TIMES, ratios[i],
                       AT_MOST, 1.3);
     report_end(report);
-    (void)first;
 }
 
 bool bench_wasm(struct report *report, const struct paths *paths)
 {
-    struct wasm_bench b = {.paths = paths,
-                           .config = {.struct_bytes = sizeof(b.config),
+    struct wasm_bench b = {.config = {.struct_bytes = sizeof(b.config),
                                       .libexec_dir = paths->libexec},
                            .cache = "/tmp/glovebox-bench-XXXXXX",
                            .kernels = {{.name = "blur of a picture's bytes",
@@ -257,7 +247,6 @@ bool bench_wasm(struct report *report, const struct paths *paths)
     else
         fprintf(stderr, "glovebox bench: wasm: %s\n", b.err.what);
     gbx_wasm_close(b.module);
-    gbx_cache_prune(b.cache, 0, drop, NULL, NULL);
     rmdir(b.cache);
     for (size_t i = 0; i < ARRAY_SIZE(b.kernels); i++) {
         samples_fini(&b.kernels[i].native);
