@@ -278,24 +278,23 @@ static void renew(const uint8_t seed[SEED_BYTES])
     Py_XDECREF(nothing);
 }
 
+static int take_next(void *unused, const struct gbx_descriptor *d)
+{
+    uint8_t seed[SEED_BYTES];
+
+    (void)unused;
+    if (gbx_guest_is_copied(program.guest, seed))
+        renew(seed);
+    return take(d);
+}
+
 int serve(void)
 {
-    struct gbx_descriptor d;
-    uint8_t seed[SEED_BYTES];
-    int rc;
-
     payload = PyDict_New();
     types = PyDict_New();
     if (payload == NULL || types == NULL)
         return -1;
     if (gbx_guest_say(program.guest, GBX_KIND_READY) < 0)
         return -1;
-    do {
-        rc = gbx_guest_recv(program.guest, &d);
-        if (rc == 0 && gbx_guest_is_copied(program.guest, seed))
-            renew(seed);
-        if (rc == 0)
-            rc = take(&d);
-    } while (rc == 0);
-    return -1;
+    return gbx_guest_serve(program.guest, take_next, NULL);
 }
