@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "glovebox/program.h"
 #include "runtime/cache/files.h"
+#include "runtime/program/language.h"
 #include "runtime/program/lookup.h"
 #include "runtime/runtime.h"
 #include "sandbox/backend.h"
@@ -63,14 +64,6 @@ static int check(const struct gbx_program_config *config, struct gbx_error *err)
     if (config->argv != NULL && config->argv[0] == NULL)
         return fail(err, GBX_EARGUMENT, "a program's arguments have no name");
     return 0;
-}
-
-static bool is_module(const char *name)
-{
-    const char *dot = strrchr(name, '.');
-
-    return dot != NULL &&
-           (strcmp(dot, ".wasm") == 0 || strcmp(dot, ".gbx") == 0);
 }
 
 /* Its folder, as of a program, is what it sees as /script. */
@@ -178,7 +171,7 @@ int gbx_program_open(struct gbx_program **program, const char *name,
     if (made == NULL)
         return fail(err, GBX_EHOST, "no memory for a program");
     made->cache_fd = -1;
-    made->backend = is_module(name) ? &backend_wasm : &backend_microvm;
+    made->backend = language_is_module(name) ? &backend_wasm : &backend_microvm;
     rc = settle(made, &bundle, name, config != NULL ? config : &none, &found,
                 err);
     if (bundle.argv == NULL)

@@ -48,7 +48,8 @@ int language_check(const struct language *language, bool is_wasm,
     return 0;
 }
 
-const struct language *language_of(const char *path, struct gbx_error *err)
+/* By the end of its name; NULL: by how it begins. */
+static const struct language *named(const char *path)
 {
     const char *slash = strrchr(path, '/');
     const char *dot = strrchr(slash != NULL ? slash : path, '.');
@@ -57,6 +58,22 @@ const struct language *language_of(const char *path, struct gbx_error *err)
         for (const char *const *s = languages[i].suffixes; *s != NULL; s++)
             if (strcmp(dot, *s) == 0)
                 return &languages[i];
+    return NULL;
+}
+
+bool language_is_module(const char *path)
+{
+    const struct language *language = named(path);
+
+    return language != NULL && language->is_module;
+}
+
+const struct language *language_of(const char *path, struct gbx_error *err)
+{
+    const struct language *language = named(path);
+
+    if (language != NULL)
+        return language;
     if (is_program(path))
         return &native;
     fail(err, GBX_EARGUMENT,

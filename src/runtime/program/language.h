@@ -22,6 +22,9 @@ struct language {
 /* Returns the language, static; or NULL, and GBX_EARGUMENT in err. */
 const struct language *language_of(const char *path, struct gbx_error *err);
 
+/* Is it one of WebAssembly, by its name? */
+bool language_is_module(const char *path);
+
 /* Can it run behind this door?  Else GBX_EARGUMENT or GBX_EUNSUPPORTED, and err
  * names those that can. */
 int language_check(const struct language *language, bool is_wasm,
