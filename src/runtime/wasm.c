@@ -18,8 +18,6 @@
 #define BUILD_START_NS 60000000000ull
 #define MEMORY_BYTES   (256ull << 20)
 #define BUILD_BYTES    (1ull << 30)
-#define END_OF_4_GIB   (1ull << 32)
-
 struct gbx_wasm {
     struct module *module; /* counted */
 };
@@ -244,7 +242,7 @@ int gbx_wasm_start(struct gbx_wasm_instance **instance, struct gbx_wasm *module,
         limits->memory_bytes != 0 ? limits->memory_bytes : MEMORY_BYTES;
     rc = runtime_check_bytes("gbx_wasm_limits", limits->struct_bytes,
                              sizeof(*limits), err);
-    if (rc == 0 && what.limits.memory_bytes > END_OF_4_GIB)
+    if (rc == 0 && what.limits.memory_bytes > INSTANCE_ADDRESSES)
         rc = fail(err, GBX_EARGUMENT, "a module has at most 4 GiB");
     if (rc == 0)
         rc = wasm_begin(&made->self, module->module, &what, limits->stack_bytes,

@@ -66,7 +66,7 @@ static struct image *make(int fd, uint64_t off, uint32_t pages,
 int image_take(struct image **made, const struct instance *instance,
                struct gbx_error *err)
 {
-    const struct wasm_artefact *artefact = instance->module->artefact;
+    const struct wasm_artefact *artefact = instance->config.module->artefact;
     const struct wasm_memory *memory = instance->memory;
     auto_fd int fd = -1;
 

@@ -18,8 +18,7 @@
 #include "sandbox/wasm/instance.h"
 #include "sandbox/wasm/switch.h"
 
-#define GUARD_BYTES  4096u
-#define END_OF_4_GIB (1ull << 32)
+#define GUARD_BYTES 4096u
 
 static struct instance *of(struct wasm_context *context)
 {
@@ -121,7 +120,7 @@ static int map(struct instance *instance)
     const uint64_t stack = GUARD_BYTES + INSTANCE_HOST_BYTES +
                            WASM_FRAME_BYTES + instance->config.stack_bytes;
     const uint64_t memory = instance->config.window_bytes != 0
-                                ? END_OF_4_GIB + GUARD_BYTES
+                                ? INSTANCE_ADDRESSES + GUARD_BYTES
                                 : instance->config.memory_bytes;
 
     instance->mapping_bytes = stack + memory;
@@ -159,7 +158,7 @@ static int restore(struct instance *instance, struct gbx_error *err)
     instance_begin(instance, NULL, NULL);
     if (instance_run(instance, 0) != INSTANCE_READY)
         return fail(err, GBX_EMEMORY, "its tables do not fit into its memory");
-    instance->module->artefact->restore(instance->state, image->globals);
+    instance->config.module->artefact->restore(instance->state, image->globals);
     return 0;
 }
 
@@ -172,8 +171,8 @@ int instance_open(struct instance *instance,
     if (instance->config.stack_bytes == 0)
         instance->config.stack_bytes = INSTANCE_STACK_BYTES;
     must(config->memory_bytes % WASM_PAGE_BYTES == 0 &&
-         config->memory_bytes + config->window_bytes <= END_OF_4_GIB);
-    instance->module = module_share(config->module);
+         config->memory_bytes + config->window_bytes <= INSTANCE_ADDRESSES);
+    module_share(config->module);
     image_share(config->image);
     if (map(instance) < 0)
         return fail(err, GBX_EHOST, "addresses for a module's memory");
@@ -201,13 +200,13 @@ void instance_close(struct instance *instance)
     fiber_forget(instance);
     if (instance->state != NULL) {
         /* It only frees tables, through release. */
-        switch_call(instance->module->artefact->free, instance->state, NULL,
-                    &instance->context);
+        switch_call(instance->config.module->artefact->free, instance->state,
+                    NULL, &instance->context);
         free(instance->state);
     }
     if (instance->mapping != NULL)
         munmap(instance->mapping, instance->mapping_bytes);
-    module_put(instance->module);
+    module_put(instance->config.module);
     image_put(instance->config.image);
     *instance = (struct instance){0};
 }
@@ -235,7 +234,7 @@ void instance_begin(struct instance *instance,
 {
     must(instance->doing == INSTANCE_READY);
     instance->code =
-        code != NULL ? code : instance->module->artefact->instantiate;
+        code != NULL ? code : instance->config.module->artefact->instantiate;
     instance->cells = cells;
     instance->doing = INSTANCE_PAUSED;
     if (instance->here == NULL)
@@ -325,5 +324,5 @@ void instance_explain(const struct instance *instance, char *text, size_t bytes)
         snprintf(text, bytes, "%s", trap_text(instance->trap));
     else
         snprintf(text, bytes, "%s, in %s", trap_text(instance->trap),
-                 module_symbol(instance->module, instance->trapped_at));
+                 module_symbol(instance->config.module, instance->trapped_at));
 }

@@ -28,7 +28,8 @@
 #include "sandbox/wasm/module.h"
 #include "sandbox/wasm/watch.h"
 
-#define INSTANCE_STACK_BYTES (8u << 20) /* by default, of the module's */
+#define INSTANCE_ADDRESSES   (1ull << 32) /* that a module can have */
+#define INSTANCE_STACK_BYTES (8u << 20)   /* by default, of the module's */
 #define INSTANCE_HOST_BYTES                                                    \
     (256u << 10) /* below, for functions of the host                           \
                   */
@@ -53,7 +54,6 @@ struct instance_config {
 
 struct instance {
     struct wasm_context context; /* first: that is what artefacts have */
-    struct module *module;
     struct instance_config config;
     uint8_t *mapping; /* owned */
     uint64_t mapping_bytes;

@@ -9,8 +9,6 @@
 #include "channel/region.h"
 #include "sandbox/wasm/backend/wasm.h"
 
-#define END_OF_4_GIB (1ull << 32)
-
 static uint64_t whole_pages(uint64_t bytes)
 {
     return bytes / WASM_PAGE_BYTES * WASM_PAGE_BYTES;
@@ -29,13 +27,13 @@ static int open_instance(struct wasm *self, struct gbx_error *err)
         .owner = self,
     };
 
-    if (window > END_OF_4_GIB / 4 * 3)
+    if (window > INSTANCE_ADDRESSES / 4 * 3)
         return fail(err, GBX_EARGUMENT,
                     "messages of %llu bytes do not fit into a module's 4 GiB "
                     "of addresses, twice; at most 1.5 GiB do",
                     (unsigned long long)self->what.limits.message_bytes);
-    if (config.memory_bytes > END_OF_4_GIB - window)
-        config.memory_bytes = END_OF_4_GIB - window;
+    if (config.memory_bytes > INSTANCE_ADDRESSES - window)
+        config.memory_bytes = INSTANCE_ADDRESSES - window;
     return instance_open(&self->instance, &config, err);
 }
 

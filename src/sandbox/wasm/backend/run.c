@@ -123,6 +123,12 @@ static enum instance_state go(struct wasm *self)
     return state;
 }
 
+static bool is_out_of_cpu(const struct wasm *self)
+{
+    return self->what.limits.cpu_ns != 0 &&
+           self->cpu_ns >= self->what.limits.cpu_ns;
+}
+
 static int why_ended(const struct wasm *self)
 {
     if (self->end != 0)
@@ -148,8 +154,7 @@ static int advance(struct wasm *self)
     state = go(self);
     if (state == INSTANCE_ENDED)
         return self->end = why_ended(self);
-    if (self->what.limits.cpu_ns != 0 &&
-        self->cpu_ns >= self->what.limits.cpu_ns)
+    if (is_out_of_cpu(self))
         return self->end = GBX_ECPU;
     if (state == INSTANCE_PAUSED)
         return !self->waits;
@@ -162,8 +167,7 @@ static int advance(struct wasm *self)
 /* Is it to go on?  0, or why not. */
 static int may_go_on(struct wasm *self)
 {
-    if (self->what.limits.cpu_ns != 0 &&
-        self->cpu_ns >= self->what.limits.cpu_ns)
+    if (is_out_of_cpu(self))
         return self->end = GBX_ECPU;
     if (atomic_load(&self->killed))
         return GBX_ECANCELED;
@@ -194,20 +198,14 @@ int wasm_do(struct wasm *self, void (*code)(void *instance, uint64_t *cells),
 static int stand(struct wasm *self)
 {
     struct pollfd wake = {.fd = self->wake_fd, .events = POLLIN};
-    uint64_t until_ns = self->waits ? self->waits_until_ns : 0;
-    uint64_t now = clock_now_ns();
-    struct timespec left;
+    const uint64_t until_ns = self->waits ? self->waits_until_ns : 0;
+    const struct timespec left = left_until(until_ns, self->deadline_ns);
+    const bool waits = until_ns == 0 && self->deadline_ns == 0;
+    int rc = poll_all(&wake, 1, waits ? NULL : &left);
 
-    if (self->deadline_ns != 0 &&
-        (until_ns == 0 || self->deadline_ns < until_ns))
-        until_ns = self->deadline_ns;
-    left = clock_timespec(until_ns > now ? until_ns - now : 0);
-    if (ppoll(&wake, 1, until_ns != 0 ? &left : NULL, NULL) < 0 &&
-        errno != EINTR)
+    if (rc < 0 && rc != -EINTR)
         return GBX_EHOST;
-    if (clock_is_past(self->deadline_ns))
-        return GBX_ETIME;
-    return 0;
+    return clock_is_past(self->deadline_ns) ? GBX_ETIME : 0;
 }
 
 /* It could run on, so whoever polls shall call. */

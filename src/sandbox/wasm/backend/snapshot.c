@@ -64,7 +64,6 @@ int wasm_clone(void *context, const struct bundle *what,
     wasm_init(self, what, shared);
     self->module = module_share(snapshot->module);
     self->image = image_share(snapshot->image);
-    self->is_clone = true;
     return wasm_make(self, what, 0, err);
 }
 
@@ -82,7 +81,7 @@ int wasm_wipe(void *context, struct gbx_error *err)
     self->is_told = self->rang = self->waits = false;
     self->cpu_ns = 0;
     self->end = 0;
-    if (!self->is_clone && region_reset(self->shared) < 0)
+    if (self->image == self->module->image && region_reset(self->shared) < 0)
         return fail(err, GBX_EHOST, "empty the region");
     return wasm_fill(self, err);
 }

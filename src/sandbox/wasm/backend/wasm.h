@@ -46,8 +46,8 @@ struct wasm {
     struct bundle what;    /* its texts are: */
     void *kept;            /* owned */
     struct module *module; /* counted */
-    struct image *image;   /* counted: it begins there; or NULL */
-    bool is_clone;
+    struct image *image;   /* counted: it begins there; or NULL; another one
+                              than the module's own: it is a clone */
     struct instance instance;
     struct wasm_bound *imports; /* owned; as many as the module has */
     /* Borrowed of the module. */

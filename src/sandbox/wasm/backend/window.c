@@ -18,8 +18,6 @@
 #include "channel/region.h"
 #include "sandbox/wasm/backend/wasm.h"
 
-#define END_OF_4_GIB (1ull << 32)
-
 uint64_t wasm_window_bytes(const struct region *shared)
 {
     return shared != NULL ? 2 * shared->half_bytes : 0;
@@ -49,7 +47,7 @@ int wasm_map(struct wasm *self, struct gbx_error *err)
     self->mapped[HALF_HOST] = self->mapped[HALF_GUEST] = 0;
     if (shared == NULL)
         return 0;
-    self->window_at = END_OF_4_GIB - wasm_window_bytes(shared);
+    self->window_at = INSTANCE_ADDRESSES - wasm_window_bytes(shared);
     context->readable = (struct wasm_window){
         .at = self->window_at, .bytes = wasm_window_bytes(shared)};
     context->writable.at = self->window_at + shared->half_bytes;
