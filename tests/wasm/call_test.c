@@ -115,6 +115,7 @@ static void a_trap_ends_it_and_is_explained(void **state)
         {"unreachable", {0}, "unreachable, in unreachable"},
         {"indirect", {1, 0}, "indirect call"},
         {"indirect", {2, 0}, "indirect call"},
+        {"indirect", {3, 0}, "indirect call"},
         {"wrong_type", {0}, "indirect call"},
         {"recurse", {0}, "call stack exhausted, in recurse"},
         {"ping", {0}, "call stack exhausted, in p"},

@@ -2,8 +2,9 @@
 ;; A module of all that calls are tested with.
 (module
   (memory (export "memory") 1 100)
-  (table 2 funcref)
+  (table 3 funcref)
   (elem (i32.const 0) $double)
+  (elem (i32.const 2) funcref (ref.null func)) ;; wasm2c gives it type 0
   (data (i32.const 8) "glovebox")
   (global $count (mut i32) (i32.const 5))
 

@@ -261,9 +261,9 @@ static inline void memory_init(wasm_rt_memory_t *target, const uint8_t *source,
 WASM_TABLE(funcref)
 WASM_TABLE(externref)
 
-/* x is a variable of wasm2c's, and a table's type numbers begin with 1. */
+/* x is a variable of wasm2c's.  An element that is null may have a type. */
 #define CALL_INDIRECT(table, t, ft, x, ...)                                    \
-    (LIKELY((x) < (table).size &&                                              \
+    (LIKELY((x) < (table).size && (table).data[x].func != NULL &&              \
             (table).data[x].func_type == func_types[ft]) ||                    \
          TRAP(CALL_INDIRECT),                                                  \
      ((t)(table).data[x].func)(__VA_ARGS__))
