@@ -62,6 +62,35 @@ static void what_is_no_module_is_refused(void **state)
         GBX_EFILE);
 }
 
+/* What wasm2c does not see, since it is given names of ours. */
+static void an_outside_that_is_wrong_is_refused(void **state)
+{
+#define HEAD "\0asm\1\0\0\0"
+#define TYPE "\1\4\1\x60\0\0"
+#define BODY "\xa\4\1\2\0\xb"
+    static const struct {
+        const char *bytes, *said;
+        size_t count;
+    } cases[] = {
+#define CASE(bytes, said) {bytes, said, sizeof(bytes) - 1}
+        CASE(HEAD TYPE "\3\2\1\0\7\x9\2\1a\0\0\1a\0\0" BODY,
+             "two exports have the same name"),
+        CASE(HEAD TYPE "\3\2\1\0\7\5\1\1\xff\0\0" BODY, "not UTF-8"),
+        CASE(HEAD "\0\2\1\xff", "not UTF-8"),
+        CASE(HEAD "\0\1\1", "ends too early"),
+        CASE(HEAD "\1\5\1\x60\0\0\0", "longer than what it lists"),
+        CASE(HEAD TYPE TYPE, "a section comes twice"),
+#undef CASE
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(try_bytes(cases[i].bytes, cases[i].count), GBX_ELOAD);
+        if (strstr(err.what, cases[i].said) == NULL)
+            fail_msg("%zu: %s", i, err.what);
+    }
+}
+
 /* Damaged in one place: refused, or a module as good as another. */
 static void damaged_modules_do_no_harm(void **state)
 {
@@ -238,6 +267,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_no_module_is_refused),
+        cmocka_unit_test(an_outside_that_is_wrong_is_refused),
         cmocka_unit_test(damaged_modules_do_no_harm),
         cmocka_unit_test(names_are_not_compiled),
         cmocka_unit_test(what_is_imported_must_be_there),

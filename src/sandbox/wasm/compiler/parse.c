@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 #define TYPES_BYTES_MAX                                                        \
     (2u << 20) /* of all types together; runtime.h keeps                       \
                   them in twice that */
@@ -82,6 +84,8 @@ static struct name take_name(struct cursor *c)
     struct name name = {.bytes = take_u32(c)};
 
     name.text = take(c, name.bytes);
+    if (c->wrong == NULL && !utf8_valid((const char *)name.text, name.bytes))
+        fail_at(c, "a name is not UTF-8");
     if (c->wrong != NULL)
         name.bytes = 0;
     return name;
@@ -187,6 +191,34 @@ static void parse_functions(struct parsed *p, struct cursor *c)
         p->function_count = 0;
 }
 
+static int by_name(const void *first, const void *second)
+{
+    const struct name *a = *(const struct name *const *)first;
+    const struct name *b = *(const struct name *const *)second;
+    uint32_t common = a->bytes < b->bytes ? a->bytes : b->bytes;
+    int order = memcmp(a->text, b->text, common);
+
+    return order != 0 ? order : (a->bytes > b->bytes) - (a->bytes < b->bytes);
+}
+
+/* wasm2c cannot see it: it is given other names. */
+static void check_twice(const struct parsed *p, struct cursor *c)
+{
+    const struct name **names = calloc(p->export_count + 1, sizeof(*names));
+
+    if (names == NULL) {
+        fail_at(c, "no memory");
+        return;
+    }
+    for (uint32_t i = 0; i < p->export_count; i++)
+        names[i] = &p->exports[i].name;
+    qsort(names, p->export_count, sizeof(*names), by_name);
+    for (uint32_t i = 1; i < p->export_count; i++)
+        if (by_name(&names[i - 1], &names[i]) == 0)
+            fail_at(c, "two exports have the same name");
+    free(names);
+}
+
 static void parse_exports(struct parsed *p, struct cursor *c)
 {
     p->exports = make_list(c, &p->export_count, sizeof(*p->exports));
@@ -200,6 +232,8 @@ static void parse_exports(struct parsed *p, struct cursor *c)
             export->index >= p->imported_functions + p->function_count)
             fail_at(c, "an exported function is not there");
     }
+    if (c->wrong == NULL)
+        check_twice(p, c);
     if (c->wrong != NULL)
         p->export_count = 0;
 }
@@ -236,6 +270,20 @@ static int refuse(struct parsed *p, const struct cursor *c, const char *what)
     return -1;
 }
 
+/* The whole of a section that may be there once: list is what is known of it.
+ */
+static void once(struct parsed *p, struct cursor *c, const void *list,
+                 void (*parse_it)(struct parsed *p, struct cursor *c))
+{
+    if (list != NULL) {
+        fail_at(c, "a section comes twice");
+        return;
+    }
+    parse_it(p, c);
+    if (c->at != c->end)
+        fail_at(c, "a section is longer than what it lists");
+}
+
 static void parse_section(struct parsed *p, uint8_t id, struct cursor *c)
 {
     if (p->section_count == PARSED_SECTIONS) {
@@ -246,20 +294,16 @@ static void parse_section(struct parsed *p, uint8_t id, struct cursor *c)
         (struct parsed_section){id, c->at, (uint32_t)(c->end - c->at)};
     switch (id) {
     case SECTION_TYPE:
-        if (p->types == NULL)
-            parse_types(p, c);
+        once(p, c, p->types, parse_types);
         break;
     case SECTION_IMPORT:
-        if (p->imports == NULL)
-            parse_imports(p, c);
+        once(p, c, p->imports, parse_imports);
         break;
     case SECTION_FUNCTION:
-        if (p->functions == NULL)
-            parse_functions(p, c);
+        once(p, c, p->functions, parse_functions);
         break;
     case SECTION_EXPORT:
-        if (p->exports == NULL)
-            parse_exports(p, c);
+        once(p, c, p->exports, parse_exports);
         break;
     default:
         if (id > SECTION_LAST)
@@ -268,13 +312,13 @@ static void parse_section(struct parsed *p, uint8_t id, struct cursor *c)
 }
 
 /* Names are looked at last, when all that they name is known. */
-static void parse_custom(struct cursor *names, struct cursor section)
+static void parse_custom(struct cursor *names, struct cursor *section)
 {
-    struct name name = take_name(&section);
+    struct name name = take_name(section);
 
-    if (section.wrong == NULL && name.bytes == 4 &&
+    if (section->wrong == NULL && name.bytes == 4 &&
         memcmp(name.text, "name", 4) == 0)
-        *names = section;
+        *names = *section;
 }
 
 static int make_names(struct parsed *p, struct cursor names)
@@ -316,7 +360,7 @@ int parse(struct parsed *p, const uint8_t *bytes, size_t count)
         if (c.wrong != NULL)
             return refuse(p, &c, "its sections");
         if (id == SECTION_CUSTOM)
-            parse_custom(&names, section);
+            parse_custom(&names, &section);
         else
             parse_section(p, id, &section);
         if (section.wrong != NULL)
