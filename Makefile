@@ -49,6 +49,7 @@ demo:
 check:
 	@tools/setup build check
 	@tools/build build
+	@tools/suites wasm || true
 	@tools/check build
 
 # Where it cannot run it says so, and that is no failure.

@@ -3,9 +3,9 @@
 """oracle_test.py ORACLE - each numeric instruction and each access to memory,
 with values at their edges, against node's WebAssembly.
 
-The specification's own suite is in no package that we use, so another engine is
-asked instead.  What a result's bits are is compared, but of a NaN only that it is
-one: the specification leaves its payload open."""
+Beside the specification's own suite (spec_test.py), which has few values, another
+engine is asked.  What a result's bits are is compared, but of a NaN only that it
+is one: the specification leaves its payload open."""
 import json
 import pathlib
 import shutil
