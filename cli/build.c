@@ -82,7 +82,8 @@ int cli_build(int argc, char **argv)
 {
     struct build_options o = {0};
     struct gbx_wasm_config config = {.struct_bytes = sizeof(config),
-                                     .libexec_dir = cli_libexec()};
+                                     .libexec_dir = cli_libexec(),
+                                     .progress = cli_progress};
     struct gbx_error err;
     char *name = NULL;
     int rc;

@@ -50,6 +50,9 @@ int cli_exit_code(int code);
 /* A line of a guest's system calls, for standard error. */
 void cli_trace(void *context, const char *line);
 
+/* gbx_progress_fn: a bar, on a terminal. */
+void cli_progress(void *context, const char *path, unsigned permille);
+
 /* Print "glovebox: text" and return `code`. */
 int cli_say(const char *text, int code);
 

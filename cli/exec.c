@@ -290,6 +290,7 @@ int cli_exec(int argc, char **argv)
     argp_err_exit_status = CLI_HOST;
     argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &o);
     o.program.libexec_dir = cli_libexec();
+    o.program.progress = cli_progress;
     if (gbx_cache_default(cache, sizeof(cache)) == 0)
         o.program.cache_dir = cache;
     o.program.argv = (const char *const *)o.words;

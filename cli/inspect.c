@@ -165,6 +165,7 @@ int cli_inspect(int argc, char **argv)
         .script = {.struct_bytes = sizeof(o.script), .start_ns = TIMEOUT_NS}};
     struct gbx_runtime_config config = {.struct_bytes = sizeof(config),
                                         .libexec_dir = cli_libexec(),
+                                        .progress = cli_progress,
                                         .is_brief = true,
                                         .output = print};
     struct gbx_runtime *runtime;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -34,6 +35,26 @@ void cli_print(FILE *file, const char *text, size_t bytes, bool line)
             putc(skip == 2 ? '?' : at[0] ^ 0x40, file);
         }
     }
+}
+
+void cli_progress(void *context, const char *path, unsigned permille)
+{
+    enum { CELLS = 30 };
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    char bar[CELLS + 1];
+
+    (void)context;
+    if (!isatty(STDERR_FILENO))
+        return;
+    memset(bar, '.', CELLS);
+    memset(bar, '#', permille * CELLS / 1000);
+    bar[CELLS] = '\0';
+    fputs("\r\033[K", stderr); /* what is in this line */
+    if (permille == 1000)
+        return;
+    fputs("compiling ", stderr);
+    cli_print(stderr, name, strnlen(name, CELLS), true);
+    fprintf(stderr, ", once [%s] %u %%", bar, permille / 10);
 }
 
 void cli_trace(void *context, const char *line)

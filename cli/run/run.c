@@ -234,6 +234,7 @@ static bool is_program(const struct run_options *o)
 {
     struct gbx_wasm_config config = {.struct_bytes = sizeof(config),
                                      .libexec_dir = cli_libexec(),
+                                     .progress = cli_progress,
                                      .cache_dir = o->cache};
     const char *dot = strrchr(o->file, '.');
     struct gbx_wasm *module;

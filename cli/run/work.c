@@ -194,6 +194,7 @@ int run(const struct run_options *o)
         .output_context = &printing,
         .is_brief = is_brief(o),
         .note = print_note,
+        .progress = cli_progress,
     };
     struct gbx_script_config sc = o->script;
     char cache[4096];

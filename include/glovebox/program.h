@@ -59,6 +59,8 @@ struct gbx_program_config {
     const char *libexec_dir; /* of modules: what compiles them; default: where
                                 it was installed */
     const char *cache_dir; /* where they are kept compiled; default: nowhere */
+    gbx_progress_fn progress;
+    void *progress_context;
 
     /* Each system call, as a line; not of modules.  Comes in the thread of run.
      */

@@ -56,6 +56,14 @@ typedef void (*gbx_output_fn)(void *context, int stream, const void *text,
 typedef int (*gbx_host_fn)(void *context, const struct gbx_message *arguments,
                            struct gbx_builder *answer, struct gbx_error *err);
 
+/*
+ * A module of WebAssembly is being compiled, once: how far that is likely to
+ * be, of 1000, four times a second; 1000 when it is over, also after an error.
+ * Comes in the thread that opens it.
+ */
+typedef void (*gbx_progress_fn)(void *context, const char *path,
+                                unsigned permille);
+
 /* Zero in any field means the default. */
 struct gbx_runtime_config {
     size_t struct_bytes;     /* sizeof this struct: tells versions apart */
@@ -70,6 +78,8 @@ struct gbx_runtime_config {
     /* What is only slower for it: a template that is made anew, and why. */
     void (*note)(void *context, const char *text);
     void *note_context;
+    gbx_progress_fn progress;
+    void *progress_context;
 };
 
 /* Zero in any field means the default. */

@@ -19,7 +19,7 @@
  * one that is a program (WASI, with a main), gbx_program_open.
  *
  * A module is compiled into native code when it is opened for the first time,
- * which takes a second for 100 KB and needs wasm2c and gcc; with a cache_dir,
+ * which takes 3 s for 100 KB and needs wasm2c and gcc; with a cache_dir,
  * or by gbx_wasm_build, only then.  It runs in the calling thread, on a stack
  * of its own, in memory of its own, and is never a signal's handler's business:
  * what it must not do is looked at by its compiled code (docs/wasm.md).
@@ -51,6 +51,8 @@ struct gbx_wasm_config {
     size_t struct_bytes;     /* sizeof this struct: tells versions apart */
     const char *libexec_dir; /* where glovebox-wasmc is; default: installed */
     const char *cache_dir;   /* default: nothing is kept */
+    gbx_progress_fn progress;
+    void *progress_context;
 };
 
 /*

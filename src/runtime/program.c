@@ -96,6 +96,8 @@ static int settle_module(struct gbx_program *program, struct bundle *bundle,
                          struct gbx_error *err)
 {
     bundle->libexec_dir = runtime_find_libexec(config->libexec_dir);
+    bundle->progress = config->progress;
+    bundle->progress_context = config->progress_context;
     if (config->cache_dir == NULL)
         return 0;
     program->cache_fd = files_open(config->cache_dir, true, err);

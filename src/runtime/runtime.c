@@ -57,6 +57,8 @@ int gbx_runtime_open(struct gbx_runtime **runtime,
     warm_open(&made->warm, &made->cache);
     made->output = config->output;
     made->output_context = config->output_context;
+    made->progress = config->progress;
+    made->progress_context = config->progress_context;
     *runtime = made;
     return 0;
 }

@@ -41,6 +41,8 @@ struct gbx_runtime {
     char *libexec_dir; /* owned */
     gbx_output_fn output;
     void *output_context;
+    gbx_progress_fn progress;
+    void *progress_context;
     struct host_calls calls; /* the embedder's */
     atomic_uint scripts;     /* open ones */
     struct keeper keeper;

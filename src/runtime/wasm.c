@@ -45,6 +45,8 @@ static int settle(struct compile_how *how, int *cache_fd,
     if (rc < 0)
         return rc;
     how->libexec_dir = runtime_find_libexec(config->libexec_dir);
+    how->progress = config->progress;
+    how->progress_context = config->progress_context;
     if (config->cache_dir == NULL)
         return 0;
     *cache_fd = how->cache_fd = files_open(config->cache_dir, true, err);

@@ -32,6 +32,8 @@ struct bundle {
     const char *libexec_dir;  /* helpers of the library itself */
     const char *folder;       /* host folder shown at /script, or NULL */
     int cache_fd;             /* of a folder for what is compiled; 0: none */
+    gbx_progress_fn progress; /* while it is; may be NULL */
+    void *progress_context;
     struct gbx_limits limits; /* every field set */
 
     /* Of a program that is no guest program (glovebox exec): then there is no

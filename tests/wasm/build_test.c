@@ -6,6 +6,8 @@
 #include "wasm_test.h"
 
 #include <dirent.h>
+#include <fcntl.h>
+#include <pthread.h>
 #include <sys/wait.h>
 
 static void write_file(const char *path, const void *bytes, size_t count)
@@ -197,6 +199,61 @@ static void without_a_compiler_it_says_what_to_do(void **state)
     }
 }
 
+static void *open_fresh(void *config)
+{
+    struct gbx_wasm *module;
+    struct gbx_error own;
+    char path[160];
+
+    snprintf(path, sizeof(path), "%s/fresh.wasm", scratch);
+    return gbx_wasm_open(&module, path, config, &own) == GBX_EUNSUPPORTED
+               ? config
+               : NULL;
+}
+
+static void count_progress(void *context, const char *path, unsigned permille)
+{
+    unsigned *last = context;
+
+    assert_non_null(strstr(path, "fresh.wasm"));
+    assert_true(permille >= *last && permille <= 1000);
+    *last = permille;
+}
+
+/* Its compiler stands until it is let go: others are opened meanwhile, and
+ * closed. */
+static void a_compiler_holds_nobody_else_up(void **state)
+{
+    static const char fresh[] = {0, 'a', 's', 'm', 1, 0, 0, 0, 0, 2, 1, 'Z'};
+    char script[200], fifo[160];
+    struct gbx_wasm_config config;
+    struct gbx_wasm *module;
+    unsigned last = 0;
+    pthread_t thread;
+    void *right;
+    int fd;
+
+    (void)state;
+    snprintf(fifo, sizeof(fifo), "%s", scratch_path("fifo"));
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    snprintf(script, sizeof(script), "#!/bin/sh\ncat %s; exit 69\n", fifo);
+    config = with_compiler(script);
+    config.progress = count_progress;
+    config.progress_context = &last;
+    write_file(scratch_path("fresh.wasm"), fresh, sizeof(fresh));
+    assert_int_equal(pthread_create(&thread, NULL, open_fresh, &config), 0);
+    fd = open(fifo, O_WRONLY); /* the compiler reads: it is at work */
+    assert_true(fd >= 0);
+    assert_int_equal(gbx_wasm_open(&module, path_of("good.wasm"), NULL, &err),
+                     0);
+    gbx_wasm_close(module);
+    close(fd);
+    pthread_join(thread, &right);
+    assert_ptr_equal(right, &config);
+    assert_int_equal(last, 1000);
+    unlink(fifo);
+}
+
 /* In a process of its own: without a compiler, from what this one has kept. */
 static int open_again(const char *cache_dir)
 {
@@ -272,6 +329,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(names_are_not_compiled),
         cmocka_unit_test(what_is_imported_must_be_there),
         cmocka_unit_test(without_a_compiler_it_says_what_to_do),
+        cmocka_unit_test(a_compiler_holds_nobody_else_up),
         cmocka_unit_test(a_module_seen_before_needs_no_compiler),
         cmocka_unit_test(an_artefact_needs_no_compiler),
     };

@@ -129,6 +129,8 @@ struct sandbox_config script_sandbox_config(struct gbx_script *script)
                    .envp = env,
                    .libexec_dir = script->runtime->libexec_dir,
                    .cache_fd = script->runtime->cache.dir_fd,
+                   .progress = script->runtime->progress,
+                   .progress_context = script->runtime->progress_context,
                    .is_watched = script->runtime->cache.dir_fd >= 0,
                    .folder = script->config.hide_folder ? NULL : script->folder,
                    .limits = script->config.limits},

@@ -23,7 +23,12 @@
 #include "sandbox/wasm/compile.h"
 
 #define COMPILE_NS 600000000000ull
-#define SAID_BYTES 400u
+#define SHOW_MS    250
+
+/* On a processor of 2024, for a module with a region. */
+#define LIKELY_NS          100000000ull
+#define LIKELY_NS_PER_BYTE 60000ull
+#define SAID_BYTES         400u
 
 /* As glovebox-wasmc exits. */
 #define EXIT_MODULE   1
@@ -183,10 +188,33 @@ static int spawn(pid_t *child, const char *program, char *folder,
     return rc;
 }
 
-/* Until the compiler has ended.  Returns 0 or GBX_ETIME. */
-static int hear(int fd, char said[SAID_BYTES])
+/* How far it is, who wants to know. */
+struct progress {
+    const struct compile_how *how;
+    const char *path;
+    uint64_t begin_ns, likely_ns;
+};
+
+static void show(const struct progress *progress, unsigned permille)
 {
-    const uint64_t until_ns = clock_now_ns() + COMPILE_NS;
+    const struct compile_how *how = progress->how;
+
+    if (how->progress != NULL)
+        how->progress(how->progress_context, progress->path, permille);
+}
+
+static void show_likely(const struct progress *progress)
+{
+    uint64_t took_ns = clock_now_ns() - progress->begin_ns;
+    uint64_t permille = took_ns / (progress->likely_ns / 1000);
+
+    show(progress, permille < 999 ? (unsigned)permille : 999);
+}
+
+/* Until the compiler has ended.  Returns 0 or GBX_ETIME. */
+static int hear(int fd, char said[SAID_BYTES], const struct progress *progress)
+{
+    const uint64_t until_ns = progress->begin_ns + COMPILE_NS;
     size_t count = 0;
     char rest[256];
 
@@ -196,9 +224,10 @@ static int hear(int fd, char said[SAID_BYTES])
         bool fits = count < SAID_BYTES - 1;
         ssize_t n;
 
-        if (poll(&p, 1, 1000) == 0) {
+        if (poll(&p, 1, SHOW_MS) == 0) {
             if (clock_is_past(until_ns))
                 return GBX_ETIME;
+            show_likely(progress);
             continue;
         }
         n = read(fd, fits ? said + count : rest,
@@ -238,7 +267,7 @@ static int judge(int status, const char *said, struct gbx_error *err)
     }
 }
 
-static int run(struct folder *folder, const struct compile_how *how,
+static int run(struct folder *folder, const struct progress *progress,
                struct gbx_error *err)
 {
     auto_fd int in = -1, out = -1;
@@ -246,7 +275,8 @@ static int run(struct folder *folder, const struct compile_how *how,
     pid_t child = 0;
     int pipe_fds[2], status = 0, rc;
 
-    snprintf(program, sizeof(program), "%s/glovebox-wasmc", how->libexec_dir);
+    snprintf(program, sizeof(program), "%s/glovebox-wasmc",
+             progress->how->libexec_dir);
     if (pipe2(pipe_fds, O_CLOEXEC) < 0)
         return fail(err, GBX_EHOST, "a pipe");
     in = pipe_fds[0];
@@ -255,7 +285,7 @@ static int run(struct folder *folder, const struct compile_how *how,
     if (errno != 0)
         return fail(err, GBX_EFILE, "%s; is Glovebox installed?", program);
     close_fd(&out);
-    rc = hear(in, said);
+    rc = hear(in, said, progress);
     if (rc < 0)
         kill(child, SIGKILL);
     while (waitpid(child, &status, 0) < 0)
@@ -268,9 +298,11 @@ static int run(struct folder *folder, const struct compile_how *how,
     return judge(status, said, err);
 }
 
-int compile(const uint8_t *module, size_t bytes, const struct compile_how *how,
-            struct gbx_error *err)
+int compile(const char *path, const uint8_t *module, size_t bytes,
+            const struct compile_how *how, struct gbx_error *err)
 {
+    const struct progress progress = {how, path, clock_now_ns(),
+                                      LIKELY_NS + bytes * LIKELY_NS_PER_BYTE};
     struct folder folder;
     auto_fd int fd = -1;
     int rc = make_folder(&folder, err);
@@ -278,13 +310,14 @@ int compile(const uint8_t *module, size_t bytes, const struct compile_how *how,
     if (rc == 0)
         rc = put_module(&folder, module, bytes, err);
     if (rc == 0)
-        rc = run(&folder, how, err);
+        rc = run(&folder, &progress, err);
     if (rc == 0) {
         fd = openat(folder.fd, "module.gbx", O_RDONLY | O_CLOEXEC);
         if (fd < 0)
             rc = fail(err, GBX_EHOST, "the compiler made no artefact");
     }
     remove_folder(&folder);
+    show(&progress, 1000);
     if (rc < 0)
         return rc;
     keep(module, bytes, fd, how->cache_fd);

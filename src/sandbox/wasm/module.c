@@ -242,25 +242,46 @@ static int find_kept(struct module **module, const struct file *file,
     return -1;
 }
 
-static int get_locked(struct module **module, const struct file *file,
-                      const char *path, const struct compile_how *how,
-                      struct gbx_error *err)
+/* One that is loaded, or can be without a compiler; or NULL. */
+static struct module *known(const struct file *file, const char *path,
+                            const struct compile_how *how)
+{
+    struct module *module;
+
+    pthread_mutex_lock(&lock);
+    module = find_locked(file);
+    if (module == NULL && find_kept(&module, file, path, how) < 0)
+        module = NULL;
+    pthread_mutex_unlock(&lock);
+    return module;
+}
+
+/* Nobody waits for a compiler but who needs what it makes: two who begin at
+ * once have it done twice, and the first one's is used by both. */
+static int get_compiled(struct module **module, const struct file *file,
+                        const char *path, const struct compile_how *how,
+                        struct gbx_error *err)
 {
     struct gbx_error why;
     auto_fd int fd = -1;
-    int rc;
+    int rc = 0;
 
-    *module = find_locked(file);
-    if (*module != NULL || find_kept(module, file, path, how) == 0)
+    *module = known(file, path, how);
+    if (*module != NULL)
         return 0;
-    fd = compile(file->bytes, file->count, how, &why);
+    fd = compile(path, file->bytes, file->count, how, &why);
     if (fd < 0) {
         errno = 0; /* told already */
         return fail(err, fd, "%s: %s", path, why.what);
     }
-    rc = open_locked(module, fd, path, err);
-    if (rc == 0)
-        (*module)->is_compiled = true;
+    pthread_mutex_lock(&lock);
+    *module = find_locked(file);
+    if (*module == NULL) {
+        rc = open_locked(module, fd, path, err);
+        if (rc == 0)
+            (*module)->is_compiled = true;
+    }
+    pthread_mutex_unlock(&lock);
     return rc;
 }
 
@@ -270,10 +291,11 @@ static int get(struct module **module, int fd, const char *path,
     struct file file = {0};
     int rc = read_file(&file, fd, path, err);
 
-    if (rc == 0) {
+    if (rc == 0 && !file.is_artefact) {
+        rc = get_compiled(module, &file, path, how, err);
+    } else if (rc == 0) {
         pthread_mutex_lock(&lock);
-        rc = file.is_artefact ? open_locked(module, fd, path, err)
-                              : get_locked(module, &file, path, how, err);
+        rc = open_locked(module, fd, path, err);
         pthread_mutex_unlock(&lock);
     }
     free(file.bytes);
@@ -337,7 +359,7 @@ int module_build(const char *path, const char *to,
     if (rc == 0 && file.is_artefact)
         rc = write_artefact(in, to, err);
     else if (rc == 0) {
-        made = compile(file.bytes, file.count, how, &why);
+        made = compile(path, file.bytes, file.count, how, &why);
         rc = made < 0 ? fail(err, made, "%s: %s", path, why.what)
                       : write_artefact(made, to, err);
     }

@@ -133,7 +133,9 @@ int wasm_open(void *context, const struct bundle *what, struct region *shared,
     struct wasm *self = context;
     const struct compile_how how = {
         .libexec_dir = what->libexec_dir,
-        .cache_fd = what->cache_fd > 0 ? what->cache_fd : -1};
+        .cache_fd = what->cache_fd > 0 ? what->cache_fd : -1,
+        .progress = what->progress,
+        .progress_context = what->progress_context};
     int rc;
 
     wasm_init(self, what, shared);
