@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* flow.c - opening and closing a flow. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/error.h"
+#include "flow/build.h"
+#include "flow/run.h"
+
+static uint32_t cpu_count(void)
+{
+    long count = sysconf(_SC_NPROCESSORS_ONLN);
+
+    return count > 0 ? (uint32_t)count : 1;
+}
+
+static int check(const struct gbx_flow_config *config, struct gbx_error *err)
+{
+    if (config->struct_bytes != sizeof(*config))
+        return fail(err, GBX_EARGUMENT,
+                    "gbx_flow_config: struct_bytes is %zu, not %zu",
+                    config->struct_bytes, sizeof(*config));
+    if (config->queue > FLOW_QUEUE_MAX)
+        return fail(err, GBX_EARGUMENT, "queue: at most %u messages",
+                    FLOW_QUEUE_MAX);
+    return 0;
+}
+
+int gbx_flow_open(struct gbx_flow **flow, const struct gbx_flow_config *config,
+                  struct gbx_error *err)
+{
+    static const struct gbx_flow_config defaults = {.struct_bytes =
+                                                        sizeof(defaults)};
+    struct gbx_flow *made;
+    pthread_condattr_t clock;
+    int rc;
+
+    *flow = NULL;
+    config = config != NULL ? config : &defaults;
+    if ((rc = check(config, err)) < 0)
+        return rc;
+    made = calloc(1, sizeof(*made));
+    if (made == NULL)
+        return fail(err, GBX_EHOST, "no memory for a flow");
+    made->config = *config;
+    if (config->script != NULL)
+        made->script = *config->script;
+    made->config.queue = config->queue != 0 ? config->queue : FLOW_QUEUE;
+    made->folder = strdup(config->folder != NULL ? config->folder : ".");
+    made->nodes_end = &made->nodes;
+    must(pthread_mutex_init(&made->lock, NULL) == 0);
+    must(pthread_mutex_init(&made->room_lock, NULL) == 0);
+    must(pthread_condattr_init(&clock) == 0);
+    must(pthread_condattr_setclock(&clock, CLOCK_MONOTONIC) == 0);
+    must(pthread_cond_init(&made->room, &clock) == 0);
+    must(pthread_cond_init(&made->idle, &clock) == 0);
+    pthread_condattr_destroy(&clock);
+    schedule_open(&made->schedule,
+                  config->workers != 0 ? config->workers : cpu_count(),
+                  run_node, run_wake);
+    if (made->folder == NULL) {
+        gbx_flow_close(made);
+        return fail(err, GBX_EHOST, "no memory for a flow");
+    }
+    *flow = made;
+    return 0;
+}
+
+int gbx_flow_start(struct gbx_flow *flow, struct gbx_error *err)
+{
+    int rc = 0;
+
+    pthread_mutex_lock(&flow->lock);
+    if (flow->is_started)
+        rc = fail(err, GBX_EARGUMENT, "the flow has been started");
+    else if (!wire_all_locked(flow))
+        rc = fail(err, GBX_EHOST, "no memory for a flow's connections");
+    else
+        rc = schedule_start(&flow->schedule, err);
+    if (rc == 0) {
+        flow->is_started = true;
+        flow_tell(flow, &(struct gbx_flow_event){
+                            .kind = GBX_FLOW_NETWORK_STARTED});
+        for (struct flow_node *n = flow->nodes; n != NULL; n = n->after)
+            build_begin(flow, n);
+    }
+    pthread_mutex_unlock(&flow->lock);
+    return rc;
+}
+
+void gbx_flow_cancel(struct gbx_flow *flow)
+{
+    atomic_store(&flow->is_canceled, true);
+    pthread_mutex_lock(&flow->room_lock);
+    pthread_cond_broadcast(&flow->room);
+    pthread_mutex_unlock(&flow->room_lock);
+    pthread_mutex_lock(&flow->lock);
+    for (struct flow_node *node = flow->nodes; node != NULL; node = node->after)
+        if (node->kind->interrupt != NULL)
+            node->kind->interrupt(node);
+    pthread_mutex_unlock(&flow->lock);
+}
+
+void gbx_flow_close(struct gbx_flow *flow)
+{
+    if (flow == NULL)
+        return;
+    gbx_flow_cancel(flow);
+    schedule_stop(&flow->schedule);
+    while (flow->nodes != NULL)
+        build_bury(flow, build_remove_locked(flow, flow->nodes),
+                   "the flow was closed");
+    build_fini_locked(flow);
+    if (flow->is_started)
+        flow_tell(flow, &(struct gbx_flow_event){
+                            .kind = GBX_FLOW_NETWORK_SHUTDOWN});
+    schedule_close(&flow->schedule);
+    pthread_cond_destroy(&flow->room);
+    pthread_cond_destroy(&flow->idle);
+    pthread_mutex_destroy(&flow->room_lock);
+    pthread_mutex_destroy(&flow->lock);
+    free(flow->folder);
+    free(flow);
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * flow.h - the object behind gbx_flow, and how its files stand to each other.
+ *
+ *   flow.c       what is in it: nodes, edges, ports     wire.c   whom nodes reach
+ *   send.c       messages from outside; waiting         run.c    one run of a node
+ *   actor.c      what actors call                       event.c  who is told
+ *   node/        one node                               schedule/  who runs when
+ *   kind/        what a node can be: C, a script
+ *
+ * Locks, each may be taken by who holds those before it: flow, node, schedule;
+ * room stands alone.  No callback of the embedder is called under one.
+ */
+#ifndef FLOW_FLOW_H
+#define FLOW_FLOW_H
+
+#include <pthread.h>
+
+#include "flow/schedule/schedule.h"
+#include "glovebox/flow.h"
+
+#define FLOW_QUEUE      1024u
+#define FLOW_QUEUE_MAX  (1u << 20)
+#define FLOW_SOFT_TIMES 16u /* in a circle, queues may be so many bounds long */
+#define FLOW_NAME_MAX   GBX_NAME_BYTES_MAX
+
+/* From an outport to an inport, or to a port of the flow. */
+struct edge {
+    struct edge *next; /* of those that begin at the same node */
+    struct flow_node *from, *to; /* from is borrowed, to counted; NULL: */
+    char *outside;          /* owned */
+    uint32_t outport;
+    struct inport *port; /* of to */
+    bool is_soft;
+};
+
+struct flow_port {
+    struct flow_port *next;
+    char *name;        /* owned */
+    struct flow_node *node; /* counted */
+    struct inport *port;
+};
+
+struct gbx_flow {
+    struct gbx_flow_config config; /* its pointers are owned or borrowed as its
+                                      header says */
+    struct gbx_script_config script;
+    char *folder; /* owned */
+    struct schedule schedule;
+
+    pthread_mutex_t lock; /* of nodes, edges, ports */
+    void *by_name;        /* of nodes: tsearch's */
+    struct flow_node *nodes, **nodes_end;
+    struct flow_port *inports;
+    bool is_started;
+
+    /* Who waits for room in a queue, or for the end. */
+    pthread_mutex_t room_lock;
+    pthread_cond_t room, idle;
+    atomic_uint room_waiters, idle_waiters;
+    atomic_bool is_canceled;
+
+    _Atomic uint64_t pending; /* packets in queues and runs, and sets that are
+                                 tried again */
+    _Atomic uint64_t last_id; /* of packets */
+};
+
+
+/* build.c.  Of "node" and "port": counted; the name is bytes long. */
+int flow_find_port_locked(struct gbx_flow *flow, const char *node, size_t bytes,
+                          const char *port, struct flow_node **found,
+                          struct inport **inport);
+
+/* send.c.  Until the port has room; GBX_ETIME, GBX_ECANCELED. */
+int flow_await_room(struct gbx_flow *flow, const struct inport *port,
+                    uint32_t bound, uint64_t deadline_ns);
+/* A queue has become shorter: who waits for that looks again. */
+void flow_say_room(struct gbx_flow *flow);
+/* So many packets are no more. */
+void flow_done(struct gbx_flow *flow, uint64_t count);
+/* Those that waited for room in node's queues may run. */
+void flow_free_blocked(struct gbx_flow *flow, struct flow_node *freed);
+
+/* wire.c.  All wirings anew; the lock is held.  False: no memory. */
+bool wire_all_locked(struct gbx_flow *flow);
+
+/* run.c: a schedule_run_fn, and what its watch does. */
+void run_node(struct worker *worker, struct flow_node *node);
+void run_wake(struct schedule *schedule, struct flow_node *node);
+
+/* event.c.  All are cheap where nobody listens. */
+static inline bool flow_tells(const struct gbx_flow *flow)
+{
+    return flow->config.event != NULL;
+}
+void flow_tell(struct gbx_flow *flow, const struct gbx_flow_event *event);
+/* The number of a new packet; 0 where nobody listens. */
+uint64_t flow_number(struct gbx_flow *flow);
+void flow_letter(struct gbx_flow *flow, struct flow_node *node, const char *port,
+                 const struct packet *packet, const char *reason,
+                 uint32_t attempts);
+
+static inline struct gbx_flow *flow_of(struct schedule *schedule)
+{
+    return (struct gbx_flow *)((char *)schedule -
+                               offsetof(struct gbx_flow, schedule));
+}
+
+/* kind/. */
+extern const struct actor_kind kind_native, kind_script;
+
+#endif

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * script.c - a script as an actor, sealed: each run is a call.
+ *
+ * Streams and typed arrays of an input are copied once, into the arena that the
+ * script reads; what it sends is copied once, out of the arena that it may
+ * still write.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "flow/kind/ports.h"
+#include "flow/run.h"
+
+struct script_actor {
+    struct gbx_script *script;
+
+    pthread_mutex_t lock;   /* of: */
+    struct gbx_call *call;  /* that runs */
+    bool is_interrupted;
+};
+
+/* What a call's outputs become. */
+struct sending {
+    struct gbx_actor *actor;
+    int rc; /* the first that went wrong */
+};
+
+static const char *script_isolation(const struct flow_node *node)
+{
+    const struct script_actor *script = node->self;
+
+    return gbx_script_isolation(script->script);
+}
+
+static void send_output(void *context, const char *port,
+                        const struct gbx_message *message)
+{
+    struct sending *sending = context;
+    struct gbx_actor *actor = sending->actor;
+    struct packet packet;
+    int place;
+
+    if (sending->rc < 0)
+        return;
+    pthread_mutex_lock(&actor->node->lock);
+    place = flow_node_outport_locked(actor->node, port, true);
+    pthread_mutex_unlock(&actor->node->lock);
+    sending->rc = place < 0 ? place : packet_make(&packet, message, NULL);
+    if (sending->rc < 0)
+        return;
+    if (packet.body != NULL)
+        flow_node_count(&actor->node->counts.copied_bytes, message->body_bytes);
+    sending->rc = run_send(actor, (uint32_t)place, &packet);
+    run_flush(actor, false);
+    if (sending->rc < 0) {
+        struct script_actor *script = actor->node->self;
+
+        gbx_call_cancel(script->call);
+    }
+}
+
+static int put_inputs(struct gbx_call *call, struct gbx_actor *actor,
+                      struct gbx_error *err)
+{
+    const char *port;
+    struct gbx_message message;
+    int rc = 0;
+
+    for (uint32_t i = 0; rc == 0 && gbx_actor_input_at(actor, i, &port,
+                                                       &message) == 0;
+         i++) {
+        rc = gbx_call_put(call, port, &message, err);
+        if (rc == 0)
+            flow_node_count(&actor->node->counts.copied_bytes, message.body_bytes);
+    }
+    return rc;
+}
+
+/* From here on it can be interrupted.  False: it has been. */
+static bool show(struct script_actor *script, struct gbx_call *call)
+{
+    bool good;
+
+    pthread_mutex_lock(&script->lock);
+    good = !script->is_interrupted;
+    script->call = good ? call : NULL;
+    pthread_mutex_unlock(&script->lock);
+    return good;
+}
+
+static void hide(struct script_actor *script)
+{
+    pthread_mutex_lock(&script->lock);
+    script->call = NULL;
+    pthread_mutex_unlock(&script->lock);
+}
+
+static uint64_t deadline(const struct flow_node *node)
+{
+    return node->timeout_ns == 0 ? 0 : clock_now_ns() + node->timeout_ns;
+}
+
+static void explain(struct gbx_actor *actor, struct gbx_call *call, int rc,
+                    const struct gbx_error *err)
+{
+    struct gbx_failure failure;
+
+    gbx_call_failure(call, &failure);
+    if (rc == GBX_ESCRIPT && failure.type[0] != '\0')
+        gbx_actor_fail(actor, "%s: %s", failure.type, failure.message);
+    else
+        gbx_actor_fail(actor, "%s", err->what);
+}
+
+static int script_run(struct flow_node *node, struct gbx_actor *actor)
+{
+    struct script_actor *script = node->self;
+    struct sending sending = {.actor = actor};
+    const uint64_t until_ns = deadline(node);
+    struct gbx_error err = {.what = ""};
+    struct gbx_call *call;
+    int rc;
+
+    rc = gbx_call_begin(&call, script->script, until_ns, &err);
+    if (rc < 0) {
+        gbx_actor_fail(actor, "%s", err.what);
+        return rc;
+    }
+    gbx_call_on_output(call, send_output, &sending);
+    rc = put_inputs(call, actor, &err);
+    if (rc == 0 && !show(script, call))
+        rc = fail(&err, GBX_ECANCELED, "the flow ends");
+    if (rc == 0)
+        rc = gbx_call_run(call, until_ns, &err);
+    hide(script);
+    if (sending.rc < 0)
+        rc = fail(&err, sending.rc, "what it sent was not taken: %s",
+                  gbx_strerror(sending.rc));
+    if (rc < 0)
+        explain(actor, call, rc, &err);
+    gbx_call_finish(call);
+    return rc;
+}
+
+static void script_close(struct flow_node *node)
+{
+    struct script_actor *script = node->self;
+
+    if (script == NULL)
+        return;
+    gbx_script_close(script->script);
+    pthread_mutex_destroy(&script->lock);
+    free(script);
+}
+
+static void script_interrupt(struct flow_node *node)
+{
+    struct script_actor *script = node->self;
+
+    pthread_mutex_lock(&script->lock);
+    script->is_interrupted = true;
+    if (script->call != NULL)
+        gbx_call_cancel(script->call);
+    pthread_mutex_unlock(&script->lock);
+}
+
+/* Its file, from the flow's folder on. */
+static char *path_of(const struct flow_node *node)
+{
+    char *path;
+
+    if (node->component[0] == '/')
+        return strdup(node->component);
+    return asprintf(&path, "%s/%s", node->flow->folder, node->component) < 0
+               ? NULL
+               : path;
+}
+
+static int script_open(struct flow_node *node, struct gbx_error *err)
+{
+    struct gbx_script_config config = node->flow->script;
+    struct script_actor *script;
+    struct ports ports;
+    char *path;
+    int rc;
+
+    if (node->flow->config.runtime == NULL)
+        return fail(err, GBX_EFILE,
+                    "node %s: there is no component %s, and no runtime for "
+                    "scripts",
+                    node->id, node->component);
+    script = calloc(1, sizeof(*script));
+    path = path_of(node);
+    if (script == NULL || path == NULL) {
+        free(script);
+        free(path);
+        return fail(err, GBX_EHOST, "no memory for node %s", node->id);
+    }
+    pthread_mutex_init(&script->lock, NULL);
+    config.struct_bytes = sizeof(config);
+    config.config_json = node->metadata;
+    config.actor_id = node->id;
+    rc = gbx_script_open(&script->script, node->flow->config.runtime, path,
+                         &config, err);
+    free(path);
+    node->self = script;
+    if (rc < 0)
+        return rc;
+    rc = ports_read(&ports, gbx_script_metadata(script->script));
+    if (rc == 0)
+        rc = flow_node_declare(node, ports.inports, ports.outports, true);
+    node->tells_ports[0] = ports.inports != NULL;
+    node->awaits_all = ports.awaits_all && node->inport_count > 0;
+    ports_fini(&ports);
+    return rc < 0 ? fail(err, rc, "node %s: its ports: %s", node->id,
+                         gbx_strerror(rc))
+                  : 0;
+}
+
+const struct actor_kind kind_script = {
+    .isolation = script_isolation,
+    .open = script_open,
+    .run = script_run,
+    .close = script_close,
+    .interrupt = script_interrupt,
+    .batch = 1,
+};

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * packet.h - a message on its way: its body has as many holders as there are
+ * packets that show it, and a run that looks at it.
+ *
+ *  packet_make(&packet, &message, NULL);    the body is copied
+ *  packet_hold(&other, &packet);            one body, two packets
+ *  packet_drop(&packet);
+ *
+ * Threads: holders of one body in any.  A packet belongs to one.
+ * Memory:  bodies are malloc's, 64-byte aligned behind their head.
+ */
+#ifndef FLOW_NODE_PACKET_H
+#define FLOW_NODE_PACKET_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "glovebox/message.h"
+
+struct body {
+    _Alignas(64) atomic_uint holders;
+    void *block; /* malloc's */
+    size_t bytes;
+    /* the bytes follow, on the next line */
+};
+
+struct packet {
+    struct gbx_message message; /* its body lies in body's bytes */
+    struct body *body;          /* counted, or NULL: a scalar */
+    uint64_t id, cause;         /* 0: nobody asks */
+};
+
+static inline void *body_bytes(struct body *body)
+{
+    return body + 1;
+}
+
+/* One holder: the caller.  NULL: no memory. */
+struct body *body_make(size_t bytes);
+void body_drop(struct body *body); /* NULL is allowed */
+
+/*
+ * body: where the message's body lies, one more holder; NULL: it is copied.
+ * Returns 0 or GBX_EHOST.
+ */
+int packet_make(struct packet *packet, const struct gbx_message *message,
+                struct body *body);
+void packet_hold(struct packet *packet, const struct packet *other);
+void packet_drop(struct packet *packet);
+
+/* Does the message's body lie in body? */
+static inline bool body_has(const struct body *body,
+                            const struct gbx_message *message)
+{
+    const uint8_t *at = message->body, *from = (const uint8_t *)(body + 1);
+
+    return body != NULL && at >= from && at <= from + body->bytes &&
+           message->body_bytes <= (size_t)(from + body->bytes - at);
+}
+
+#endif

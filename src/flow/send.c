@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* send.c - messages from outside, and waiting: for room, and for the end. */
+#include <string.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "flow/flow.h"
+
+/* ---- waiting ---- */
+
+/*
+ * Who waits says so, then looks; who makes room does so, then looks whether
+ * anybody waits (both in one order: flow_say_room).
+ */
+int flow_await_room(struct gbx_flow *flow, const struct inport *port,
+                    uint32_t bound, uint64_t deadline_ns)
+{
+    const struct timespec until = clock_timespec(deadline_ns);
+    int rc = 0;
+
+    pthread_mutex_lock(&flow->room_lock);
+    atomic_fetch_add(&flow->room_waiters, 1);
+    while (rc == 0 && atomic_load(&port->queue.count) >= bound) {
+        if (atomic_load(&flow->is_canceled))
+            rc = GBX_ECANCELED;
+        else if (deadline_ns == 0)
+            pthread_cond_wait(&flow->room, &flow->room_lock);
+        else if (pthread_cond_timedwait(&flow->room, &flow->room_lock,
+                                        &until) != 0)
+            rc = GBX_ETIME;
+    }
+    atomic_fetch_sub(&flow->room_waiters, 1);
+    pthread_mutex_unlock(&flow->room_lock);
+    return rc;
+}
+
+void flow_say_room(struct gbx_flow *flow)
+{
+    if (atomic_load(&flow->room_waiters) == 0)
+        return;
+    pthread_mutex_lock(&flow->room_lock);
+    pthread_cond_broadcast(&flow->room);
+    pthread_mutex_unlock(&flow->room_lock);
+}
+
+void flow_free_blocked(struct gbx_flow *flow, struct flow_node *freed)
+{
+    struct flow_node *next;
+
+    for (; freed != NULL; freed = next) {
+        bool again;
+
+        next = freed->next_blocked;
+        pthread_mutex_lock(&freed->lock);
+        again = freed->state == GBX_NODE_BLOCKED;
+        if (again)
+            freed->state = GBX_NODE_QUEUED;
+        pthread_mutex_unlock(&freed->lock);
+        if (again)
+            schedule_put(&flow->schedule, NULL, freed);
+        else
+            flow_node_put(freed);
+    }
+}
+
+void flow_done(struct gbx_flow *flow, uint64_t count)
+{
+    if (atomic_fetch_sub(&flow->pending, count) != count)
+        return;
+    if (flow_tells(flow))
+        flow_tell(flow,
+                  &(struct gbx_flow_event){.kind = GBX_FLOW_NETWORK_IDLE});
+    if (atomic_load(&flow->idle_waiters) == 0)
+        return;
+    pthread_mutex_lock(&flow->room_lock);
+    pthread_cond_broadcast(&flow->idle);
+    pthread_mutex_unlock(&flow->room_lock);
+}
+
+int gbx_flow_drain(struct gbx_flow *flow, uint64_t deadline_ns)
+{
+    const struct timespec until = clock_timespec(deadline_ns);
+    int rc = 0;
+
+    pthread_mutex_lock(&flow->room_lock);
+    atomic_fetch_add(&flow->idle_waiters, 1);
+    while (rc == 0 && atomic_load(&flow->pending) > 0) {
+        if (deadline_ns == 0)
+            pthread_cond_wait(&flow->idle, &flow->room_lock);
+        else if (pthread_cond_timedwait(&flow->idle, &flow->room_lock,
+                                        &until) != 0)
+            rc = GBX_ETIME;
+    }
+    atomic_fetch_sub(&flow->idle_waiters, 1);
+    pthread_mutex_unlock(&flow->room_lock);
+    return rc;
+}
+
+/* ---- sending ---- */
+
+/* node: counted. */
+static int find(struct gbx_flow *flow, const char *name, struct flow_node **node,
+                struct inport **port)
+{
+    const char *dot = strchr(name, '.');
+    struct flow_port *p;
+    int rc = GBX_EPORT;
+
+    pthread_mutex_lock(&flow->lock);
+    for (p = flow->inports; p != NULL && strcmp(p->name, name) != 0;)
+        p = p->next;
+    if (p != NULL) {
+        *node = flow_node_get(p->node);
+        *port = p->port;
+        rc = 0;
+    } else if (dot != NULL) {
+        rc = flow_find_port_locked(flow, name, (size_t)(dot - name), dot + 1,
+                                   node, port);
+    }
+    pthread_mutex_unlock(&flow->lock);
+    return rc;
+}
+
+/* Returns 0; GBX_EAGAIN: full; GBX_EPORT: gone; GBX_EHOST. */
+static int try_put(struct gbx_flow *flow, struct flow_node *node,
+                   struct inport *port, const struct packet *packet)
+{
+    bool touched = false;
+    int rc = 0;
+
+    pthread_mutex_lock(&node->lock);
+    if (node->state == GBX_NODE_GONE)
+        rc = GBX_EPORT;
+    else if (queue_count(&port->queue) >= node->bound)
+        rc = GBX_EAGAIN;
+    else if (!queue_put(&port->queue, packet))
+        rc = GBX_EHOST;
+    if (rc == 0) {
+        atomic_fetch_add(&flow->pending, 1);
+        touched = flow_node_touch_locked(node);
+    }
+    pthread_mutex_unlock(&node->lock);
+    if (touched)
+        schedule_put(&flow->schedule, NULL, flow_node_get(node));
+    return rc;
+}
+
+static void tell_received(struct gbx_flow *flow, const struct flow_node *node,
+                          const struct inport *port,
+                          const struct packet *packet)
+{
+    flow_tell(flow, &(struct gbx_flow_event){
+                        .kind = GBX_FLOW_MESSAGE_RECEIVED,
+                        .to_node = node->id,
+                        .to_port = port->name,
+                        .message = &packet->message,
+                        .id = packet->id,
+                    });
+}
+
+static int put(struct gbx_flow *flow, struct flow_node *node, struct inport *port,
+               struct packet *packet, uint64_t deadline_ns)
+{
+    int rc;
+
+    if (flow_tells(flow)) {
+        packet->id = flow_number(flow);
+        tell_received(flow, node, port, packet);
+    }
+    while ((rc = try_put(flow, node, port, packet)) == GBX_EAGAIN) {
+        rc = flow_await_room(flow, port, node->bound, deadline_ns);
+        if (rc < 0)
+            break;
+    }
+    if (rc < 0)
+        packet_drop(packet);
+    return rc;
+}
+
+int gbx_flow_send(struct gbx_flow *flow, const char *inport,
+                  const struct gbx_message *message, uint64_t deadline_ns,
+                  struct gbx_error *err)
+{
+    struct inport *port;
+    struct packet packet;
+    struct flow_node *node;
+    int rc;
+
+    if (atomic_load(&flow->is_canceled))
+        return fail(err, GBX_ECANCELED, "the flow ends");
+    if ((unsigned)message->type >= GBX_TYPE_COUNT ||
+        message->body_bytes > GBX_BODY_BYTES_MAX)
+        return fail(err, GBX_EARGUMENT, "%s: not a message", inport);
+    if (find(flow, inport, &node, &port) < 0)
+        return fail(err, GBX_EPORT,
+                    "%s: the flow has no such inport, and no node has",
+                    inport);
+    rc = packet_make(&packet, message, NULL);
+    if (rc == 0)
+        rc = put(flow, node, port, &packet, deadline_ns);
+    flow_node_put(node);
+    if (rc < 0)
+        return fail(err, rc, "%s: %s", inport, gbx_strerror(rc));
+    return 0;
+}
