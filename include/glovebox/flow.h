@@ -44,8 +44,8 @@ extern "C" {
 
 struct gbx_flow;
 
-/* What arrives at a port of the flow.  In a thread of the flow's; the message is
- * borrowed until it returns.  One who waits here holds the sender up. */
+/* What arrives at a port of the flow.  In a thread of the flow's; the message
+ * is borrowed until it returns.  One who waits here holds the sender up. */
 typedef void (*gbx_flow_output_fn)(void *context, const char *outport,
                                    const struct gbx_message *message);
 
@@ -90,12 +90,12 @@ struct gbx_flow_config {
     size_t struct_bytes;
     struct gbx_runtime *runtime; /* for scripts; borrowed until close; NULL:
                                     there are none */
-    const struct gbx_script_config *script;   /* for all of them; copied */
-    const char *folder;                       /* of relative paths; default: . */
+    const struct gbx_script_config *script; /* for all of them; copied */
+    const char *folder;                     /* of relative paths; default: . */
     const struct gbx_actor_type *const *types; /* ends with NULL */
-    uint32_t workers;  /* threads that run actors; default: one a CPU */
-    uint32_t queue;    /* messages of an inport, at most; default 1024 */
-    uint32_t sample;   /* events of one message in so many; default: all */
+    uint32_t workers; /* threads that run actors; default: one a CPU */
+    uint32_t queue;   /* messages of an inport, at most; default 1024 */
+    uint32_t sample;  /* events of one message in so many; default: all */
     gbx_flow_output_fn output;
     gbx_letter_fn letter;
     gbx_flow_event_fn event; /* default: none, and they cost nothing */
@@ -127,15 +127,17 @@ int gbx_flow_remove_node(struct gbx_flow *flow, const char *node,
                          struct gbx_error *err);
 
 /* Returns 0; GBX_EARGUMENT (no such node; connected already), GBX_EPORT. */
-int gbx_flow_connect(struct gbx_flow *flow, const char *from, const char *outport,
-                     const char *to, const char *inport, struct gbx_error *err);
+int gbx_flow_connect(struct gbx_flow *flow, const char *from,
+                     const char *outport, const char *to, const char *inport,
+                     struct gbx_error *err);
 
 /* What has been sent arrives.  Returns 0; GBX_EARGUMENT: they were not. */
 int gbx_flow_disconnect(struct gbx_flow *flow, const char *from,
                         const char *outport, const char *to, const char *inport,
                         struct gbx_error *err);
 
-/* Names of the flow's own for ports of nodes.  Several outports may have one. */
+/* Names of the flow's own for ports of nodes.  Several outports may have one.
+ */
 int gbx_flow_add_inport(struct gbx_flow *flow, const char *name,
                         const char *node, const char *port,
                         struct gbx_error *err);
@@ -154,7 +156,7 @@ int gbx_flow_send(struct gbx_flow *flow, const char *inport,
                   const struct gbx_message *message, uint64_t deadline_ns,
                   struct gbx_error *err);
 
-/* Wait until no message is left and nobody runs or is to be tried again.  Actors
+/* Wait until no message is left and nobody runs or is to be tried again. Actors
  * that wake by themselves do not count.  Returns 0 or GBX_ETIME. */
 int gbx_flow_drain(struct gbx_flow *flow, uint64_t deadline_ns);
 

@@ -34,7 +34,7 @@ struct gbx_node_stats {
     enum gbx_node_state state;
     uint64_t received, sent; /* messages; sent: one for each reader */
     uint64_t runs, failures, retries, letters;
-    uint64_t queued;                 /* messages now, all inports */
+    uint64_t queued;                       /* messages now, all inports */
     uint64_t run_ns, run_ns_50, run_ns_99; /* all; median; 99 of 100 */
     uint64_t copied_bytes; /* of bodies, for its inputs and by its runs */
 };

@@ -64,14 +64,13 @@ static int open_node(struct flow_node *node, struct gbx_error *err)
     node->backoff_ns = options.backoff_ns;
     node->priority = options.priority;
     node->timeout_ns = options.timeout_ns;
-    node->bound =
-        options.queue != 0 ? options.queue : node->flow->config.queue;
+    node->bound = options.queue != 0 ? options.queue : node->flow->config.queue;
     node->type = find_type(node->flow, node->component);
     node->kind = node->type != NULL ? &kind_native : &kind_script;
     if (node->type != NULL) {
         node->awaits_all = node->type->await_all_inports != 0;
         rc = flow_node_declare(node, node->type->inports, node->type->outports,
-                          false);
+                               false);
         if (rc < 0)
             return fail(err, rc, "node %s: its ports: %s", node->id,
                         gbx_strerror(rc));
@@ -79,8 +78,8 @@ static int open_node(struct flow_node *node, struct gbx_error *err)
     rc = node->kind->open(node, err);
     if (rc == 0 && node->awaits_all && node->inport_count > NODE_BATCH)
         rc = fail(err, GBX_ELIMIT,
-                  "node %s awaits all of %u inports; at most %u can be", node->id,
-                  node->inport_count, NODE_BATCH);
+                  "node %s awaits all of %u inports; at most %u can be",
+                  node->id, node->inport_count, NODE_BATCH);
     return rc;
 }
 
@@ -171,7 +170,8 @@ static void remove_ports(struct gbx_flow *flow, const struct flow_node *node)
     }
 }
 
-struct flow_node *build_remove_locked(struct gbx_flow *flow, struct flow_node *node)
+struct flow_node *build_remove_locked(struct gbx_flow *flow,
+                                      struct flow_node *node)
 {
     tdelete(node, &flow->by_name, by_id);
     *node->link = node->after;
@@ -192,17 +192,22 @@ struct flow_node *build_remove_locked(struct gbx_flow *flow, struct flow_node *n
     return node;
 }
 
-void build_bury(struct gbx_flow *flow, struct flow_node *node, const char *reason)
+void build_bury(struct gbx_flow *flow, struct flow_node *node,
+                const char *reason)
 {
     struct flow_batch *batch = calloc(1, sizeof(*batch));
     struct flow_node *freed;
+    struct wiring *wiring;
     bool is_running;
 
     pthread_mutex_lock(&node->lock);
     is_running = node->state == GBX_NODE_RUNNING;
     node->state = GBX_NODE_GONE;
     freed = flow_node_freed_locked(node);
+    wiring = node->wiring; /* in a circle, they would hold each other */
+    node->wiring = NULL;
     pthread_mutex_unlock(&node->lock);
+    wiring_put(wiring);
     flow_free_blocked(flow, freed);
     if (is_running && node->kind->interrupt != NULL)
         node->kind->interrupt(node);
@@ -245,7 +250,7 @@ int gbx_flow_remove_node(struct gbx_flow *flow, const char *id,
 
 /* Both ends; what is missing is named. */
 static struct flow_node *need_locked(struct gbx_flow *flow, const char *id,
-                                struct gbx_error *err)
+                                     struct gbx_error *err)
 {
     struct flow_node *node = find_locked(flow, id);
 
@@ -283,16 +288,18 @@ static bool is_same(const struct edge *edge, uint32_t outport,
 }
 
 /* At the end: readers get it in the order in which they were connected. */
-static int add_edge(struct gbx_flow *flow, struct flow_node *from, uint32_t outport,
-                    struct flow_node *to, struct inport *port, const char *outside,
-                    struct gbx_error *err)
+static int add_edge(struct gbx_flow *flow, struct flow_node *from,
+                    uint32_t outport, struct flow_node *to, struct inport *port,
+                    const char *outside, struct gbx_error *err)
 {
     struct edge *edge, **link = &from->edges;
 
     for (; *link != NULL; link = &(*link)->next)
         if (is_same(*link, outport, to, port, outside))
-            return fail(err, GBX_EARGUMENT, "node %s, port %s: connected so "
-                        "already", from->id, from->outports[outport]);
+            return fail(err, GBX_EARGUMENT,
+                        "node %s, port %s: connected so "
+                        "already",
+                        from->id, from->outports[outport]);
     edge = calloc(1, sizeof(*edge));
     if (edge == NULL ||
         (outside != NULL && (edge->outside = strdup(outside)) == NULL)) {
@@ -348,8 +355,8 @@ static int find_edge(struct flow_node *from, const char *outport,
 }
 
 int gbx_flow_disconnect(struct gbx_flow *flow, const char *from,
-                        const char *outport, const char *to,
-                        const char *inport, struct gbx_error *err)
+                        const char *outport, const char *to, const char *inport,
+                        struct gbx_error *err)
 {
     struct flow_node *source, *target;
     struct edge **link;
@@ -366,12 +373,15 @@ int gbx_flow_disconnect(struct gbx_flow *flow, const char *from,
         rc = GBX_EHOST;
     pthread_mutex_unlock(&flow->lock);
     return rc == 0 ? 0
-                   : fail(err, rc, "node %s, port %s is not connected to node "
-                          "%s, port %s", from, outport, to, inport);
+                   : fail(err, rc,
+                          "node %s, port %s is not connected to node "
+                          "%s, port %s",
+                          from, outport, to, inport);
 }
 
-static int add_port(struct gbx_flow *flow, const char *name, struct flow_node *node,
-                    struct inport *port, struct gbx_error *err)
+static int add_port(struct gbx_flow *flow, const char *name,
+                    struct flow_node *node, struct inport *port,
+                    struct gbx_error *err)
 {
     struct flow_port *made;
 
@@ -405,9 +415,9 @@ static int add_outside(struct gbx_flow *flow, const char *name, const char *id,
     if (rc == 0)
         rc = place = need_port(node, port, is_in, err);
     if (rc >= 0)
-        rc = is_in ? add_port(flow, name, node, node->inports[place], err)
-                   : add_edge(flow, node, (uint32_t)place, NULL, NULL, name,
-                              err);
+        rc = is_in
+                 ? add_port(flow, name, node, node->inports[place], err)
+                 : add_edge(flow, node, (uint32_t)place, NULL, NULL, name, err);
     pthread_mutex_unlock(&flow->lock);
     return rc;
 }

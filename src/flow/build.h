@@ -13,11 +13,13 @@
 void build_begin(struct gbx_flow *flow, struct flow_node *node);
 
 /* With its edges, out of all lists.  The caller holds it then, for bury. */
-struct flow_node *build_remove_locked(struct gbx_flow *flow, struct flow_node *node);
+struct flow_node *build_remove_locked(struct gbx_flow *flow,
+                                      struct flow_node *node);
 
 /* What is in its queues becomes letters; who runs it, finishes that run.  The
  * holder is taken; no lock is held. */
-void build_bury(struct gbx_flow *flow, struct flow_node *node, const char *reason);
+void build_bury(struct gbx_flow *flow, struct flow_node *node,
+                const char *reason);
 
 /* What is left when all nodes are gone. */
 void build_fini_locked(struct gbx_flow *flow);

@@ -43,8 +43,7 @@ static bool is_sampled(const struct gbx_flow *flow,
 {
     uint64_t id = event->id != 0 ? event->id : event->cause;
 
-    return flow->config.sample <= 1 || id == 0 ||
-           id % flow->config.sample == 0;
+    return flow->config.sample <= 1 || id == 0 || id % flow->config.sample == 0;
 }
 
 void flow_tell(struct gbx_flow *flow, const struct gbx_flow_event *event)
@@ -57,9 +56,9 @@ void flow_tell(struct gbx_flow *flow, const struct gbx_flow_event *event)
     flow->config.event(flow->config.context, &now);
 }
 
-void flow_letter(struct gbx_flow *flow, struct flow_node *node, const char *port,
-                 const struct packet *packet, const char *reason,
-                 uint32_t attempts)
+void flow_letter(struct gbx_flow *flow, struct flow_node *node,
+                 const char *port, const struct packet *packet,
+                 const char *reason, uint32_t attempts)
 {
     const struct gbx_letter letter = {.node = node->id,
                                       .port = port,
@@ -77,7 +76,8 @@ void gbx_flow_stats(struct gbx_flow *flow, gbx_node_stats_fn each,
                     void *context)
 {
     pthread_mutex_lock(&flow->lock);
-    for (struct flow_node *node = flow->nodes; node != NULL; node = node->after) {
+    for (struct flow_node *node = flow->nodes; node != NULL;
+         node = node->after) {
         struct gbx_node_stats stats = {
             .node = node->id,
             .component = node->component,
@@ -91,15 +91,17 @@ void gbx_flow_stats(struct gbx_flow *flow, gbx_node_stats_fn each,
             .run_ns = node->counts.run_ns,
             .copied_bytes = node->counts.copied_bytes,
         };
+        const struct times *times;
 
         pthread_mutex_lock(&node->lock);
         stats.state = node->state;
         for (uint32_t i = 0; i < node->inport_count; i++)
             stats.queued += queue_count(&node->inports[i]->queue);
         pthread_mutex_unlock(&node->lock);
-        if (node->times != NULL) {
-            stats.run_ns_50 = times_below(node->times, 500);
-            stats.run_ns_99 = times_below(node->times, 990);
+        times = atomic_load(&node->times);
+        if (times != NULL) {
+            stats.run_ns_50 = times_below(times, 500);
+            stats.run_ns_99 = times_below(times, 990);
         }
         each(context, &stats);
     }

@@ -81,8 +81,8 @@ int gbx_flow_start(struct gbx_flow *flow, struct gbx_error *err)
         rc = schedule_start(&flow->schedule, err);
     if (rc == 0) {
         flow->is_started = true;
-        flow_tell(flow, &(struct gbx_flow_event){
-                            .kind = GBX_FLOW_NETWORK_STARTED});
+        flow_tell(flow,
+                  &(struct gbx_flow_event){.kind = GBX_FLOW_NETWORK_STARTED});
         for (struct flow_node *n = flow->nodes; n != NULL; n = n->after)
             build_begin(flow, n);
     }
@@ -114,8 +114,8 @@ void gbx_flow_close(struct gbx_flow *flow)
                    "the flow was closed");
     build_fini_locked(flow);
     if (flow->is_started)
-        flow_tell(flow, &(struct gbx_flow_event){
-                            .kind = GBX_FLOW_NETWORK_SHUTDOWN});
+        flow_tell(flow,
+                  &(struct gbx_flow_event){.kind = GBX_FLOW_NETWORK_SHUTDOWN});
     schedule_close(&flow->schedule);
     pthread_cond_destroy(&flow->room);
     pthread_cond_destroy(&flow->idle);

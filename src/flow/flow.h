@@ -2,11 +2,11 @@
 /*
  * flow.h - the object behind gbx_flow, and how its files stand to each other.
  *
- *   flow.c       what is in it: nodes, edges, ports     wire.c   whom nodes reach
- *   send.c       messages from outside; waiting         run.c    one run of a node
- *   actor.c      what actors call                       event.c  who is told
- *   node/        one node                               schedule/  who runs when
- *   kind/        what a node can be: C, a script
+ *   flow.c       what is in it: nodes, edges, ports     wire.c   whom nodes
+ * reach send.c       messages from outside; waiting         run.c    one run of
+ * a node actor.c      what actors call                       event.c  who is
+ * told node/        one node                               schedule/  who runs
+ * when kind/        what a node can be: C, a script
  *
  * Locks, each may be taken by who holds those before it: flow, node, schedule;
  * room stands alone.  No callback of the embedder is called under one.
@@ -21,14 +21,15 @@
 
 #define FLOW_QUEUE      1024u
 #define FLOW_QUEUE_MAX  (1u << 20)
-#define FLOW_SOFT_TIMES 16u /* in a circle, queues may be so many bounds long */
-#define FLOW_NAME_MAX   GBX_NAME_BYTES_MAX
+#define FLOW_SOFT_TIMES 16u /* in a circle, queues may be so many bounds long  \
+                             */
+#define FLOW_NAME_MAX GBX_NAME_BYTES_MAX
 
 /* From an outport to an inport, or to a port of the flow. */
 struct edge {
-    struct edge *next; /* of those that begin at the same node */
+    struct edge *next;           /* of those that begin at the same node */
     struct flow_node *from, *to; /* from is borrowed, to counted; NULL: */
-    char *outside;          /* owned */
+    char *outside;               /* owned */
     uint32_t outport;
     struct inport *port; /* of to */
     bool is_soft;
@@ -36,7 +37,7 @@ struct edge {
 
 struct flow_port {
     struct flow_port *next;
-    char *name;        /* owned */
+    char *name;             /* owned */
     struct flow_node *node; /* counted */
     struct inport *port;
 };
@@ -64,7 +65,6 @@ struct gbx_flow {
                                  tried again */
     _Atomic uint64_t last_id; /* of packets */
 };
-
 
 /* build.c.  Of "node" and "port": counted; the name is bytes long. */
 int flow_find_port_locked(struct gbx_flow *flow, const char *node, size_t bytes,
@@ -96,9 +96,9 @@ static inline bool flow_tells(const struct gbx_flow *flow)
 void flow_tell(struct gbx_flow *flow, const struct gbx_flow_event *event);
 /* The number of a new packet; 0 where nobody listens. */
 uint64_t flow_number(struct gbx_flow *flow);
-void flow_letter(struct gbx_flow *flow, struct flow_node *node, const char *port,
-                 const struct packet *packet, const char *reason,
-                 uint32_t attempts);
+void flow_letter(struct gbx_flow *flow, struct flow_node *node,
+                 const char *port, const struct packet *packet,
+                 const char *reason, uint32_t attempts);
 
 static inline struct gbx_flow *flow_of(struct schedule *schedule)
 {

@@ -22,8 +22,8 @@
 /* It is not there any more, or there is no memory. */
 static void lose(struct gbx_actor *actor, struct out *out, const char *reason)
 {
-    flow_letter(actor->flow, out->wire->to, out->wire->port->name,
-                &out->packet, reason, 0);
+    flow_letter(actor->flow, out->wire->to, out->wire->port->name, &out->packet,
+                reason, 0);
     packet_drop(&out->packet);
     flow_done(actor->flow, 1);
 }
@@ -59,17 +59,16 @@ static void tell_sent(struct gbx_actor *actor, const struct out *out)
 {
     const struct wire *wire = out->wire;
 
-    flow_tell(actor->flow,
-              &(struct gbx_flow_event){
-                  .kind = GBX_FLOW_MESSAGE_SENT,
-                  .node = actor->node->id,
-                  .port = actor->node->outports[wire->outport],
-                  .to_node = wire->to->id,
-                  .to_port = wire->port->name,
-                  .message = &out->packet.message,
-                  .id = out->packet.id,
-                  .cause = out->packet.cause,
-              });
+    flow_tell(actor->flow, &(struct gbx_flow_event){
+                               .kind = GBX_FLOW_MESSAGE_SENT,
+                               .node = actor->node->id,
+                               .port = actor->node->outports[wire->outport],
+                               .to_node = wire->to->id,
+                               .to_port = wire->port->name,
+                               .message = &out->packet.message,
+                               .id = out->packet.id,
+                               .cause = out->packet.cause,
+                           });
 }
 
 void run_flush(struct gbx_actor *actor, bool is_last)
@@ -150,8 +149,7 @@ int run_send(struct gbx_actor *actor, uint32_t outport, struct packet *packet)
         if (box->count == ARRAY_SIZE(box->outs))
             run_flush(actor, false);
         /* Each reader, once for what an outbox holds. */
-        if (box->count < wiring->count &&
-            (rc = await_reader(actor, wire)) < 0)
+        if (box->count < wiring->count && (rc = await_reader(actor, wire)) < 0)
             break;
         packet_hold(&box->outs[box->count].packet, packet);
         box->outs[box->count++].wire = wire;
@@ -177,15 +175,15 @@ static const struct wire *full_wire(const struct wiring *wiring)
 
 static void tell_run(struct gbx_actor *actor, int rc, uint64_t took_ns)
 {
-    flow_tell(actor->flow,
-              &(struct gbx_flow_event){
-                  .kind = rc < 0 ? GBX_FLOW_ACTOR_FAILED
-                                 : GBX_FLOW_ACTOR_COMPLETED,
-                  .node = actor->node->id,
-                  .text = rc < 0 ? actor->reason : NULL,
-                  .cause = actor->input_count > 0 ? actor->inputs[0].id : 0,
-                  .took_ns = took_ns,
-              });
+    flow_tell(
+        actor->flow,
+        &(struct gbx_flow_event){
+            .kind = rc < 0 ? GBX_FLOW_ACTOR_FAILED : GBX_FLOW_ACTOR_COMPLETED,
+            .node = actor->node->id,
+            .text = rc < 0 ? actor->reason : NULL,
+            .cause = actor->input_count > 0 ? actor->inputs[0].id : 0,
+            .took_ns = took_ns,
+        });
 }
 
 static int run_once(struct gbx_actor *actor, struct flow_batch *batch)
@@ -230,9 +228,8 @@ static void give_up(struct gbx_actor *actor, struct flow_batch *batch)
     struct flow_node *node = actor->node;
 
     for (uint32_t i = 0; i < actor->input_count; i++)
-        flow_letter(actor->flow, node,
-                    node->inports[actor->ports[i]]->name, &actor->inputs[i],
-                    actor->reason, batch->attempts + 1);
+        flow_letter(actor->flow, node, node->inports[actor->ports[i]]->name,
+                    &actor->inputs[i], actor->reason, batch->attempts + 1);
     send_reason(actor);
 }
 
@@ -288,7 +285,7 @@ static struct stop run_batch(struct gbx_actor *actor, struct flow_batch *batch)
 
 /* What it goes on with, or what has come since.  NULL: it has been removed. */
 static struct flow_batch *begin(struct flow_node *node, struct worker *worker,
-                           struct wiring **wiring)
+                                struct wiring **wiring)
 {
     struct flow_node *freed = NULL;
     struct flow_batch *batch;
@@ -381,11 +378,15 @@ static void block(struct flow_node *node, const struct wire *wire)
 
 static void note_time(struct flow_node *node, uint64_t took_ns, uint64_t runs)
 {
-    if (node->times == NULL)
-        node->times = calloc(1, sizeof(*node->times));
+    struct times *times = atomic_load(&node->times);
+
+    if (times == NULL) {
+        times = calloc(1, sizeof(*times));
+        atomic_store(&node->times, times);
+    }
     flow_node_count(&node->counts.run_ns, took_ns);
-    if (node->times != NULL && runs > 0)
-        times_add(node->times, took_ns / runs, (uint32_t)runs);
+    if (times != NULL && runs > 0)
+        times_add(times, took_ns / runs, (uint32_t)runs);
 }
 
 static bool has_memory(struct worker *worker)
@@ -404,7 +405,8 @@ static void postpone(struct flow_node *node)
     if (node->state == GBX_NODE_QUEUED)
         node->state = GBX_NODE_PAUSED;
     pthread_mutex_unlock(&node->lock);
-    schedule_wake_at(&node->flow->schedule, node, clock_now_ns() + NO_MEMORY_NS);
+    schedule_wake_at(&node->flow->schedule, node,
+                     clock_now_ns() + NO_MEMORY_NS);
 }
 
 void run_node(struct worker *worker, struct flow_node *node)
@@ -446,13 +448,13 @@ void run_node(struct worker *worker, struct flow_node *node)
     flow_node_put(node);
 }
 
-void run_return(struct flow_node *node, struct flow_batch *batch, const char *reason)
+void run_return(struct flow_node *node, struct flow_batch *batch,
+                const char *reason)
 {
     const uint32_t count = batch->count - batch->at;
 
     for (; batch->at < batch->count; batch->at++) {
-        const struct inport *port =
-            node->inports[batch->ports[batch->at]];
+        const struct inport *port = node->inports[batch->ports[batch->at]];
 
         flow_letter(node->flow, node, port->name, &batch->packets[batch->at],
                     reason, batch->attempts);

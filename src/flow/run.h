@@ -41,6 +41,7 @@ int run_send(struct gbx_actor *actor, uint32_t outport, struct packet *packet);
 void run_flush(struct gbx_actor *actor, bool is_last);
 
 /* What is left of a batch is nobody's: letters. */
-void run_return(struct flow_node *node, struct flow_batch *batch, const char *reason);
+void run_return(struct flow_node *node, struct flow_batch *batch,
+                const char *reason);
 
 #endif

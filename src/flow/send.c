@@ -100,8 +100,8 @@ int gbx_flow_drain(struct gbx_flow *flow, uint64_t deadline_ns)
 /* ---- sending ---- */
 
 /* node: counted. */
-static int find(struct gbx_flow *flow, const char *name, struct flow_node **node,
-                struct inport **port)
+static int find(struct gbx_flow *flow, const char *name,
+                struct flow_node **node, struct inport **port)
 {
     const char *dot = strchr(name, '.');
     struct flow_port *p;
@@ -159,8 +159,8 @@ static void tell_received(struct gbx_flow *flow, const struct flow_node *node,
                     });
 }
 
-static int put(struct gbx_flow *flow, struct flow_node *node, struct inport *port,
-               struct packet *packet, uint64_t deadline_ns)
+static int put(struct gbx_flow *flow, struct flow_node *node,
+               struct inport *port, struct packet *packet, uint64_t deadline_ns)
 {
     int rc;
 
@@ -194,8 +194,7 @@ int gbx_flow_send(struct gbx_flow *flow, const char *inport,
         return fail(err, GBX_EARGUMENT, "%s: not a message", inport);
     if (find(flow, inport, &node, &port) < 0)
         return fail(err, GBX_EPORT,
-                    "%s: the flow has no such inport, and no node has",
-                    inport);
+                    "%s: the flow has no such inport, and no node has", inport);
     rc = packet_make(&packet, message, NULL);
     if (rc == 0)
         rc = put(flow, node, port, &packet, deadline_ns);

@@ -87,8 +87,8 @@ static struct wiring *make(struct flow_node *node)
     for (struct edge *e = node->edges; e != NULL; e = e->next)
         wiring->wires[at++] = (struct wire){
             .outport = e->outport,
-            .is_soft = e->to != NULL &&
-                       e->to->search.lowest == node->search.lowest,
+            .is_soft =
+                e->to != NULL && e->to->search.lowest == node->search.lowest,
             .to = e->to != NULL ? flow_node_get(e->to) : NULL,
             .port = e->port,
             .outside = e->outside,

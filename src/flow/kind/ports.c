@@ -44,7 +44,8 @@ int ports_read(struct ports *ports, const char *metadata)
         return GBX_EFORMAT;
     ports->inports = names(json_object_get(json, "inports"), &rc);
     ports->outports = names(json_object_get(json, "outports"), &rc_out);
-    ports->awaits_all = json_is_true(json_object_get(json, "await_all_inports"));
+    ports->awaits_all =
+        json_is_true(json_object_get(json, "await_all_inports"));
     return rc < 0 ? rc : rc_out;
 }
 
@@ -106,8 +107,8 @@ int node_options_read(struct node_options *options, const char *node,
 
     *options = (struct node_options){.priority = 1};
     if (!json_is_object(json))
-        rc = fail(err, GBX_EARGUMENT, "node %s: its metadata are no JSON object",
-                  node);
+        rc = fail(err, GBX_EARGUMENT,
+                  "node %s: its metadata are no JSON object", node);
     for (size_t i = 0; i < ARRAY_SIZE(members) && rc == 0; i++)
         if (take(json, members[i].name, members[i].most, members[i].number) < 0)
             rc = fail(err, GBX_EARGUMENT,

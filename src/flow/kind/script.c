@@ -18,8 +18,8 @@
 struct script_actor {
     struct gbx_script *script;
 
-    pthread_mutex_t lock;   /* of: */
-    struct gbx_call *call;  /* that runs */
+    pthread_mutex_t lock;  /* of: */
+    struct gbx_call *call; /* that runs */
     bool is_interrupted;
 };
 
@@ -70,12 +70,12 @@ static int put_inputs(struct gbx_call *call, struct gbx_actor *actor,
     struct gbx_message message;
     int rc = 0;
 
-    for (uint32_t i = 0; rc == 0 && gbx_actor_input_at(actor, i, &port,
-                                                       &message) == 0;
-         i++) {
+    for (uint32_t i = 0;
+         rc == 0 && gbx_actor_input_at(actor, i, &port, &message) == 0; i++) {
         rc = gbx_call_put(call, port, &message, err);
         if (rc == 0)
-            flow_node_count(&actor->node->counts.copied_bytes, message.body_bytes);
+            flow_node_count(&actor->node->counts.copied_bytes,
+                            message.body_bytes);
     }
     return rc;
 }

@@ -5,8 +5,8 @@
 #include "base/check.h"
 #include "flow/node/node.h"
 
-struct flow_node *flow_node_make(struct gbx_flow *flow, const char *id, const char *component,
-                       const char *metadata)
+struct flow_node *flow_node_make(struct gbx_flow *flow, const char *id,
+                                 const char *component, const char *metadata)
 {
     struct flow_node *node = calloc(1, sizeof(*node));
 
@@ -41,8 +41,8 @@ static void drop_batch(struct flow_batch *batch)
 
 void flow_node_put(struct flow_node *node)
 {
-    if (node == NULL || atomic_fetch_sub_explicit(&node->holders, 1,
-                                                  memory_order_acq_rel) != 1)
+    if (node == NULL ||
+        atomic_fetch_sub_explicit(&node->holders, 1, memory_order_acq_rel) != 1)
         return;
     if (node->kind != NULL)
         node->kind->close(node);
@@ -79,7 +79,8 @@ void wiring_put(struct wiring *wiring)
 
 /* ---- ports ---- */
 
-static int add_inport(struct flow_node *node, const char *name, bool is_declared)
+static int add_inport(struct flow_node *node, const char *name,
+                      bool is_declared)
 {
     struct inport *made;
 
@@ -116,7 +117,8 @@ int flow_node_inport_locked(struct flow_node *node, const char *name, bool adds)
     return adds ? add_inport(node, name, false) : GBX_EPORT;
 }
 
-int flow_node_outport_locked(struct flow_node *node, const char *name, bool adds)
+int flow_node_outport_locked(struct flow_node *node, const char *name,
+                             bool adds)
 {
     for (uint32_t i = 0; i < node->outport_count; i++)
         if (strcmp(node->outports[i], name) == 0)
@@ -134,7 +136,7 @@ static uint32_t count_names(const char *const *names)
 }
 
 int flow_node_declare(struct flow_node *node, const char *const *inports,
-                 const char *const *outports, bool grows)
+                      const char *const *outports, bool grows)
 {
     const uint32_t ins = count_names(inports), outs = count_names(outports) + 1;
     int rc = 0;
@@ -194,7 +196,8 @@ bool flow_node_touch_locked(struct flow_node *node)
     return true;
 }
 
-static void take(struct flow_node *node, struct flow_batch *batch, uint32_t port)
+static void take(struct flow_node *node, struct flow_batch *batch,
+                 uint32_t port)
 {
     must(queue_get(&node->inports[port]->queue, &batch->packets[batch->count]));
     batch->ports[batch->count++] = port;

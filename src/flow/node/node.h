@@ -34,18 +34,18 @@ struct flow_node;
 
 struct inport {
     char *name;
-    struct queue queue;   /* node's lock */
+    struct queue queue;        /* node's lock */
     struct flow_node *blocked; /* its lock: those that wait for room in it */
-    bool is_declared;     /* it counts where all are awaited */
+    bool is_declared;          /* it counts where all are awaited */
 };
 
 /* Where a packet of an outport goes. */
 struct wire {
     uint32_t outport;
-    bool is_soft;        /* part of a circle: who sends here may not wait */
-    struct flow_node *to;     /* counted; NULL: */
-    struct inport *port; /* of to */
-    const char *outside; /* the flow's outport; owned by the flow */
+    bool is_soft;         /* part of a circle: who sends here may not wait */
+    struct flow_node *to; /* counted; NULL: */
+    struct inport *port;  /* of to */
+    const char *outside;  /* the flow's outport; owned by the flow */
 };
 
 /* All of a node's, by outport.  It is never changed, but replaced. */
@@ -84,7 +84,7 @@ struct flow_node {
     void *self;                        /* the kind's */
     bool awaits_all;
     bool tells_ports[2]; /* its inports, its outports: there are no others */
-    uint8_t priority; /* 0 first */
+    uint8_t priority;    /* 0 first */
     uint32_t retries;
     uint64_t backoff_ns;
     uint64_t timeout_ns; /* of a script's run; 0: never */
@@ -97,25 +97,25 @@ struct flow_node {
     char **outports;
     uint32_t inport_count, outport_count;
     uint32_t inport_room, outport_room; /* fixed: runs read without the lock */
-    uint32_t turn;         /* the inport that is asked first */
-    struct wiring *wiring; /* counted */
-    uint64_t woken_ns;     /* it runs without a message: since then; 0: not */
+    uint32_t turn;                      /* the inport that is asked first */
+    struct wiring *wiring;              /* counted */
+    uint64_t woken_ns; /* it runs without a message: since then; 0: not */
 
     /* run's: */
     struct flow_batch *held; /* owned: what a run has begun, and not finished */
-    uint64_t wake_ns;   /* asked for in this run */
+    uint64_t wake_ns;        /* asked for in this run */
 
     /* the scheduler's lock: */
     struct flow_node *next;
-    uint64_t due_ns;    /* when it is to be woken; 0: never */
+    uint64_t due_ns;     /* when it is to be woken; 0: never */
     uint32_t heap_place; /* from 1; 0: it is in no heap */
 
     struct flow_node *next_blocked; /* the inport's list */
 
     /* the flow's lock: */
     struct flow_node *after, **link; /* in the order of adding */
-    struct edge *edges;         /* that begin here */
-    struct node_search {        /* for circles, wire.c */
+    struct edge *edges;              /* that begin here */
+    struct node_search {             /* for circles, wire.c */
         uint32_t number, lowest;
         bool on_stack;
         struct flow_node *below, *parent;
@@ -127,26 +127,29 @@ struct flow_node {
         _Atomic uint64_t received, sent, runs, failures, retries, letters;
         _Atomic uint64_t run_ns, copied_bytes;
     } counts;
-    struct times *times; /* of runs; owned, made by the first; the lock's */
+    _Atomic(struct times *) times; /* of runs; owned, made by the first */
 };
 
 /* Names are copied.  One holder: the caller.  NULL: no memory. */
-struct flow_node *flow_node_make(struct gbx_flow *flow, const char *id, const char *component,
-                       const char *metadata);
+struct flow_node *flow_node_make(struct gbx_flow *flow, const char *id,
+                                 const char *component, const char *metadata);
 struct flow_node *flow_node_get(struct flow_node *node);
-void flow_node_put(struct flow_node *node); /* NULL is allowed; the last one frees */
+void flow_node_put(
+    struct flow_node *node); /* NULL is allowed; the last one frees */
 
 /*
  * The place of a port, which is added if it is new and may be: to an actor
  * whose ports are not told.  Returns it, or GBX_EPORT, GBX_EHOST.
  */
-int flow_node_inport_locked(struct flow_node *node, const char *name, bool adds);
-int flow_node_outport_locked(struct flow_node *node, const char *name, bool adds);
+int flow_node_inport_locked(struct flow_node *node, const char *name,
+                            bool adds);
+int flow_node_outport_locked(struct flow_node *node, const char *name,
+                             bool adds);
 
 /* Its ports, once, NULL-terminated or NULL, and outport "error"; grows: others
  * may be added.  Returns 0, or GBX_EHOST, GBX_ELIMIT. */
 int flow_node_declare(struct flow_node *node, const char *const *inports,
-                 const char *const *outports, bool grows);
+                      const char *const *outports, bool grows);
 
 /* Has it what it needs for a run? */
 bool flow_node_is_ready_locked(const struct flow_node *node);
@@ -164,10 +167,9 @@ struct flow_node *flow_node_freed_locked(struct flow_node *node);
 static inline void flow_node_count(_Atomic uint64_t *count, uint64_t more)
 {
     /* One thread at a time writes it. */
-    atomic_store_explicit(count,
-                          atomic_load_explicit(count, memory_order_relaxed) +
-                              more,
-                          memory_order_relaxed);
+    atomic_store_explicit(
+        count, atomic_load_explicit(count, memory_order_relaxed) + more,
+        memory_order_relaxed);
 }
 
 static inline struct wiring *wiring_get(struct wiring *wiring)

@@ -7,9 +7,9 @@
 #include "base/error.h"
 #include "flow/schedule/schedule.h"
 
-#define SPIN_NS     20000u /* what a sleep and a wake-up cost */
-#define ROW_MAX     32u    /* nodes that a worker runs before it asks again */
-#define FAIR_TURNS  8u
+#define SPIN_NS    20000u /* what a sleep and a wake-up cost */
+#define ROW_MAX    32u    /* nodes that a worker runs before it asks again */
+#define FAIR_TURNS 8u
 
 void schedule_open(struct schedule *schedule, uint32_t workers,
                    schedule_run_fn run, schedule_wake_fn wake)
@@ -63,8 +63,8 @@ static struct flow_node *first_locked(struct schedule *schedule)
     struct flow_node *node = NULL;
 
     for (unsigned i = 0; i < SCHEDULE_PRIORITIES && node == NULL; i++)
-        node = shift_locked(schedule,
-                            is_fair ? SCHEDULE_PRIORITIES - 1 - i : i);
+        node =
+            shift_locked(schedule, is_fair ? SCHEDULE_PRIORITIES - 1 - i : i);
     return node;
 }
 

@@ -40,18 +40,19 @@ struct worker {
     struct schedule *schedule;
     pthread_t thread;
     uint32_t index;
-    struct flow_node *next;         /* counted: it runs this one next, or NULL */
+    struct flow_node *next;    /* counted: it runs this one next, or NULL */
     uint32_t in_a_row;         /* such ones */
     _Atomic uint64_t since_ns; /* of the run; 0: none */
     bool is_stuck;             /* the schedule's lock: it has been replaced */
     struct outbox *outbox;     /* owned: run.c's */
-    struct flow_batch *batch;       /* the same */
+    struct flow_batch *batch;  /* the same */
 };
 
 /* Run a node that is RUNNING from now on.  The holder is taken. */
 typedef void (*schedule_run_fn)(struct worker *worker, struct flow_node *node);
 /* Its time has come.  The holder is taken. */
-typedef void (*schedule_wake_fn)(struct schedule *schedule, struct flow_node *node);
+typedef void (*schedule_wake_fn)(struct schedule *schedule,
+                                 struct flow_node *node);
 
 struct schedule {
     schedule_run_fn run;
@@ -75,7 +76,8 @@ struct schedule {
     pthread_t watch;
     pthread_cond_t watch_work;
     atomic_bool watch_sleeps;
-    struct flow_node **heap; /* of nodes to be woken, the soonest first; from 1 */
+    struct flow_node *
+        *heap; /* of nodes to be woken, the soonest first; from 1 */
     uint32_t heap_count, heap_room;
 };
 
@@ -108,7 +110,8 @@ int schedule_thread(pthread_t *thread, void *(*run)(void *), void *context);
 
 /* watch.c: a thread that looks after those that run, and those that wait. */
 int schedule_watch_start(struct schedule *schedule);
-void schedule_watch_nudge(struct schedule *schedule); /* somebody has begun to run */
+void schedule_watch_nudge(
+    struct schedule *schedule); /* somebody has begun to run */
 void schedule_watch_close(struct schedule *schedule);
 
 #endif

@@ -15,7 +15,8 @@
 
 /* ---- the heap: each is no sooner than the one at half its place ---- */
 
-static void put_at(struct schedule *schedule, uint32_t place, struct flow_node *node)
+static void put_at(struct schedule *schedule, uint32_t place,
+                   struct flow_node *node)
 {
     schedule->heap[place] = node;
     node->heap_place = place;
@@ -40,8 +41,8 @@ static void sink(struct schedule *schedule, uint32_t place)
 
         if (child > schedule->heap_count)
             break;
-        if (child < schedule->heap_count && schedule->heap[child + 1]->due_ns <
-                                                schedule->heap[child]->due_ns)
+        if (child < schedule->heap_count &&
+            schedule->heap[child + 1]->due_ns < schedule->heap[child]->due_ns)
             child++;
         if (schedule->heap[child]->due_ns >= node->due_ns)
             break;
@@ -105,7 +106,8 @@ bool schedule_wake_at(struct schedule *schedule, struct flow_node *node,
 /* ---- the thread ---- */
 
 /* The first whose time has come, with its holder; NULL: none. */
-static struct flow_node *take_due_locked(struct schedule *schedule, uint64_t now_ns)
+static struct flow_node *take_due_locked(struct schedule *schedule,
+                                         uint64_t now_ns)
 {
     struct flow_node *node;
 
