@@ -10,14 +10,15 @@
 #define TIMEOUT_MS 30000
 #define BACKOFF_MS 100
 
-/* A port is its name, or an object that has it.  NULL with *rc 0: not told. */
+/* A port is its name, or an object that has it.  NULL with *rc 0: not told; an
+ * empty list is what scripts have who say nothing. */
 static const char **names(const json_t *list, int *rc)
 {
     const size_t count = json_array_size(list);
     const char **made;
 
     *rc = 0;
-    if (list == NULL || json_is_null(list))
+    if (count == 0)
         return NULL;
     made = calloc(count + 1, sizeof(*made));
     if (made == NULL)

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Scripts as actors of a flow. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+
+#include "glovebox/flow.h"
+#include "story.h"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct {
+    size_t count, letters, bytes;
+    int64_t sum, last;
+    char reason[512];
+    int first_byte, last_byte;
+} seen;
+
+static struct gbx_flow *flow;
+
+static uint64_t soon(double seconds)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec +
+           (uint64_t)(seconds * 1e9);
+}
+
+static void output(void *context, const char *port, const struct gbx_message *m)
+{
+    (void)context;
+    (void)port;
+    pthread_mutex_lock(&lock);
+    seen.count++;
+    if (m->type == GBX_INTEGER) {
+        seen.sum += m->scalar.integer;
+        seen.last = m->scalar.integer;
+    }
+    if (m->type == GBX_STREAM && m->body_bytes > 0) {
+        const uint8_t *bytes = m->body;
+
+        seen.bytes = m->body_bytes;
+        seen.first_byte = bytes[0];
+        seen.last_byte = bytes[m->body_bytes - 1];
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+static void letter(void *context, const struct gbx_letter *l)
+{
+    (void)context;
+    pthread_mutex_lock(&lock);
+    seen.letters++;
+    snprintf(seen.reason, sizeof(seen.reason), "%s", l->reason);
+    pthread_mutex_unlock(&lock);
+}
+
+static void open_flow(struct story *s)
+{
+    struct gbx_script_config script = s->config;
+    const struct gbx_flow_config config = {.struct_bytes = sizeof(config),
+                                           .runtime = s->runtime,
+                                           .script = &script,
+                                           .folder = s->folder,
+                                           .output = output,
+                                           .letter = letter};
+
+    memset(&seen, 0, sizeof(seen));
+    script.struct_bytes = sizeof(script);
+    if (gbx_flow_open(&flow, &config, &s->err) < 0)
+        fail_msg("%s", s->err.what);
+}
+
+static void add(struct story *s, const char *id, const char *text,
+                const char *metadata)
+{
+    char path[128], file[32];
+    FILE *out;
+
+    snprintf(file, sizeof(file), "%s.py", id);
+    snprintf(path, sizeof(path), "%s/%s", s->folder, file);
+    out = fopen(path, "w");
+    assert_non_null(out);
+    fputs(text, out);
+    assert_int_equal(fclose(out), 0);
+    if (gbx_flow_add_node(flow, id, file, metadata, &s->err) < 0)
+        fail_msg("%s", s->err.what);
+    unlink(path);
+}
+
+static void wire(struct story *s, const char *from, const char *to)
+{
+    if (gbx_flow_connect(flow, from, "out", to, "in", &s->err) < 0)
+        fail_msg("%s", s->err.what);
+}
+
+static void begin(struct story *s, const char *last, const char *port)
+{
+    if (gbx_flow_add_outport(flow, "out", last, port, &s->err) < 0 ||
+        gbx_flow_start(flow, &s->err) < 0)
+        fail_msg("%s", s->err.what);
+}
+
+static void give(struct story *s, const char *port, int64_t number)
+{
+    const struct gbx_message m = {.type = GBX_INTEGER,
+                                  .scalar.integer = number};
+
+    if (gbx_flow_send(flow, port, &m, 0, &s->err) < 0)
+        fail_msg("%s", s->err.what);
+}
+
+static void drain_and_close(void)
+{
+    assert_int_equal(gbx_flow_drain(flow, soon(60)), 0);
+    gbx_flow_close(flow);
+}
+
+#define ADD_ONE                                                                \
+    "def process(context):\n"                                                  \
+    "    return {'out': context.get_input('in') + 1}\n"
+
+static void a_row_of_scripts(void **state)
+{
+    struct story *s = *state;
+
+    open_flow(s);
+    add(s, "a", ADD_ONE, NULL);
+    add(s, "b", ADD_ONE, NULL);
+    add(s, "c", ADD_ONE, NULL);
+    wire(s, "a", "b");
+    wire(s, "b", "c");
+    begin(s, "c", "out");
+    for (int64_t i = 0; i < 500; i++)
+        give(s, "a.in", i);
+    drain_and_close();
+    assert_int_equal(seen.count, 500);
+    assert_int_equal(seen.sum, 500 * 499 / 2 + 3 * 500);
+    assert_int_equal(seen.last, 502);
+    assert_int_equal(seen.letters, 0);
+}
+
+static void a_large_body_goes_through(void **state)
+{
+    static uint8_t bytes[4 << 20];
+    const struct gbx_message m = {
+        .type = GBX_STREAM, .body = bytes, .body_bytes = sizeof(bytes)};
+    struct story *s = *state;
+
+    open_flow(s);
+    add(s, "a",
+        "def process(context):\n"
+        "    return {'out': context.get_input('in')}\n",
+        NULL);
+    add(s, "b",
+        "def process(context):\n"
+        "    data = bytearray(context.get_input('in'))\n"
+        "    data[0] += 1\n"
+        "    return {'out': data}\n",
+        NULL);
+    wire(s, "a", "b");
+    begin(s, "b", "out");
+    bytes[0] = 1;
+    bytes[sizeof(bytes) - 1] = 9;
+    assert_int_equal(gbx_flow_send(flow, "a.in", &m, 0, &s->err), 0);
+    drain_and_close();
+    assert_int_equal(seen.bytes, sizeof(bytes));
+    assert_int_equal(seen.first_byte, 2);
+    assert_int_equal(seen.last_byte, 9);
+}
+
+static void what_a_script_raises_is_a_letter(void **state)
+{
+    struct story *s = *state;
+
+    open_flow(s);
+    add(s, "a",
+        "def process(context):\n"
+        "    n = context.get_input('in')\n"
+        "    if n == 2: raise ValueError('two')\n"
+        "    if n == 3:\n"
+        "        import os; os._exit(7)\n"
+        "    return {'out': n}\n",
+        "{\"retries\": 1, \"backoff_ms\": 1}");
+    begin(s, "a", "out");
+    for (int64_t i = 0; i < 6; i++)
+        give(s, "a.in", i);
+    drain_and_close();
+    assert_int_equal(seen.count, 4);
+    assert_int_equal(seen.sum, 0 + 1 + 4 + 5);
+    assert_int_equal(seen.letters, 2);
+}
+
+static void the_reason_goes_to_outport_error(void **state)
+{
+    struct story *s = *state;
+
+    open_flow(s);
+    add(s, "a",
+        "def process(context):\n"
+        "    raise ValueError('no')\n",
+        NULL);
+    begin(s, "a", "error");
+    give(s, "a.in", 1);
+    drain_and_close();
+    assert_int_equal(seen.count, 1);
+    assert_string_equal(seen.reason, "ValueError: no");
+}
+
+static void a_script_that_does_not_end_is_ended(void **state)
+{
+    struct story *s = *state;
+
+    open_flow(s);
+    add(s, "a",
+        "def process(context):\n"
+        "    while context.get_input('in') == 1: pass\n"
+        "    return {'out': 5}\n",
+        "{\"timeout_ms\": 300}");
+    begin(s, "a", "out");
+    give(s, "a.in", 1);
+    give(s, "a.in", 0);
+    drain_and_close();
+    assert_int_equal(seen.letters, 1);
+    assert_int_equal(seen.count, 1);
+}
+
+static void closing_waits_for_nobody(void **state)
+{
+    struct story *s = *state;
+
+    open_flow(s);
+    add(s, "a",
+        "def process(context):\n"
+        "    while True: pass\n",
+        "{\"timeout_ms\": 0}");
+    begin(s, "a", "out");
+    give(s, "a.in", 1);
+    give(s, "a.in", 2);
+    usleep(100000);
+    gbx_flow_close(flow);
+    assert_int_equal(seen.letters, 2);
+}
+
+static void all_inports_are_awaited(void **state)
+{
+    struct story *s = *state;
+
+    open_flow(s);
+    add(s, "a",
+        "__actor_metadata__ = {'component': 'a', 'inports': ['x', 'y'],\n"
+        "    'outports': ['out'], 'await_all_inports': True}\n"
+        "def process(context):\n"
+        "    return {'out': 10 * context.get_input('x') +\n"
+        "            context.get_input('y')}\n",
+        NULL);
+    begin(s, "a", "out");
+    for (int64_t i = 1; i <= 4; i++)
+        give(s, "a.x", i);
+    for (int64_t i = 1; i <= 3; i++)
+        give(s, "a.y", i);
+    /* The fourth waits for its other half. */
+    for (int i = 0; i < 1000 && seen.count < 3; i++)
+        usleep(10000);
+    gbx_flow_close(flow);
+    assert_int_equal(seen.count, 3);
+    assert_int_equal(seen.sum, 11 + 22 + 33);
+    assert_int_equal(seen.letters, 1);
+}
+
+static void one_that_sends_too_fast_is_held_up(void **state)
+{
+    struct story *s = *state;
+
+    open_flow(s);
+    add(s, "a",
+        "async def process(context):\n"
+        "    for i in range(context.get_input('in')):\n"
+        "        await context.send_output('out', 1)\n",
+        NULL);
+    add(s, "b", ADD_ONE, "{\"queue\": 8}");
+    wire(s, "a", "b");
+    begin(s, "b", "out");
+    give(s, "a.in", 3000);
+    drain_and_close();
+    assert_int_equal(seen.count, 3000);
+    assert_int_equal(seen.sum, 6000);
+}
+
+int main(void)
+{
+#define STORY(name) cmocka_unit_test_setup_teardown(name, story_begin, story_end)
+    const struct CMUnitTest tests[] = {
+        STORY(a_row_of_scripts),
+        STORY(a_large_body_goes_through),
+        STORY(what_a_script_raises_is_a_letter),
+        STORY(the_reason_goes_to_outport_error),
+        STORY(a_script_that_does_not_end_is_ended),
+        STORY(closing_waits_for_nobody),
+        STORY(all_inports_are_awaited),
+        STORY(one_that_sends_too_fast_is_held_up),
+    };
+#undef STORY
+
+    return cmocka_run_group_tests_name("flow of scripts", tests, NULL, NULL);
+}
