@@ -16,6 +16,7 @@ bool bench_call(struct report *report, const struct paths *paths);
 bool bench_payload(struct report *report, const struct paths *paths);
 bool bench_start(struct report *report, const struct paths *paths);
 bool bench_languages(struct report *report, const struct paths *paths);
+bool bench_flow(struct report *report, const struct paths *paths);
 bool bench_wasm(struct report *report, const struct paths *paths);
 
 /* Without KVM they say so, and return true. */

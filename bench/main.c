@@ -15,17 +15,12 @@ enum { EXIT_USAGE = 2, EXIT_HOST = 125 }; /* as glovebox(1) says */
 static const struct {
     const char *name;
     bool (*run)(struct report *report, const struct paths *paths);
-} parts[] = {{"call", bench_call},
-             {"payload", bench_payload},
-             {"start", bench_start},
-             {"floor", bench_floor},
-             {"wipe", bench_wipe},
-             {"written", bench_written},
-             {"density", bench_density},
-             {"isolation", bench_isolation},
-             {"languages", bench_languages},
-             {"compute", bench_compute},
-             {"wasm", bench_wasm}};
+} parts[] = {{"call", bench_call},           {"payload", bench_payload},
+             {"start", bench_start},         {"floor", bench_floor},
+             {"wipe", bench_wipe},           {"written", bench_written},
+             {"density", bench_density},     {"isolation", bench_isolation},
+             {"languages", bench_languages}, {"compute", bench_compute},
+             {"flow", bench_flow},           {"wasm", bench_wasm}};
 
 #define PART_COUNT (sizeof(parts) / sizeof(parts[0]))
 
@@ -50,7 +45,9 @@ static const char doc[] =
     "  floor      what KVM itself costs here, and a guest's system call\n"
     "  isolation  the same calls in a process and in a micro-VM\n"
     "  languages  the same call in C, JavaScript and Python\n"
-    "  compute    the same programs as a process and in a micro-VM\n";
+    "  compute    the same programs as a process and in a micro-VM\n"
+    "  wasm       a module's functions, and the same programs in C\n"
+    "  flow       messages through rows of actors, and idle ones\n";
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -69,7 +66,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
             argp_error(
                 state,
                 "%s: call, payload, start, wipe, written, density, floor, "
-                "isolation, languages or compute is expected",
+                "isolation, languages, compute, wasm or flow is expected",
                 arg);
         o->wanted[i] = o->any = true;
         return 0;

@@ -110,7 +110,7 @@ _glovebox() {
         ;;
     cache:*) words='ls prune --cache --max --help' ;;
     doctor:*) words='--json --help' ;;
-    bench:*) words='call payload start wipe written density floor isolation languages compute wasm --json --help' ;;
+    bench:*) words='call payload start wipe written density floor isolation languages compute wasm flow --json --help' ;;
     help:*) words='run inspect exec build cache doctor bench' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")

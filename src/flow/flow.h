@@ -19,10 +19,11 @@
 #include "flow/schedule/schedule.h"
 #include "glovebox/flow.h"
 
-#define FLOW_QUEUE      1024u
-#define FLOW_QUEUE_MAX  (1u << 20)
-#define FLOW_SOFT_TIMES 16u /* in a circle, queues may be so many bounds long  \
-                             */
+#define FLOW_QUEUE     1024u
+#define FLOW_QUEUE_MAX (1u << 20)
+#define FLOW_SOFT_TIMES                                                        \
+    16u /* in a circle, queues may be so many bounds long                      \
+         */
 #define FLOW_NAME_MAX GBX_NAME_BYTES_MAX
 
 /* From an outport to an inport, or to a port of the flow. */

@@ -288,7 +288,7 @@ class Cli(unittest.TestCase):
         for words, offered in [
                 (["bench", ""], ["call", "payload", "start", "wipe", "written",
                                  "density", "floor", "isolation",
-                                 "languages", "compute", "wasm",
+                                 "languages", "compute", "wasm", "flow",
                                  "--json", "--help"]),
                 (["run", "--w"], ["--why", "--wipe"]),
                 (["run", ""], ["dir", "dir.py", "other.mjs", "script.py"]),

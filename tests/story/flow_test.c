@@ -289,7 +289,8 @@ static void one_that_sends_too_fast_is_held_up(void **state)
 
 int main(void)
 {
-#define STORY(name) cmocka_unit_test_setup_teardown(name, story_begin, story_end)
+#define STORY(name)                                                            \
+    cmocka_unit_test_setup_teardown(name, story_begin, story_end)
     const struct CMUnitTest tests[] = {
         STORY(a_row_of_scripts),
         STORY(a_large_body_goes_through),
