@@ -300,7 +300,7 @@ static struct flow_batch *begin(struct flow_node *node, struct worker *worker,
     batch = node->held;
     node->held = NULL;
     if (node->woken_ns != 0)
-        node->wake_ns = node->woken_ns = 0;
+        node->wake_ns = node->asked_ns = node->woken_ns = 0;
     if (batch == NULL) {
         batch = worker->batch;
         worker->batch = NULL;
@@ -435,8 +435,12 @@ void run_node(struct worker *worker, struct flow_node *node)
     run_flush(&actor, true);
     note_time(node, clock_now_ns() - from_ns, node->counts.runs - runs);
     at = batch->at - at;
-    if (stop.due_ns == 0 && node->wake_ns != node->due_ns)
+    if (stop.due_ns != 0) {
+        node->asked_ns = 0; /* of the time that it asked for, later */
+    } else if (node->wake_ns != node->asked_ns) {
+        node->asked_ns = node->wake_ns;
         schedule_wake_at(&actor.flow->schedule, node, node->wake_ns);
+    }
     leave(&actor, batch, &stop);
     if (stop.full != NULL)
         block(node, stop.full);

@@ -103,7 +103,7 @@ struct flow_node {
 
     /* run's: */
     struct flow_batch *held; /* owned: what a run has begun, and not finished */
-    uint64_t wake_ns;        /* asked for in this run */
+    uint64_t wake_ns, asked_ns; /* it wants to be woken; it is known */
 
     /* the scheduler's lock: */
     struct flow_node *next;

@@ -43,7 +43,7 @@ struct worker {
     struct flow_node *next;    /* counted: it runs this one next, or NULL */
     uint32_t in_a_row;         /* such ones */
     _Atomic uint64_t since_ns; /* of the run; 0: none */
-    bool is_stuck;             /* the schedule's lock: it has been replaced */
+    atomic_bool is_stuck;      /* the schedule's lock: it has been replaced */
     struct outbox *outbox;     /* owned: run.c's */
     struct flow_batch *batch;  /* the same */
 };
