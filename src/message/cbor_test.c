@@ -346,6 +346,17 @@ static void what_is_cut_off_says_so_wherever_it_is_cut(void **state)
     }
 }
 
+/* A message without a body has none to point to. */
+static void nothing_at_no_place_is_cut_off(void **state)
+{
+    struct gbx_reader r;
+    struct gbx_item item;
+
+    (void)state;
+    gbx_reader_init(&r, NULL, 0);
+    assert_int_equal(gbx_read(&r, &item), GBX_EBOUNDS);
+}
+
 static void what_was_built_is_read(void **state)
 {
     static const int16_t numbers[6] = {1, -2, 3, -4, 5, -6};
@@ -392,6 +403,7 @@ int main(void)
         cmocka_unit_test(typed_arrays_are_one_item),
         cmocka_unit_test(nesting_ends_at_the_limit),
         cmocka_unit_test(what_is_cut_off_says_so_wherever_it_is_cut),
+        cmocka_unit_test(nothing_at_no_place_is_cut_off),
         cmocka_unit_test(what_was_built_is_read),
     };
 

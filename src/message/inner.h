@@ -25,11 +25,14 @@ static inline int message_read_head(struct gbx_cbor_head *head,
                                     const uint8_t *bytes, size_t count,
                                     size_t *at)
 {
-    size_t length = gbx_cbor_read_head(head, bytes + *at, count - *at);
+    size_t length;
     unsigned info;
 
+    if (*at >= count) /* bytes may be NULL, where there are none */
+        return GBX_EBOUNDS;
+    length = gbx_cbor_read_head(head, bytes + *at, count - *at);
     if (length == 0) {
-        info = *at < count ? bytes[*at] & 31 : 0;
+        info = bytes[*at] & 31;
         return info > 27 && info < 31 ? GBX_EFORMAT : GBX_EBOUNDS;
     }
     *at += length;
