@@ -9,6 +9,18 @@
 #include "sandbox/wasm/instance.h"
 
 #if defined(__SANITIZE_ADDRESS__)
+#define FIBER_ADDRESS 1
+#elif defined(__SANITIZE_THREAD__)
+#define FIBER_THREAD 1
+#elif defined(__has_feature) /* clang's name for it */
+#if __has_feature(address_sanitizer)
+#define FIBER_ADDRESS 1
+#elif __has_feature(thread_sanitizer)
+#define FIBER_THREAD 1
+#endif
+#endif
+
+#if defined(FIBER_ADDRESS)
 #include <sanitizer/common_interface_defs.h>
 
 /* Before and behind the switch to the module. */
@@ -39,7 +51,7 @@ static inline void fiber_forget(struct instance *i)
     (void)i;
 }
 
-#elif defined(__SANITIZE_THREAD__)
+#elif defined(FIBER_THREAD)
 #include <sanitizer/tsan_interface.h>
 
 static inline void fiber_go(struct instance *i)
