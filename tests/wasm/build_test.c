@@ -121,6 +121,20 @@ static void names_are_not_compiled(void **state)
     gbx_wasm_close(module);
 }
 
+/* A NUL ends a text of C, but no name. */
+static void a_name_goes_on_behind_a_nul(void **state)
+{
+    struct gbx_wasm *module;
+    uint32_t function;
+
+    (void)state;
+    if (gbx_wasm_open(&module, path_of("nul.wasm"), NULL, &err) < 0)
+        fail_msg("%s", err.what);
+    if (gbx_wasm_find(module, "a", ":i", &function, &err) < 0)
+        fail_msg("%s", err.what);
+    gbx_wasm_close(module);
+}
+
 static void what_is_imported_must_be_there(void **state)
 {
     static const struct {
@@ -128,6 +142,7 @@ static void what_is_imported_must_be_there(void **state)
     } cases[] = {
         {"import_function.wasm", "imports the function env.missing, which"},
         {"import_type.wasm", "fd_close as a function of another type (I:i)"},
+        {"import_nul.wasm", "it imports a name with a NUL in it"},
         {"import_memory.wasm", "it imports the memory env.mem"},
     };
     struct gbx_wasm *module;
@@ -327,6 +342,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(an_outside_that_is_wrong_is_refused),
         cmocka_unit_test(damaged_modules_do_no_harm),
         cmocka_unit_test(names_are_not_compiled),
+        cmocka_unit_test(a_name_goes_on_behind_a_nul),
         cmocka_unit_test(what_is_imported_must_be_there),
         cmocka_unit_test(without_a_compiler_it_says_what_to_do),
         cmocka_unit_test(a_compiler_holds_nobody_else_up),

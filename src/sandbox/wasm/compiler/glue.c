@@ -67,6 +67,12 @@ static void put_text(FILE *out, const struct name *name)
     putc('"', out);
 }
 
+/* Texts end at a NUL here: a name with one in it would be another name. */
+static bool fits_text(const struct name *name)
+{
+    return memchr(name->text, '\0', name->bytes) == NULL;
+}
+
 static void put_type(FILE *out, const struct function_type *type)
 {
     putc('"', out);
@@ -179,6 +185,10 @@ static int put_imports(FILE *out, const struct parsed *p, char error[200])
             refuse_import(import, error);
             return -1;
         }
+        if (!fits_text(&import->module) || !fits_text(&import->name)) {
+            snprintf(error, 200, "it imports a name with a NUL in it");
+            return -1;
+        }
         put_import(out, &p->types[import->type], i);
     }
     fputs("static const struct wasm_import imports[] = {\n", out);
@@ -195,19 +205,24 @@ static int put_imports(FILE *out, const struct parsed *p, char error[200])
     return 0;
 }
 
+static bool is_function(const struct parsed_export *export)
+{
+    return export->kind == EXTERN_FUNCTION && fits_text(&export->name);
+}
+
 static uint32_t put_exports(FILE *out, const struct parsed *p)
 {
     uint32_t count = 0;
 
     for (uint32_t i = 0; i < p->export_count; i++)
-        if (p->exports[i].kind == EXTERN_FUNCTION &&
+        if (is_function(&p->exports[i]) &&
             fits_cells(parsed_type(p, p->exports[i].index)))
             put_export(out, parsed_type(p, p->exports[i].index), i);
     fputs("static const struct wasm_export exports[] = {\n", out);
     for (uint32_t i = 0; i < p->export_count; i++) {
         const struct function_type *type;
 
-        if (p->exports[i].kind != EXTERN_FUNCTION)
+        if (!is_function(&p->exports[i]))
             continue;
         type = parsed_type(p, p->exports[i].index);
         fputs("    {", out);
