@@ -75,8 +75,8 @@ class Maker:
                           range(r.randrange(2, 9))]
         self.tables[0] = max(self.tables[0], len(self.functions))
         self.tables_max[0] += len(self.functions)
-        self.slots = [r.randrange(len(self.functions))
-                      for _ in range(len(self.functions))]
+        self.slots = [r.randrange(len(self.functions)) if self.chance(80)
+                      else None for _ in range(len(self.functions))]
         self.depth = self.labels = self.budget = 0
         self.locals, self.results = [], []
 
@@ -176,8 +176,8 @@ class Maker:
         table = self.random.randrange(len(self.tables))
         index = f"(i32.const {self.random.randrange(0, 8)})" \
             if self.chance(80) else self.expression("i32")
-        fit = [i for i, f in enumerate(self.slots)
-               if self.types[self.functions[f]] == self.types[number]]
+        fit = [i for i, f in enumerate(self.slots) if f is not None
+               and self.types[self.functions[f]] == self.types[number]]
         if fit and self.chance(90):
             table, index = 0, f"(i32.const {self.random.choice(fit)})"
         return (f"(call_indirect $t{table} (type $y{number}) "
@@ -395,7 +395,12 @@ class Maker:
                 f"({t}.const 1))",
                 f"(drop ({t}.{r.choice(LOADS[t])} offset={off} "
                 "(local.get 0)))"]
-        for i, act in enumerate(r.sample(acts, 6)):
+        number = self.pick(0, r.randrange(len(self.types)))
+        acts += [
+            f"(call_indirect {self.pick('$t0', table)} (type $y{number}) "
+            f"{' '.join(f'({t}.const 1)' for t in self.types[number][0])} "
+            f"(local.get 0)) {'(drop)' * len(self.types[number][1])}"] * 4
+        for i, act in enumerate(r.sample(acts, 7)):
             self.lines.append(
                 f'(func (export "probe{i}") (param i32 i32 i32) '
                 f"(result i32 i32) {act} (memory.size) (table.size {table}))")
@@ -410,15 +415,18 @@ class Maker:
             where = f"(i32.const {at})" if active else ""
             self.lines.append(f'(data $d{i} {where} "{some}")')
         for i, count in enumerate(self.elements):
-            names = " ".join(f"$f{r.randrange(len(self.functions))}"
-                             for _ in range(count))
+            names = " ".join(
+                "(ref.null func)" if self.chance(40) else
+                f"(ref.func $f{r.randrange(len(self.functions))})"
+                for _ in range(count))
             table = r.randrange(len(self.tables))
             fits = self.tables[table] >= count or self.chance(5)
             where = f"(table $t{table}) (i32.const 0)" \
                 if fits and self.chance(70) else ""
-            self.lines.append(f"(elem $e{i} {where} func {names})")
-        slots = " ".join(f"$f{i}" for i in self.slots)
-        self.lines += [f"(elem (table $t0) (i32.const 0) func {slots})",
+            self.lines.append(f"(elem $e{i} {where} funcref {names})")
+        slots = " ".join("(ref.null func)" if i is None else
+                         f"(ref.func $f{i})" for i in self.slots)
+        self.lines += [f"(elem (table $t0) (i32.const 0) funcref {slots})",
                        "(elem declare func $f0 $f1)"]
 
     def head(self):
