@@ -39,14 +39,14 @@
 #define CELLS_MAX    1024
 #define MAPS_BYTES   (1u << 18)
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define SANITIZED 1
 #endif
 #endif
-#ifndef SANITIZED
+#ifndef SANITIZED /* those have addresses of their own */
 #define SANITIZED 0
 #endif
 
