@@ -186,6 +186,22 @@ static void an_endless_loop_is_stopped(void **state)
     gbx_wasm_stop(instance);
 }
 
+static void a_start_that_does_not_end_is_stopped(void **state)
+{
+    const struct gbx_wasm_limits limits = {.struct_bytes = sizeof(limits),
+                                           .start_ns = 50000000};
+    struct gbx_wasm_instance *instance;
+    struct gbx_wasm *module;
+
+    (void)state;
+    if (gbx_wasm_open(&module, path_of("start.wasm"), NULL, &err) < 0)
+        fail_msg("%s", err.what);
+    assert_int_equal(gbx_wasm_start(&instance, module, &limits, &err),
+                     GBX_ETIME);
+    assert_null(instance);
+    gbx_wasm_close(module);
+}
+
 static void *interrupt_soon(void *instance)
 {
     usleep(30000);
@@ -222,6 +238,7 @@ int main(void)
         cmocka_unit_test(a_trap_ends_it_and_is_explained),
         cmocka_unit_test(limits_are_kept),
         cmocka_unit_test(an_endless_loop_is_stopped),
+        cmocka_unit_test(a_start_that_does_not_end_is_stopped),
         cmocka_unit_test(it_is_interrupted_by_another_thread),
     };
 
