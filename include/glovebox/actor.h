@@ -61,7 +61,8 @@ struct gbx_actor_type {
     int await_all_inports;
 
     /* An actor begins: *self is its own.  NULL: it has nothing of its own.
-     * Returns 0, or a code and err says why: the flow does not start. */
+     * Returns 0, or a code and err says why: then there is no such node, and it
+     * is not closed. */
     int (*open)(void **self, const struct gbx_actor_config *config,
                 struct gbx_error *err);
 

@@ -156,6 +156,20 @@ int gbx_flow_send(struct gbx_flow *flow, const char *inport,
                   const struct gbx_message *message, uint64_t deadline_ns,
                   struct gbx_error *err);
 
+/*
+ * The same without a copy.  room: memory to be filled, 64-byte aligned, owned
+ * until it is sent, or given back by gbx_flow_drop_room.
+ */
+int gbx_flow_room(struct gbx_flow *flow, size_t bytes, void **room,
+                  struct gbx_error *err);
+void gbx_flow_drop_room(struct gbx_flow *flow, void *room); /* NULL: allowed */
+
+/* A message whose body lies in the room.  The room is taken, also when it
+ * fails.  Returns as send; GBX_EBOUNDS: the body does not lie there. */
+int gbx_flow_send_room(struct gbx_flow *flow, const char *inport, void *room,
+                       const struct gbx_message *message, uint64_t deadline_ns,
+                       struct gbx_error *err);
+
 /* Wait until no message is left and nobody runs or is to be tried again. Actors
  * that wake by themselves do not count.  Returns 0 or GBX_ETIME. */
 int gbx_flow_drain(struct gbx_flow *flow, uint64_t deadline_ns);

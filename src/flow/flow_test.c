@@ -22,6 +22,39 @@ static void a_row_keeps_the_order(void **state)
     assert_int_equal(stats_of("b").runs, 100000);
 }
 
+static void a_room_is_sent_without_a_copy(void **state)
+{
+    struct gbx_message m = {.type = GBX_STREAM, .body_bytes = 1 << 20};
+    void *room;
+
+    (void)state;
+    open_flow(2, 16);
+    add("a", "add", NULL);
+    add("c", "count", NULL);
+    outside("o", "c", "out");
+    begin();
+    assert_int_equal(gbx_flow_room(flow, 1 << 20, &room, &err), 0);
+    assert_int_equal((uintptr_t)room % 64, 0);
+    memset(room, 1, 1 << 20);
+    m.body = room;
+    assert_int_equal(gbx_flow_send_room(flow, "c.in", room, &m, 0, &err), 0);
+    drain();
+    assert_int_equal(count_seen(), 1);
+
+    /* It is taken, also where it cannot be sent. */
+    assert_int_equal(gbx_flow_room(flow, 100, &room, &err), 0);
+    assert_int_equal(gbx_flow_send_room(flow, "c.in", room, &m, 0, &err),
+                     GBX_EBOUNDS);
+    assert_int_equal(gbx_flow_room(flow, 100, &room, &err), 0);
+    m.body = room;
+    m.body_bytes = 101;
+    assert_int_equal(gbx_flow_send_room(flow, "c.in", room, &m, 0, &err),
+                     GBX_EBOUNDS);
+    assert_int_equal(gbx_flow_room(flow, 100, &room, &err), 0);
+    gbx_flow_drop_room(flow, room);
+    gbx_flow_drop_room(flow, NULL);
+}
+
 static void all_readers_get_all(void **state)
 {
     (void)state;
@@ -174,6 +207,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         FACT(a_row_keeps_the_order),
+        FACT(a_room_is_sent_without_a_copy),
         FACT(all_readers_get_all),
         FACT(of_several_senders_none_is_preferred),
         FACT(who_awaits_all_gets_one_of_each),

@@ -136,10 +136,12 @@ static inline int run_down(void *self, struct gbx_actor *actor)
 static inline int open_count(void **self, const struct gbx_actor_config *config,
                              struct gbx_error *e)
 {
-    (void)e;
     assert_non_null(config->config_json);
     *self = calloc(1, sizeof(int64_t));
-    return 0;
+    if (*self != NULL)
+        return 0;
+    snprintf(e->what, sizeof(e->what), "no memory for a number");
+    return GBX_EHOST;
 }
 
 static inline int run_count(void *self, struct gbx_actor *actor)

@@ -178,13 +178,14 @@ static int put(struct gbx_flow *flow, struct flow_node *node,
     return rc;
 }
 
-int gbx_flow_send(struct gbx_flow *flow, const char *inport,
-                  const struct gbx_message *message, uint64_t deadline_ns,
-                  struct gbx_error *err)
+/* body: where the message's lies, or NULL: it is copied. */
+static int send_body(struct gbx_flow *flow, const char *inport,
+                     const struct gbx_message *message, struct body *body,
+                     uint64_t deadline_ns, struct gbx_error *err)
 {
+    struct flow_node *node;
     struct inport *port;
     struct packet packet;
-    struct flow_node *node;
     int rc;
 
     if (atomic_load(&flow->is_canceled))
@@ -195,11 +196,48 @@ int gbx_flow_send(struct gbx_flow *flow, const char *inport,
     if (find(flow, inport, &node, &port) < 0)
         return fail(err, GBX_EPORT,
                     "%s: the flow has no such inport, and no node has", inport);
-    rc = packet_make(&packet, message, NULL);
+    rc = packet_make(&packet, message, body);
     if (rc == 0)
         rc = put(flow, node, port, &packet, deadline_ns);
     flow_node_put(node);
     if (rc < 0)
         return fail(err, rc, "%s: %s", inport, gbx_strerror(rc));
     return 0;
+}
+
+int gbx_flow_send(struct gbx_flow *flow, const char *inport,
+                  const struct gbx_message *message, uint64_t deadline_ns,
+                  struct gbx_error *err)
+{
+    return send_body(flow, inport, message, NULL, deadline_ns, err);
+}
+
+int gbx_flow_room(struct gbx_flow *flow, size_t bytes, void **room,
+                  struct gbx_error *err)
+{
+    struct body *body = bytes > GBX_BODY_BYTES_MAX ? NULL : body_make(bytes);
+
+    (void)flow;
+    *room = body == NULL ? NULL : body_bytes(body);
+    return body == NULL ? fail(err, GBX_EHOST, "no memory for a message") : 0;
+}
+
+void gbx_flow_drop_room(struct gbx_flow *flow, void *room)
+{
+    (void)flow;
+    body_drop(room == NULL ? NULL : body_of_bytes(room));
+}
+
+int gbx_flow_send_room(struct gbx_flow *flow, const char *inport, void *room,
+                       const struct gbx_message *message, uint64_t deadline_ns,
+                       struct gbx_error *err)
+{
+    struct body *body = body_of_bytes(room);
+    int rc;
+
+    rc = !body_has(body, message)
+             ? fail(err, GBX_EBOUNDS, "%s: its body is not in the room", inport)
+             : send_body(flow, inport, message, body, deadline_ns, err);
+    body_drop(body);
+    return rc;
 }

@@ -15,7 +15,10 @@ static int native_open(struct flow_node *node, struct gbx_error *err)
                                             .config_json = node->metadata,
                                             .context = type->context};
 
-    return type->open == NULL ? 0 : type->open(&node->self, &config, err);
+    int rc = type->open == NULL ? 0 : type->open(&node->self, &config, err);
+
+    node->is_open = rc == 0;
+    return rc;
 }
 
 static int native_run(struct flow_node *node, struct gbx_actor *actor)
@@ -25,7 +28,7 @@ static int native_run(struct flow_node *node, struct gbx_actor *actor)
 
 static void native_close(struct flow_node *node)
 {
-    if (node->type->close != NULL)
+    if (node->is_open && node->type->close != NULL)
         node->type->close(node->self);
 }
 

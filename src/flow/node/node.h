@@ -82,6 +82,7 @@ struct flow_node {
     const struct actor_kind *kind;
     const struct gbx_actor_type *type; /* of a native one, or NULL */
     void *self;                        /* the kind's */
+    bool is_open;                      /* the type's open went well */
     bool awaits_all;
     bool tells_ports[2]; /* its inports, its outports: there are no others */
     uint8_t priority;    /* 0 first */

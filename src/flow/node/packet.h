@@ -37,6 +37,11 @@ static inline void *body_bytes(struct body *body)
     return body + 1;
 }
 
+static inline struct body *body_of_bytes(void *bytes)
+{
+    return (struct body *)bytes - 1;
+}
+
 /* One holder: the caller.  NULL: no memory. */
 struct body *body_make(size_t bytes);
 void body_drop(struct body *body); /* NULL is allowed */
