@@ -2,14 +2,6 @@
 /*
  * from_json.c - JSON text, in one of Reflow's three forms, as a message.
  *
- * jansson reads the text: it says line and column of a fault, and refuses keys
- * that come twice, strings that are no UTF-8, and integers beyond 2^63-1.  It
- * reads nested values by recursion, though; so the brackets are counted before,
- * which bounds the recursion here too.
- *
- * Its weak side is a host without memory: when an allocation of its own fails,
- * it may blame the text, or lose a character of a string.  fault_test.c has it.
- *
  * Values are built as CBOR without regard to the type.  builder_finish then
  * says whether they suit it, in the same words for every source.
  */
@@ -19,82 +11,9 @@
 
 #include "base/error.h"
 #include "message/inner.h"
+#include "message/source.h"
 
-struct source {
-    const char *name; /* "JSON", for people */
-    const char *text;
-    size_t bytes;
-    uint32_t depth_max;
-};
-
-/* Refuse nesting beyond depth_max. Broken JSON may pass, that is found later */
-static int check_depth(const struct source *source, struct gbx_error *err)
-{
-    uint32_t depth = 0, line = 1, column = 0;
-    bool quoted = false;
-
-    for (size_t i = 0; i < source->bytes; i++) {
-        unsigned char c = (unsigned char)source->text[i];
-        column += (c & 0xc0) != 0x80;
-        if (c == '\n') {
-            line++;
-            column = 0;
-        }
-        if (quoted) {
-            i += c == '\\' && i + 1 < source->bytes;
-            column += c == '\\';
-            quoted = c != '"';
-        } else if (c == '"') {
-            quoted = true;
-        } else if (c == '[' || c == '{') {
-            if (depth++ == source->depth_max)
-                return fail(err, GBX_EFORMAT,
-                            "%s, line %u, column %u: nested more than %u deep",
-                            source->name, line, column, source->depth_max);
-        } else if (depth > 0 && (c == ']' || c == '}')) {
-            depth--;
-        }
-    }
-    return 0;
-}
-
-/* Returns 0 and a value to json_decref, or a code. */
-static int load(json_t **value, const struct source *source,
-                struct gbx_error *err)
-{
-    json_error_t why = {0};
-    int rc;
-
-    *value = NULL;
-    rc = check_depth(source, err);
-    if (rc < 0)
-        return rc;
-    *value = json_loadb(
-        source->text, source->bytes,
-        JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &why);
-    if (*value != NULL)
-        return 0;
-    if (json_error_code(&why) == json_error_out_of_memory ||
-        why.text[0] == '\0')
-        return fail(err, GBX_EHOST, "no memory to read %s of %zu bytes",
-                    source->name, source->bytes);
-    return fail(err, GBX_EFORMAT, "%s, line %d, column %d: %s", source->name,
-                why.line, why.column, why.text);
-}
-
-static const char *kind_name(const json_t *value)
-{
-    static const char *const names[] = {
-        [JSON_OBJECT] = "an object", [JSON_ARRAY] = "an array",
-        [JSON_STRING] = "a string",  [JSON_INTEGER] = "an integer",
-        [JSON_REAL] = "a fraction",  [JSON_TRUE] = "true",
-        [JSON_FALSE] = "false",      [JSON_NULL] = "null",
-    };
-
-    return names[json_typeof(value)];
-}
-
-/* Recursion ends at the depth that check_depth let through. */
+/* Recursion ends at the depth that source_load let through. */
 static void build_value(struct gbx_builder *b, json_t *value)
 {
     const char *key;
@@ -148,7 +67,7 @@ static int read_octets(uint8_t *to, const json_t *array, struct gbx_error *err)
         if (!json_is_integer(item))
             return fail(err, GBX_EFORMAT,
                         "data[%zu] is %s; bytes are integers from 0 to 255", i,
-                        kind_name(item));
+                        source_kind(item));
         number = json_integer_value(item);
         if (number < 0 || number > 255)
             return fail(err, GBX_EFORMAT,
@@ -188,7 +107,7 @@ static int build_folded(struct gbx_builder *b, const json_t *folded,
         return fail(err, GBX_EFORMAT,
                     "a structured value is %s; in this form it is "
                     "{\"data\":[bytes of its JSON]}",
-                    kind_name(folded));
+                    source_kind(folded));
     inner.bytes = json_array_size(array);
     text = malloc(inner.bytes + 1);
     if (text == NULL)
@@ -196,7 +115,7 @@ static int build_folded(struct gbx_builder *b, const json_t *folded,
     inner.text = text;
     rc = read_octets((uint8_t *)text, array, err);
     if (rc == 0)
-        rc = load(&value, &inner, err);
+        rc = source_load(&value, &inner, err);
     if (rc == 0)
         build_value(b, value);
     json_decref(value);
@@ -334,7 +253,7 @@ static int build_typed(struct gbx_builder *b, enum gbx_type *type,
         return fail(err, GBX_EFORMAT,
                     "a message is {\"type\":...,\"data\":...}; this is %s "
                     "without a \"type\" that is a string",
-                    kind_name(outer));
+                    source_kind(outer));
     found = gbx_type_by_name(json_string_value(name));
     if (found < 0 ||
         strlen(json_string_value(name)) != json_string_length(name))
@@ -384,7 +303,7 @@ int gbx_message_from_json(struct gbx_message *message, struct gbx_builder *b,
         return fail(err, GBX_EARGUMENT, "there is no JSON form %d", (int)form);
     b->count = 0; /* what it held is overwritten */
     b->error = 0;
-    rc = load(&outer, &source, err);
+    rc = source_load(&outer, &source, err);
     if (rc < 0)
         return rc;
     if (form == GBX_JSON_EITHER)
