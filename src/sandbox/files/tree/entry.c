@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "sandbox/files/tree/hash.h"
+#include "base/hash.h"
 #include "sandbox/files/tree/node.h"
 
 #define BUCKETS_MIN 64u

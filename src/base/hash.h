@@ -3,8 +3,8 @@
  * hash.h - SipHash-1-3 of a name in a place, under a secret key: who chooses
  * the names cannot choose where they collide.  Threads: any.
  */
-#ifndef SANDBOX_FILES_TREE_HASH_H
-#define SANDBOX_FILES_TREE_HASH_H
+#ifndef BASE_HASH_H
+#define BASE_HASH_H
 
 #include <stdint.h>
 #include <string.h>
