@@ -53,6 +53,11 @@ static const struct gbx_actor_type *find_type(const struct gbx_flow *flow,
     return NULL;
 }
 
+bool build_has_type(const struct gbx_flow *flow, const char *component)
+{
+    return find_type(flow, component) != NULL;
+}
+
 static int open_node(struct flow_node *node, struct gbx_error *err)
 {
     struct node_options options;
@@ -454,6 +459,28 @@ int flow_find_port_locked(struct gbx_flow *flow, const char *node, size_t bytes,
     *found = flow_node_get(at);
     *inport = at->inports[place];
     return 0;
+}
+
+const char *build_find_port(struct gbx_flow *flow, const char *id,
+                            const char *name, bool is_in,
+                            const struct gbx_graph *graph)
+{
+    const struct flow_node *node;
+    uint32_t count;
+
+    pthread_mutex_lock(&flow->lock);
+    node = find_locked(flow, id);
+    count = node == NULL ? 0 : is_in ? node->inport_count : node->outport_count;
+    for (uint32_t i = 0; i < count; i++) {
+        const char *has = is_in ? node->inports[i]->name : node->outports[i];
+
+        if (gbx_graph_is_port(graph, has, name)) {
+            name = has;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&flow->lock);
+    return name;
 }
 
 void build_fini_locked(struct gbx_flow *flow)

@@ -8,6 +8,7 @@
 #define FLOW_BUILD_H
 
 #include "flow/flow.h"
+#include "glovebox/graph.h"
 
 /* It can run from now on. */
 void build_begin(struct gbx_flow *flow, struct flow_node *node);
@@ -20,6 +21,15 @@ struct flow_node *build_remove_locked(struct gbx_flow *flow,
  * holder is taken; no lock is held. */
 void build_bury(struct gbx_flow *flow, struct flow_node *node,
                 const char *reason);
+
+/* Is there a type of this name? */
+bool build_has_type(const struct gbx_flow *flow, const char *component);
+
+/* The node's port of this name, for a graph that does not care for cases; or
+ * the name itself.  Borrowed until the node is removed. */
+const char *build_find_port(struct gbx_flow *flow, const char *id,
+                            const char *name, bool is_in,
+                            const struct gbx_graph *graph);
 
 /* What is left when all nodes are gone. */
 void build_fini_locked(struct gbx_flow *flow);

@@ -72,7 +72,12 @@ int flow_find_port_locked(struct gbx_flow *flow, const char *node, size_t bytes,
                           const char *port, struct flow_node **found,
                           struct inport **inport);
 
-/* send.c.  Until the port has room; GBX_ETIME, GBX_ECANCELED. */
+/* send.c.  A message that is there before the flow starts; it waits for
+ * nothing. */
+int flow_send_first(struct gbx_flow *flow, const char *node, const char *port,
+                    const struct gbx_message *message, struct gbx_error *err);
+
+/* Until the port has room; GBX_ETIME, GBX_ECANCELED. */
 int flow_await_room(struct gbx_flow *flow, const struct inport *port,
                     uint32_t bound, uint64_t deadline_ns);
 /* A queue has become shorter: who waits for that looks again. */

@@ -241,3 +241,26 @@ int gbx_flow_send_room(struct gbx_flow *flow, const char *inport, void *room,
     body_drop(body);
     return rc;
 }
+
+int flow_send_first(struct gbx_flow *flow, const char *id, const char *name,
+                    const struct gbx_message *message, struct gbx_error *err)
+{
+    struct flow_node *node;
+    struct inport *port;
+    struct packet packet;
+    int rc;
+
+    pthread_mutex_lock(&flow->lock);
+    rc = flow_find_port_locked(flow, id, strlen(id), name, &node, &port);
+    pthread_mutex_unlock(&flow->lock);
+    if (rc < 0)
+        return fail(err, rc, "there is no such node or port");
+    rc = packet_make(&packet, message, NULL);
+    if (rc == 0)
+        rc = put(flow, node, port, &packet, 1);
+    flow_node_put(node);
+    if (rc == GBX_ETIME)
+        return fail(err, GBX_ELIMIT,
+                    "there are more than its queue holds (metadata.queue)");
+    return rc < 0 ? fail(err, rc, "%s", gbx_strerror(rc)) : 0;
+}
