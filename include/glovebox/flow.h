@@ -126,6 +126,15 @@ int gbx_flow_add_node(struct gbx_flow *flow, const char *node,
 int gbx_flow_remove_node(struct gbx_flow *flow, const char *node,
                          struct gbx_error *err);
 
+/*
+ * A script's file has changed: it is loaded anew, and runs from its next
+ * message on; no message is lost.  Its context.state begins anew.  Where it
+ * cannot be loaded, the one before goes on. Returns 0; GBX_EARGUMENT (no such
+ * node, or no script), or as gbx_script_open.
+ */
+int gbx_flow_reload(struct gbx_flow *flow, const char *node,
+                    struct gbx_error *err);
+
 /* Returns 0; GBX_EARGUMENT (no such node; connected already), GBX_EPORT. */
 int gbx_flow_connect(struct gbx_flow *flow, const char *from,
                      const char *outport, const char *to, const char *inport,
@@ -173,6 +182,9 @@ int gbx_flow_send_room(struct gbx_flow *flow, const char *inport, void *room,
 /* Wait until no message is left and nobody runs or is to be tried again. Actors
  * that wake by themselves do not count.  Returns 0 or GBX_ETIME. */
 int gbx_flow_drain(struct gbx_flow *flow, uint64_t deadline_ns);
+
+/* 1: no message is left, nobody runs, and no actor will wake by itself. */
+int gbx_flow_is_over(struct gbx_flow *flow);
 
 /* From any thread, also an actor's: nothing is begun any more. */
 void gbx_flow_cancel(struct gbx_flow *flow);

@@ -22,6 +22,16 @@ struct flow_node *build_remove_locked(struct gbx_flow *flow,
 void build_bury(struct gbx_flow *flow, struct flow_node *node,
                 const char *reason);
 
+/* NULL: there is none. */
+struct flow_node *build_find_locked(struct gbx_flow *flow, const char *id);
+
+/* Of a node or a port.  Returns 0 or GBX_EARGUMENT. */
+int build_check_name(const char *what, const char *name, struct gbx_error *err);
+
+/* edge.c.  Out of its list; and the flow's inports of a node, or, NULL, all. */
+void edge_remove(struct edge **link);
+void edge_remove_ports(struct gbx_flow *flow, const struct flow_node *node);
+
 /* Is there a type of this name? */
 bool build_has_type(const struct gbx_flow *flow, const char *component);
 

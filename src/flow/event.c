@@ -81,7 +81,6 @@ void gbx_flow_stats(struct gbx_flow *flow, gbx_node_stats_fn each,
         struct gbx_node_stats stats = {
             .node = node->id,
             .component = node->component,
-            .isolation = node->kind->isolation(node),
             .received = node->counts.received,
             .sent = node->counts.sent,
             .runs = node->counts.runs,
@@ -95,6 +94,7 @@ void gbx_flow_stats(struct gbx_flow *flow, gbx_node_stats_fn each,
 
         pthread_mutex_lock(&node->lock);
         stats.state = node->state;
+        stats.isolation = node->kind->isolation(node);
         for (uint32_t i = 0; i < node->inport_count; i++)
             stats.queued += queue_count(&node->inports[i]->queue);
         pthread_mutex_unlock(&node->lock);

@@ -289,6 +289,7 @@ static struct flow_batch *begin(struct flow_node *node, struct worker *worker,
 {
     struct flow_node *freed = NULL;
     struct flow_batch *batch;
+    void *was = NULL;
 
     pthread_mutex_lock(&node->lock);
     if (node->state == GBX_NODE_GONE) {
@@ -296,6 +297,11 @@ static struct flow_batch *begin(struct flow_node *node, struct worker *worker,
         return NULL;
     }
     node->state = GBX_NODE_RUNNING;
+    if (node->renewed != NULL) {
+        was = node->self;
+        node->self = node->renewed;
+        node->renewed = NULL;
+    }
     *wiring = wiring_get(node->wiring);
     batch = node->held;
     node->held = NULL;
@@ -309,6 +315,8 @@ static struct flow_batch *begin(struct flow_node *node, struct worker *worker,
         freed = flow_node_freed_locked(node);
     }
     pthread_mutex_unlock(&node->lock);
+    if (was != NULL)
+        node->kind->drop(was);
     if (freed != NULL)
         flow_free_blocked(node->flow, freed);
     flow_say_room(node->flow);

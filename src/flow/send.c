@@ -78,6 +78,11 @@ void flow_done(struct gbx_flow *flow, uint64_t count)
     pthread_mutex_unlock(&flow->room_lock);
 }
 
+int gbx_flow_is_over(struct gbx_flow *flow)
+{
+    return atomic_load(&flow->pending) == 0 && !schedule_wakes(&flow->schedule);
+}
+
 int gbx_flow_drain(struct gbx_flow *flow, uint64_t deadline_ns)
 {
     const struct timespec until = clock_timespec(deadline_ns);

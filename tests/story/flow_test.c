@@ -71,18 +71,26 @@ static void open_flow(struct story *s)
         fail_msg("%s", s->err.what);
 }
 
-static void add(struct story *s, const char *id, const char *text,
-                const char *metadata)
+static void write_script(struct story *s, const char *id, const char *text)
 {
-    char path[128], file[32];
+    char path[128];
     FILE *out;
 
-    snprintf(file, sizeof(file), "%s.py", id);
-    snprintf(path, sizeof(path), "%s/%s", s->folder, file);
+    snprintf(path, sizeof(path), "%s/%s.py", s->folder, id);
     out = fopen(path, "w");
     assert_non_null(out);
     fputs(text, out);
     assert_int_equal(fclose(out), 0);
+}
+
+static void add(struct story *s, const char *id, const char *text,
+                const char *metadata)
+{
+    char path[128], file[32];
+
+    snprintf(file, sizeof(file), "%s.py", id);
+    snprintf(path, sizeof(path), "%s/%s", s->folder, file);
+    write_script(s, id, text);
     if (gbx_flow_add_node(flow, id, file, metadata, &s->err) < 0)
         fail_msg("%s", s->err.what);
     unlink(path);
@@ -268,6 +276,37 @@ static void all_inports_are_awaited(void **state)
     assert_int_equal(seen.letters, 1);
 }
 
+static void a_script_is_loaded_anew_while_it_runs(void **state)
+{
+    struct story *s = *state;
+    char path[128];
+
+    open_flow(s);
+    add(s, "a", ADD_ONE, NULL);
+    begin(s, "a", "out");
+    for (int64_t i = 0; i < 200; i++) {
+        give(s, "a.in", 0);
+        if (i == 100) {
+            write_script(s, "a",
+                         "def process(context):\n"
+                         "    return {'out': 1000}\n");
+            if (gbx_flow_reload(flow, "a", &s->err) < 0)
+                fail_msg("%s", s->err.what);
+        }
+    }
+    write_script(s, "a", "this is no Python\n");
+    assert_int_equal(gbx_flow_reload(flow, "a", &s->err), GBX_ELOAD);
+    give(s, "a.in", 0);
+    assert_int_equal(gbx_flow_reload(flow, "b", &s->err), GBX_EARGUMENT);
+    drain_and_close();
+    snprintf(path, sizeof(path), "%s/a.py", s->folder);
+    unlink(path);
+    /* None is lost, and the later ones are the later script's. */
+    assert_int_equal(seen.count, 201);
+    assert_int_equal(seen.last, 1000);
+    assert_in_range(seen.sum, 100 * 1000, 200 * 1000 + 200);
+}
+
 static void one_that_sends_too_fast_is_held_up(void **state)
 {
     struct story *s = *state;
@@ -299,6 +338,7 @@ int main(void)
         STORY(a_script_that_does_not_end_is_ended),
         STORY(closing_waits_for_nobody),
         STORY(all_inports_are_awaited),
+        STORY(a_script_is_loaded_anew_while_it_runs),
         STORY(one_that_sends_too_fast_is_held_up),
     };
 #undef STORY

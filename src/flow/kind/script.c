@@ -146,9 +146,9 @@ static int script_run(struct flow_node *node, struct gbx_actor *actor)
     return rc;
 }
 
-static void script_close(struct flow_node *node)
+static void script_drop(void *self)
 {
-    struct script_actor *script = node->self;
+    struct script_actor *script = self;
 
     if (script == NULL)
         return;
@@ -157,15 +157,23 @@ static void script_close(struct flow_node *node)
     free(script);
 }
 
+static void script_close(struct flow_node *node)
+{
+    script_drop(node->self);
+}
+
 static void script_interrupt(struct flow_node *node)
 {
-    struct script_actor *script = node->self;
+    struct script_actor *script;
 
+    pthread_mutex_lock(&node->lock); /* or it is replaced meanwhile */
+    script = node->self;
     pthread_mutex_lock(&script->lock);
     script->is_interrupted = true;
     if (script->call != NULL)
         gbx_call_cancel(script->call);
     pthread_mutex_unlock(&script->lock);
+    pthread_mutex_unlock(&node->lock);
 }
 
 /* Its file, from the flow's folder on. */
@@ -180,21 +188,16 @@ static char *path_of(const struct flow_node *node)
                : path;
 }
 
-static int script_open(struct flow_node *node, struct gbx_error *err)
+/* The script, loaded in its sandbox. */
+static int make(struct flow_node *node, struct script_actor **made,
+                struct gbx_error *err)
 {
     struct gbx_script_config config = node->flow->script;
-    struct script_actor *script;
-    struct ports ports;
-    char *path;
+    struct script_actor *script = calloc(1, sizeof(*script));
+    char *path = path_of(node);
     int rc;
 
-    if (node->flow->config.runtime == NULL)
-        return fail(err, GBX_EFILE,
-                    "node %s: there is no component %s, and no runtime for "
-                    "scripts",
-                    node->id, node->component);
-    script = calloc(1, sizeof(*script));
-    path = path_of(node);
+    *made = NULL;
     if (script == NULL || path == NULL) {
         free(script);
         free(path);
@@ -207,9 +210,28 @@ static int script_open(struct flow_node *node, struct gbx_error *err)
     rc = gbx_script_open(&script->script, node->flow->config.runtime, path,
                          &config, err);
     free(path);
-    node->self = script;
+    if (rc < 0)
+        script_drop(script);
+    else
+        *made = script;
+    return rc;
+}
+
+static int script_open(struct flow_node *node, struct gbx_error *err)
+{
+    struct script_actor *script;
+    struct ports ports;
+    int rc;
+
+    if (node->flow->config.runtime == NULL)
+        return fail(err, GBX_EFILE,
+                    "node %s: there is no component %s, and no runtime for "
+                    "scripts",
+                    node->id, node->component);
+    rc = make(node, &script, err);
     if (rc < 0)
         return rc;
+    node->self = script;
     rc = ports_read(&ports, gbx_script_metadata(script->script));
     if (rc == 0)
         rc = flow_node_declare(node, ports.inports, ports.outports, true);
@@ -221,11 +243,62 @@ static int script_open(struct flow_node *node, struct gbx_error *err)
                   : 0;
 }
 
+/* An inport that it no longer tells, is not awaited any more; its messages are
+ * run all the same. */
+static int renew_ports_locked(struct flow_node *node, const struct ports *ports)
+{
+    int place = 0;
+
+    for (uint32_t i = 0; i < node->inport_count; i++)
+        node->inports[i]->is_declared = false;
+    for (const char *const *name = ports->inports;
+         place >= 0 && name != NULL && *name != NULL; name++) {
+        place = flow_node_inport_locked(node, *name, true);
+        if (place >= 0)
+            node->inports[place]->is_declared = true;
+    }
+    for (const char *const *name = ports->outports;
+         place >= 0 && name != NULL && *name != NULL; name++)
+        place = flow_node_outport_locked(node, *name, true);
+    node->tells_ports[0] = ports->inports != NULL;
+    node->awaits_all = ports->awaits_all && ports->inports != NULL;
+    return place < 0 ? place : 0;
+}
+
+static int script_reload(struct flow_node *node, struct gbx_error *err)
+{
+    struct script_actor *script;
+    struct ports ports;
+    void *unused = NULL;
+    int rc = make(node, &script, err);
+
+    if (rc < 0)
+        return rc;
+    rc = ports_read(&ports, gbx_script_metadata(script->script));
+    pthread_mutex_lock(&node->lock);
+    if (rc == 0)
+        rc = renew_ports_locked(node, &ports);
+    if (rc == 0) {
+        unused = node->renewed;
+        node->renewed = script;
+        script = NULL;
+    }
+    pthread_mutex_unlock(&node->lock);
+    ports_fini(&ports);
+    script_drop(unused);
+    script_drop(script);
+    return rc < 0 ? fail(err, rc, "node %s: its ports: %s", node->id,
+                         gbx_strerror(rc))
+                  : 0;
+}
+
 const struct actor_kind kind_script = {
     .isolation = script_isolation,
     .open = script_open,
     .run = script_run,
     .close = script_close,
     .interrupt = script_interrupt,
+    .reload = script_reload,
+    .drop = script_drop,
     .batch = 1,
 };

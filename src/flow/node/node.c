@@ -44,6 +44,8 @@ void flow_node_put(struct flow_node *node)
     if (node == NULL ||
         atomic_fetch_sub_explicit(&node->holders, 1, memory_order_acq_rel) != 1)
         return;
+    if (node->renewed != NULL)
+        node->kind->drop(node->renewed);
     if (node->kind != NULL)
         node->kind->close(node);
     for (uint32_t i = 0; i < node->inport_count; i++) {

@@ -64,7 +64,7 @@ struct flow_batch {
 };
 
 struct actor_kind {
-    /* What is behind it, "native".  For people. */
+    /* What is behind it, "native".  For people; the lock is held. */
     const char *(*isolation)(const struct flow_node *node);
     /* As gbx_actor_type's, and its ports. */
     int (*open)(struct flow_node *node, struct gbx_error *err);
@@ -72,6 +72,11 @@ struct actor_kind {
     void (*close)(struct flow_node *node);
     /* A run ends soon; any thread.  NULL: nobody can. */
     void (*interrupt)(struct flow_node *node);
+    /* What it is made of is read anew: `renewed` is set, under the lock, for
+     * its next run.  NULL: it does not change.  drop: what it was until then.
+     */
+    int (*reload)(struct flow_node *node, struct gbx_error *err);
+    void (*drop)(void *self);
     uint32_t batch; /* packets taken at once, at most NODE_BATCH */
 };
 
@@ -100,6 +105,7 @@ struct flow_node {
     uint32_t inport_room, outport_room; /* fixed: runs read without the lock */
     uint32_t turn;                      /* the inport that is asked first */
     struct wiring *wiring;              /* counted */
+    void *renewed;     /* becomes self at its next run; or NULL */
     uint64_t woken_ns; /* it runs without a message: since then; 0: not */
 
     /* run's: */

@@ -99,8 +99,8 @@ void schedule_put(struct schedule *schedule, struct worker *worker,
 bool schedule_wake_at(struct schedule *schedule, struct flow_node *node,
                       uint64_t at_ns);
 
-/* Is it to be woken? */
-bool schedule_wakes(struct schedule *schedule, const struct flow_node *node);
+/* Is anybody to be woken? */
+bool schedule_wakes(struct schedule *schedule);
 
 /* One more thread, in place of one that is stuck; the lock is held. */
 void schedule_replace_locked(struct schedule *schedule);

@@ -103,6 +103,16 @@ bool schedule_wake_at(struct schedule *schedule, struct flow_node *node,
     return good;
 }
 
+bool schedule_wakes(struct schedule *schedule)
+{
+    bool some;
+
+    pthread_mutex_lock(&schedule->lock);
+    some = schedule->heap_count > 0;
+    pthread_mutex_unlock(&schedule->lock);
+    return some;
+}
+
 /* ---- the thread ---- */
 
 /* The first whose time has come, with its holder; NULL: none. */
