@@ -2,11 +2,11 @@
 /*
  * flow.h - the object behind gbx_flow, and how its files stand to each other.
  *
- *   flow.c       what is in it: nodes, edges, ports     wire.c   whom nodes
- * reach send.c       messages from outside; waiting         run.c    one run of
- * a node actor.c      what actors call                       event.c  who is
- * told node/        one node                               schedule/  who runs
- * when kind/        what a node can be: C, a script
+ * - flow.c opens and closes; build.c: nodes come and go; edge.c: so do edges.
+ * - load.c: a graph becomes a flow.  wire.c: whom each node reaches.
+ * - send.c: messages from outside, and waiting.  event.c: who is told.
+ * - run.c: one run of a node.  actor.c: what actors call in it.
+ * - node/ is one node, schedule/ says who runs when, kind/ what a node can be.
  *
  * Locks, each may be taken by who holds those before it: flow, node, schedule;
  * room stands alone.  No callback of the embedder is called under one.
