@@ -21,10 +21,9 @@
 
 #define FLOW_QUEUE     1024u
 #define FLOW_QUEUE_MAX (1u << 20)
-#define FLOW_SOFT_TIMES                                                        \
-    16u /* in a circle, queues may be so many bounds long                      \
-         */
-#define FLOW_NAME_MAX GBX_NAME_BYTES_MAX
+/* In a circle, a queue may be so many times as long. */
+#define FLOW_SOFT_TIMES 16u
+#define FLOW_NAME_MAX   GBX_NAME_BYTES_MAX
 
 /* From an outport to an inport, or to a port of the flow. */
 struct edge {
