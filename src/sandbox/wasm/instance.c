@@ -204,8 +204,10 @@ void instance_close(struct instance *instance)
                     NULL, &instance->context);
         free(instance->state);
     }
-    if (instance->mapping != NULL)
+    if (instance->mapping != NULL) {
+        fiber_clean(instance);
         munmap(instance->mapping, instance->mapping_bytes);
+    }
     module_put(instance->config.module);
     image_put(instance->config.image);
     *instance = (struct instance){0};
@@ -237,8 +239,10 @@ void instance_begin(struct instance *instance,
         code != NULL ? code : instance->config.module->artefact->instantiate;
     instance->cells = cells;
     instance->doing = INSTANCE_PAUSED;
-    if (instance->here == NULL)
+    if (instance->here == NULL) {
+        fiber_clean(instance);
         instance->here = switch_make(instance->stack_top, live, instance);
+    }
 }
 
 enum instance_state instance_run(struct instance *instance, uint64_t due_ns)
