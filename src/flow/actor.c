@@ -59,21 +59,12 @@ static struct body *body_of(const struct gbx_actor *actor,
 int gbx_actor_send_at(struct gbx_actor *actor, uint32_t port,
                       const struct gbx_message *message)
 {
-    struct body *body = body_of(actor, message);
-    struct packet packet;
-    int rc;
-
     if ((unsigned)message->type >= GBX_TYPE_COUNT ||
         message->body_bytes > GBX_BODY_BYTES_MAX)
         return GBX_EARGUMENT;
     if (port >= actor->node->outport_count)
         return GBX_EPORT;
-    rc = packet_make(&packet, message, body);
-    if (rc < 0)
-        return rc;
-    if (body == NULL && packet.body != NULL)
-        flow_node_count(&actor->node->counts.copied_bytes, message->body_bytes);
-    return run_send(actor, port, &packet);
+    return run_send(actor, port, message, body_of(actor, message));
 }
 
 int gbx_actor_send(struct gbx_actor *actor, const char *port,

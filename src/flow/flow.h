@@ -5,7 +5,8 @@
  * - flow.c opens and closes; build.c: nodes come and go; edge.c: so do edges.
  * - load.c: a graph becomes a flow.  wire.c: whom each node reaches.
  * - send.c: messages from outside, and waiting.  event.c: who is told.
- * - run.c: one run of a node.  actor.c: what actors call in it.
+ * - run.c: one run of a node.  emit.c: what it sends.  actor.c: what actors
+ *   call in it.
  * - node/ is one node, schedule/ says who runs when, kind/ what a node can be.
  *
  * Locks, each may be taken by who holds those before it: flow, node, schedule;

@@ -33,9 +33,11 @@ struct gbx_actor {
     char reason[GBX_ERROR_TEXT_MAX];         /* why it failed; "" */
 };
 
-/* To all wires of the port.  The packet's holder is taken.  Returns 0;
- * GBX_ELIMIT, GBX_ECANCELED. */
-int run_send(struct gbx_actor *actor, uint32_t outport, struct packet *packet);
+/* To all wires of the port.  body: where the message's lies, or NULL: it is
+ * copied, if somebody reads it later.  Returns 0; GBX_ELIMIT, GBX_ECANCELED,
+ * GBX_EHOST. */
+int run_send(struct gbx_actor *actor, uint32_t outport,
+             const struct gbx_message *message, struct body *body);
 
 /* What has been sent goes now.  is_last: the run is over. */
 void run_flush(struct gbx_actor *actor, bool is_last);

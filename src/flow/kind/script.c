@@ -41,7 +41,6 @@ static void send_output(void *context, const char *port,
 {
     struct sending *sending = context;
     struct gbx_actor *actor = sending->actor;
-    struct packet packet;
     int place;
 
     if (sending->rc < 0)
@@ -49,12 +48,8 @@ static void send_output(void *context, const char *port,
     pthread_mutex_lock(&actor->node->lock);
     place = flow_node_outport_locked(actor->node, port, true);
     pthread_mutex_unlock(&actor->node->lock);
-    sending->rc = place < 0 ? place : packet_make(&packet, message, NULL);
-    if (sending->rc < 0)
-        return;
-    if (packet.body != NULL)
-        flow_node_count(&actor->node->counts.copied_bytes, message->body_bytes);
-    sending->rc = run_send(actor, (uint32_t)place, &packet);
+    sending->rc =
+        place < 0 ? place : run_send(actor, (uint32_t)place, message, NULL);
     run_flush(actor, false);
     if (sending->rc < 0) {
         struct script_actor *script = actor->node->self;
