@@ -36,6 +36,7 @@
 #define GBX_FLOW_H
 
 #include "glovebox/actor.h"
+#include "glovebox/flow_event.h"
 #include "glovebox/runtime.h"
 
 #ifdef __cplusplus
@@ -57,33 +58,6 @@ struct gbx_letter {
     uint32_t attempts;
 };
 typedef void (*gbx_letter_fn)(void *context, const struct gbx_letter *letter);
-
-/* What happens, by Reflow's names; those it never sends, too. */
-enum gbx_flow_event_kind {
-    GBX_FLOW_NETWORK_STARTED,
-    GBX_FLOW_NETWORK_IDLE, /* no message is left, and nobody runs */
-    GBX_FLOW_NETWORK_SHUTDOWN,
-    GBX_FLOW_ACTOR_STARTED,    /* the node is there, and can run */
-    GBX_FLOW_ACTOR_EMIT,       /* a run sent something, connected or not */
-    GBX_FLOW_ACTOR_COMPLETED,  /* a run */
-    GBX_FLOW_ACTOR_FAILED,     /* a run; text: why */
-    GBX_FLOW_MESSAGE_SENT,     /* from node, port to to_node, to_port */
-    GBX_FLOW_MESSAGE_RECEIVED, /* from outside, or an initial one */
-};
-const char *gbx_flow_event_name(int kind); /* "MessageSent"; else NULL */
-
-struct gbx_flow_event {
-    enum gbx_flow_event_kind kind;
-    uint64_t at_ns; /* CLOCK_MONOTONIC */
-    const char *node, *port, *to_node, *to_port;
-    const struct gbx_message *message; /* or NULL */
-    const char *text;
-    uint64_t id;      /* of the message, in this flow; 0: there is none */
-    uint64_t cause;   /* of the input for which it was sent; 0: none */
-    uint64_t took_ns; /* of a run */
-};
-typedef void (*gbx_flow_event_fn)(void *context,
-                                  const struct gbx_flow_event *event);
 
 /* Zero in any field means the default. */
 struct gbx_flow_config {
@@ -180,8 +154,17 @@ int gbx_flow_send_room(struct gbx_flow *flow, const char *inport, void *room,
                        struct gbx_error *err);
 
 /* Wait until no message is left and nobody runs or is to be tried again. Actors
- * that wake by themselves do not count.  Returns 0 or GBX_ETIME. */
+ * that wake by themselves do not count.  Returns 0; GBX_ETIME; GBX_EAGAIN: what
+ * is left stands still (below). */
 int gbx_flow_drain(struct gbx_flow *flow, uint64_t deadline_ns);
+
+/*
+ * Do messages wait for others that nobody will send?  That is so where an actor
+ * awaits all of its inports and one gets no more; or where the one that feeds
+ * it waits, in turn, for room at its other inport.  1: err says who waits for
+ * what.
+ */
+int gbx_flow_stalled(struct gbx_flow *flow, struct gbx_error *err);
 
 /* 1: no message is left, nobody runs, and no actor will wake by itself. */
 int gbx_flow_is_over(struct gbx_flow *flow);

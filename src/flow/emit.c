@@ -76,6 +76,7 @@ void run_flush(struct gbx_actor *actor, bool is_last)
 static int await_reader(struct gbx_actor *actor, const struct wire *wire)
 {
     const uint32_t bound = wire->to->bound;
+    int rc;
 
     if (queue_count(&wire->port->queue) < bound)
         return 0;
@@ -84,7 +85,10 @@ static int await_reader(struct gbx_actor *actor, const struct wire *wire)
         return queue_count(&wire->port->queue) < bound * FLOW_SOFT_TIMES
                    ? 0
                    : GBX_ELIMIT;
-    return flow_await_room(actor->flow, wire->port, bound, 0);
+    atomic_store(&actor->node->is_held_up, true);
+    rc = flow_await_room(actor->flow, wire->port, bound, 0);
+    atomic_store(&actor->node->is_held_up, false);
+    return rc;
 }
 
 static void send_outside(struct gbx_actor *actor, const struct wire *wire,

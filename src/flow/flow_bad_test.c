@@ -110,6 +110,52 @@ static void nodes_come_and_go_under_load(void **state)
     assert_in_range(seen.count + seen.letters, 200 * 50, 2 * 200 * 50);
 }
 
+static void a_wait_without_an_end_is_told(void **state)
+{
+    (void)state;
+    open_flow(2, 8);
+    add("p", "pair", NULL);
+    begin();
+    assert_int_equal(gbx_flow_stalled(flow, &err), 0);
+    give("p.a", 1);
+    give("p.a", 2);
+    give("p.b", 3);
+    assert_int_equal(gbx_flow_drain(flow, clock_now_ns() + 60 * SECOND),
+                     GBX_EAGAIN);
+    assert_int_equal(gbx_flow_stalled(flow, &err), 1);
+    assert_non_null(strstr(err.what, "node p waits at port b"));
+    give("p.b", 4);
+    drain();
+    assert_int_equal(gbx_flow_stalled(flow, &err), 0);
+}
+
+/* It has no room for what its reader does not wait for. */
+static void a_circular_wait_is_told(void **state)
+{
+    (void)state;
+    open_flow(2, 4);
+    add("f", "flood", NULL);
+    add("p", "pair", NULL);
+    wire("f.out", "p.a");
+    begin();
+    give("f.in", 1000);
+    assert_int_equal(gbx_flow_drain(flow, clock_now_ns() + 60 * SECOND),
+                     GBX_EAGAIN);
+    gbx_flow_close(flow);
+
+    open_flow(2, 4);
+    add("a", "add", NULL);
+    add("p", "pair", NULL);
+    wire("a.out", "p.a");
+    begin();
+    for (int i = 0; i < 8; i++)
+        give("a.in", i);
+    assert_int_equal(gbx_flow_drain(flow, clock_now_ns() + 60 * SECOND),
+                     GBX_EAGAIN);
+    assert_int_equal(gbx_flow_stalled(flow, &err), 1);
+    assert_non_null(strstr(err.what, "node p waits at port b"));
+}
+
 static void what_is_left_at_the_end_is_told(void **state)
 {
     (void)state;
@@ -176,6 +222,8 @@ int main(void)
         FACT(an_actor_may_wake_by_itself),
         FACT(it_is_rewired_while_it_runs),
         FACT(nodes_come_and_go_under_load),
+        FACT(a_wait_without_an_end_is_told),
+        FACT(a_circular_wait_is_told),
         FACT(what_is_left_at_the_end_is_told),
         FACT(what_is_wrong_is_named),
     };

@@ -7,6 +7,9 @@
 #include "base/error.h"
 #include "flow/flow.h"
 
+#define LOOK_NS   50000000u /* whether all stands still */
+#define SETTLE_NS 2000000u
+
 /* ---- waiting ---- */
 
 /*
@@ -83,19 +86,90 @@ int gbx_flow_is_over(struct gbx_flow *flow)
     return atomic_load(&flow->pending) == 0 && !schedule_wakes(&flow->schedule);
 }
 
+/* Who waits for what, of a node at rest; false: it does not, or is at work. */
+static bool waits(const struct flow_node *node, struct gbx_error *err)
+{
+    const char *full = NULL, *empty = NULL;
+
+    for (uint32_t i = 0; i < node->inport_count; i++) {
+        const struct inport *port = node->inports[i];
+
+        if (queue_count(&port->queue) > 0)
+            full = port->name;
+        else if (port->is_declared)
+            empty = port->name;
+    }
+    if (full == NULL || empty == NULL || !node->awaits_all)
+        return false;
+    fail(err, GBX_EAGAIN,
+         "node %s waits at port %s for a message that nobody will send; at "
+         "port %s there are some",
+         node->id, empty, full);
+    return true;
+}
+
+/* All runs so far; UINT64_MAX: somebody is at work, or will be. */
+static uint64_t runs_at_rest_locked(struct gbx_flow *flow,
+                                    struct gbx_error *err)
+{
+    uint64_t runs = 0;
+    bool is_at_rest = atomic_load(&flow->schedule.queued) == 0, has = false;
+
+    for (struct flow_node *n = flow->nodes; n != NULL && is_at_rest;
+         n = n->after) {
+        pthread_mutex_lock(&n->lock);
+        is_at_rest =
+            n->state == GBX_NODE_IDLE || n->state == GBX_NODE_BLOCKED ||
+            (n->state == GBX_NODE_RUNNING && atomic_load(&n->is_held_up));
+        has = has || waits(n, err);
+        pthread_mutex_unlock(&n->lock);
+        runs += n->counts.runs;
+    }
+    return is_at_rest && has ? runs : UINT64_MAX;
+}
+
+/* Twice the same, and a moment between: a message may have been handed over
+ * behind the back of who looks. */
+int gbx_flow_stalled(struct gbx_flow *flow, struct gbx_error *err)
+{
+    uint64_t runs[2] = {0, 1};
+
+    if (!flow->is_started || atomic_load(&flow->pending) == 0 ||
+        schedule_wakes(&flow->schedule))
+        return 0;
+    for (int i = 0; i < 2; i++) {
+        pthread_mutex_lock(&flow->lock);
+        runs[i] = runs_at_rest_locked(flow, err);
+        pthread_mutex_unlock(&flow->lock);
+        if (runs[i] == UINT64_MAX)
+            return 0;
+        nanosleep(&(struct timespec){.tv_nsec = SETTLE_NS}, NULL);
+    }
+    return runs[0] == runs[1];
+}
+
 int gbx_flow_drain(struct gbx_flow *flow, uint64_t deadline_ns)
 {
-    const struct timespec until = clock_timespec(deadline_ns);
     int rc = 0;
 
     pthread_mutex_lock(&flow->room_lock);
     atomic_fetch_add(&flow->idle_waiters, 1);
     while (rc == 0 && atomic_load(&flow->pending) > 0) {
-        if (deadline_ns == 0)
-            pthread_cond_wait(&flow->idle, &flow->room_lock);
-        else if (pthread_cond_timedwait(&flow->idle, &flow->room_lock,
-                                        &until) != 0)
+        uint64_t until_ns = clock_now_ns() + LOOK_NS;
+        struct timespec until;
+
+        if (clock_is_past(deadline_ns)) {
             rc = GBX_ETIME;
+            break;
+        }
+        if (deadline_ns != 0 && deadline_ns < until_ns)
+            until_ns = deadline_ns;
+        until = clock_timespec(until_ns);
+        if (pthread_cond_timedwait(&flow->idle, &flow->room_lock, &until) == 0)
+            continue;
+        pthread_mutex_unlock(&flow->room_lock);
+        rc = gbx_flow_stalled(flow, NULL) ? GBX_EAGAIN : 0;
+        pthread_mutex_lock(&flow->room_lock);
     }
     atomic_fetch_sub(&flow->idle_waiters, 1);
     pthread_mutex_unlock(&flow->room_lock);

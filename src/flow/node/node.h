@@ -105,8 +105,9 @@ struct flow_node {
     uint32_t inport_room, outport_room; /* fixed: runs read without the lock */
     uint32_t turn;                      /* the inport that is asked first */
     struct wiring *wiring;              /* counted */
-    void *renewed;     /* becomes self at its next run; or NULL */
-    uint64_t woken_ns; /* it runs without a message: since then; 0: not */
+    atomic_bool is_held_up; /* its run waits for room in a reader's queue */
+    void *renewed;          /* becomes self at its next run; or NULL */
+    uint64_t woken_ns;      /* it runs without a message: since then; 0: not */
 
     /* run's: */
     struct flow_batch *held; /* owned: what a run has begun, and not finished */
