@@ -26,6 +26,7 @@
 
 #include "glovebox/message.h"
 #include "glovebox/pool.h"
+#include "glovebox/route.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -33,13 +34,6 @@ extern "C" {
 
 struct gbx_runtime;
 struct gbx_script;
-
-enum gbx_isolation {
-    GBX_ISOLATION_AUTO,    /* the strongest that this host offers */
-    GBX_ISOLATION_PROCESS, /* namespaces, seccomp, Landlock */
-    GBX_ISOLATION_MICROVM, /* KVM, in this process */
-    GBX_ISOLATION_WASM,    /* WebAssembly, in the calling thread */
-};
 
 /*
  * What a script prints.  stream: 1 stdout, 2 stderr.  Comes in the thread of
