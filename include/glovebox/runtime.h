@@ -115,6 +115,12 @@ struct gbx_script_config {
 
     enum gbx_wipe wipe;
     struct gbx_pool_config pool;
+
+    struct gbx_route_policy route; /* what auto chooses from; and what
+                                      `isolation` must be one of */
+    /* The host calls that it may make, NULL-terminated; default: all that are
+     * registered.  (context.state is always its own.) */
+    const char *const *host_calls;
 };
 
 /* Returns 0 and a runtime to close; else a code, and *runtime is NULL. */
@@ -155,7 +161,7 @@ void gbx_script_close(struct gbx_script *script);
  */
 const char *gbx_script_metadata(const struct gbx_script *script);
 
-/* "microvm" or "process"; for people and logs. */
+/* "microvm", "process" or "wasm"; for people and logs. */
 const char *gbx_script_isolation(const struct gbx_script *script);
 
 /* Why it is that one, in a sentence.  Borrowed until close. */
@@ -170,5 +176,6 @@ const char *gbx_version(void);
 
 #include "glovebox/branch.h"
 #include "glovebox/call.h"
+#include "glovebox/config.h"
 
 #endif

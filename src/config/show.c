@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* show.c - a configuration as one would write it. */
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "config/text/amount.h"
+#include "config/config.h"
+
+static uint64_t number_of(const struct config_values *values,
+                          const struct config_key *key)
+{
+    const char *at = (const char *)values + key->off;
+    uint64_t large = 0;
+    uint32_t small = 0;
+
+    memcpy(key->bytes == 4 ? (void *)&small : &large, at, key->bytes);
+    return key->bytes == 4 ? small : large;
+}
+
+static json_t *amount(const struct config_values *values,
+                      const struct config_key *key)
+{
+    uint64_t number = number_of(values, key);
+    char text[32];
+
+    if (key == config_key(CONFIG_SPIN) && number == 1)
+        number = 0;
+    amount_show(key->kind == SIZE ? AMOUNT_SIZE : AMOUNT_TIME, number, text);
+    return json_string(text);
+}
+
+static json_t *isolations(const struct gbx_route_policy *policy)
+{
+    json_t *list;
+
+    if (policy->allowed[0] == GBX_ISOLATION_AUTO)
+        return json_string("auto");
+    list = json_array();
+    for (uint32_t i = 0;
+         i < GBX_ISOLATIONS && policy->allowed[i] != GBX_ISOLATION_AUTO; i++)
+        if (json_array_append_new(list, json_string(gbx_isolation_name(
+                                            (int)policy->allowed[i]))) < 0) {
+            json_decref(list);
+            return NULL;
+        }
+    return list;
+}
+
+static json_t *names(const char *const *all)
+{
+    json_t *list = json_array();
+
+    for (; *all != NULL; all++)
+        if (json_array_append_new(list, json_string(*all)) < 0) {
+            json_decref(list);
+            return NULL;
+        }
+    return list;
+}
+
+static json_t *show_value(const struct config_values *values,
+                          const struct config_key *key)
+{
+    switch (key->kind) {
+    case WORD:
+        return json_string(key->words[number_of(values, key) - 1]);
+    case ISOLATIONS:
+        return isolations(&values->script.route);
+    case NAMES:
+        return names(values->script.host_calls);
+    case PATH:
+        return json_string(values->cache);
+    case FLAG:
+        return json_boolean(values->script.hide_folder);
+    case NUMBER:
+        return json_integer((json_int_t)number_of(values, key));
+    default:
+        return amount(values, key);
+    }
+}
+
+/* False: no memory. */
+static bool add_settings(json_t *to, const struct config_settings *settings)
+{
+    for (enum config_field i = 0; i < CONFIG_FIELDS; i++) {
+        const struct config_key *key = config_key(i);
+        json_t *group = to;
+
+        if (!(settings->given & 1u << i))
+            continue;
+        if (key->group[0] != '\0') {
+            group = json_object_get(to, key->group);
+            if (group == NULL) {
+                group = json_object();
+                if (json_object_set_new(to, key->group, group) < 0)
+                    return false;
+            }
+        }
+        if (json_object_set_new(group, key->name,
+                                show_value(&settings->values, key)) < 0)
+            return false;
+    }
+    return true;
+}
+
+static bool add_rules(json_t *to, const struct gbx_config *config)
+{
+    json_t *list = json_array();
+
+    if (json_object_set_new(to, "rules", list) < 0)
+        return false;
+    for (uint32_t i = 0; i < config->rule_count; i++) {
+        json_t *rule = json_object();
+
+        if (json_array_append_new(list, rule) < 0 ||
+            json_object_set_new(rule, "match",
+                                json_string(config->rules[i].match)) < 0 ||
+            !add_settings(rule, &config->rules[i].settings))
+            return false;
+    }
+    return true;
+}
+
+int gbx_config_show(const struct gbx_config *config, const char *path,
+                    char **json, struct gbx_error *err)
+{
+    struct config_settings settings;
+    char *real = path != NULL ? config_real_path(path) : NULL;
+    json_t *all = json_object(), *defaults = json_object();
+
+    *json = NULL;
+    config_merge(config, real, &settings);
+    if (json_object_set_new(all, "defaults", defaults) == 0 &&
+        (path == NULL || real != NULL) && add_settings(defaults, &settings) &&
+        (path != NULL || add_rules(all, config)))
+        *json = json_dumps(all, JSON_INDENT(2));
+    json_decref(all);
+    free(real);
+    return *json != NULL ? 0 : fail(err, GBX_EHOST, "no memory to show it");
+}

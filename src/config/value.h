@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * value.h - one value of the file, into settings.
+ *
+ * Threads: the reader's.
+ */
+#ifndef CONFIG_VALUE_H
+#define CONFIG_VALUE_H
+
+#include <jansson.h>
+
+#include "config/config.h"
+#include "config/text/place.h"
+
+struct reader {
+    struct gbx_config *config;
+    struct gbx_error *err;
+    uint32_t line;      /* of the key that is read, for errors */
+    struct place place; /* of its value */
+};
+
+/* GBX_EFORMAT, and err says where: "FILE, line N: ...". */
+int value_fail(const struct reader *reader, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Returns 0, GBX_EFORMAT, or GBX_EHOST. */
+int value_read(struct reader *reader, struct config_settings *settings,
+               enum config_field field, const json_t *value);
+
+/* The text of a value, to keep; NULL: no memory. */
+const char *value_keep(struct reader *reader, const json_t *value);
+
+#endif
