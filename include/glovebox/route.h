@@ -84,6 +84,20 @@ struct gbx_route {
     struct gbx_route_row rows[GBX_ISOLATIONS]; /* the strongest first */
 };
 
+/* What was decided when the script was opened.  Borrowed until close. */
+const struct gbx_route *gbx_script_route(const struct gbx_script *script);
+
+/*
+ * What would be decided for this file, without opening it.  Each isolation is
+ * tried out, once in a runtime, which takes some milliseconds; scripts that are
+ * opened later are decided on by that.
+ * Returns 0, also where none can be had; or as gbx_script_open does for a path
+ * or config that is wrong.
+ */
+int gbx_route_explain(struct gbx_runtime *runtime, const char *path,
+                      const struct gbx_script_config *config,
+                      struct gbx_route *route, struct gbx_error *err);
+
 /* Does the policy, or else the default for a script of `is_module` or not,
  * allow this isolation?  1 or 0. */
 int gbx_route_allows(const struct gbx_route_policy *policy,

@@ -34,6 +34,7 @@ extern "C" {
 
 struct gbx_runtime;
 struct gbx_script;
+struct gbx_config;
 
 /*
  * What a script prints.  stream: 1 stdout, 2 stderr.  Comes in the thread of
@@ -74,6 +75,10 @@ struct gbx_runtime_config {
     void *note_context;
     gbx_progress_fn progress;
     void *progress_context;
+
+    /* Rules for scripts (glovebox/config.h), borrowed until close: of each that
+     * is opened, they fill in what its own config leaves 0. */
+    const struct gbx_config *rules;
 };
 
 /* Zero in any field means the default. */

@@ -32,6 +32,8 @@ static int open_call(struct gbx_call *call, struct gbx_script *script,
     call->script = script;
     call->member = member;
     call->sandbox = &member->sandbox;
+    if (script->seen != NULL)
+        call->measure = &script->seen->rows[script->route.isolation];
     call->poll_fd = call->timer_fd = -1;
     call->is_open = true;
     return 0;
@@ -149,6 +151,9 @@ void call_end(struct gbx_call *call, int result)
     stats->sleeps =
         (uint32_t)(sandbox->channel.count.sleeps - call->sleeps_before);
     stats->asks = sandbox->asks;
+    if (result == 0 && call->measure != NULL)
+        measure_note(call->measure, stats->wall_ns,
+                     stats->input_bytes + stats->output_bytes);
 }
 
 /* Will somebody parse this body, or only pass its bytes on? */

@@ -59,6 +59,9 @@ int gbx_runtime_open(struct gbx_runtime **runtime,
     made->output_context = config->output_context;
     made->progress = config->progress;
     made->progress_context = config->progress_context;
+    made->rules = config->rules;
+    host_init(&made->host);
+    measures_init(&made->measures);
     *runtime = made;
     return 0;
 }
@@ -69,6 +72,8 @@ void gbx_runtime_close(struct gbx_runtime *runtime)
         return;
     must(atomic_load(&runtime->scripts) == 0); /* close them first */
     keeper_close(&runtime->keeper);
+    measures_fini(&runtime->measures);
+    host_fini(&runtime->host);
     warm_close(&runtime->warm);
     cache_close(&runtime->cache);
     free(runtime->libexec_dir);

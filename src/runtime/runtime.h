@@ -21,6 +21,8 @@
 #include "pool/keeper.h"
 #include "pool/pool.h"
 #include "runtime/cache/cache.h"
+#include "runtime/route/host.h"
+#include "runtime/route/measure.h"
 #include "runtime/store.h"
 #include "runtime/warm/warm.h"
 #include "sandbox/host_call.h"
@@ -47,7 +49,10 @@ struct gbx_runtime {
     atomic_uint scripts;     /* open ones */
     struct keeper keeper;
     struct cache cache;
-    struct warm warm; /* languages that have been started */
+    struct warm warm;               /* languages that have been started */
+    const struct gbx_config *rules; /* borrowed, or NULL */
+    struct host host;               /* what it offers */
+    struct measures measures;       /* of files that were opened */
 };
 
 enum call_phase { CALL_FREE, CALL_FILLING, CALL_RUNNING, CALL_ENDED };
@@ -60,9 +65,10 @@ struct call_output {
 
 struct gbx_call {
     struct gbx_script *script;
-    struct pool_member *member; /* whose it is */
-    struct sandbox *sandbox;    /* the member's */
-    bool is_open;               /* it has been used, and has a scratch */
+    struct pool_member *member;  /* whose it is */
+    struct sandbox *sandbox;     /* the member's */
+    struct measure_row *measure; /* of this file, there; or NULL */
+    bool is_open;                /* it has been used, and has a scratch */
     enum call_phase phase;
     int result;             /* once ENDED */
     struct gbx_error error; /* with it, of a submitted call */
@@ -97,14 +103,15 @@ struct gbx_script {
     char *path, *folder, *file;      /* file: the name without its folder */
     char *source;
     size_t source_bytes;
-    const struct backend *backend;      /* the isolation chosen */
-    char why[sizeof(struct gbx_error)]; /* and the reason */
-    const struct language *language;    /* what it is written in */
-    char *program;                      /* the language's guest program */
-    char *metadata;                     /* JSON */
-    char **inports;                     /* NULL-terminated; NULL: any */
-    struct host_calls calls;            /* the runtime's and the store's */
-    struct store store;                 /* context.state */
+    const struct backend *backend;   /* the isolation chosen */
+    struct gbx_route route;          /* and the reason */
+    struct measure_seen *seen;       /* counted; NULL: it is not measured */
+    const struct language *language; /* what it is written in */
+    char *program;                   /* the language's guest program */
+    char *metadata;                  /* JSON */
+    char **inports;                  /* NULL-terminated; NULL: any */
+    struct host_calls calls;         /* the runtime's and the store's */
+    struct store store;              /* context.state */
 
     pthread_mutex_t
         lock;         /* of metadata and inports until open is over, and of: */

@@ -49,10 +49,12 @@ static int copy(struct gbx_script *made, const struct gbx_script *origin,
     if ((rc = script_settle_pool(&made->config, err)) < 0)
         return rc;
     made->backend = origin->backend;
-    snprintf(made->why, sizeof(made->why), "it is a branch of one");
+    made->route = origin->route;
+    snprintf(made->route.why, sizeof(made->route.why), "it is a branch of one");
     made->is_cached = true; /* its template is nobody else's */
     made->language = origin->language;
     made->path = strdup(origin->path);
+    made->seen = measure_get(&made->runtime->measures, origin->path);
     made->folder = strdup(origin->folder);
     made->file = strdup(origin->file);
     made->program = strdup(origin->program);
@@ -104,7 +106,7 @@ int gbx_script_branch(struct gbx_script **branch, struct gbx_script *origin,
         return fail(err, GBX_EHOST, "no memory for a script");
     script_get(origin); /* it may be closed meanwhile */
     if ((rc = copy(made, origin, config, err)) == 0 &&
-        (rc = script_step_calls(made, err)) == 0 &&
+        (rc = script_step_calls(made, origin, err)) == 0 &&
         (rc = take(made, origin, config == NULL ? NULL : config->key,
                    deadline_ns, &template, err)) == 0)
         rc = script_open_pool(made, template, err);

@@ -55,10 +55,20 @@ int script_own_texts(struct gbx_script *script, struct gbx_error *err)
     return 0;
 }
 
-static int step_config(struct gbx_script *script,
+static int check_isolation(const struct gbx_script_config *config,
+                           struct gbx_error *err)
+{
+    if ((unsigned)config->isolation > GBX_ISOLATION_REMOTE)
+        return fail(err, GBX_EARGUMENT, "no isolation has number %d",
+                    (int)config->isolation);
+    return route_check(&config->route, err);
+}
+
+int script_step_config(struct gbx_script *script, const char *path,
                        const struct gbx_script_config *config,
                        struct gbx_error *err)
 {
+    const struct gbx_config *rules = script->runtime->rules;
     struct gbx_script_config *mine = &script->config;
     int rc;
 
@@ -69,11 +79,14 @@ static int step_config(struct gbx_script *script,
             return rc;
         *mine = *config;
     }
-    if ((rc = script_own_texts(script, err)) < 0)
+    rc = rules == NULL ? 0 : gbx_config_apply(rules, path, mine, err);
+    if (rc < 0) {
+        mine->config_json = mine->actor_id = NULL; /* the caller's */
         return rc;
-    if ((unsigned)mine->isolation > GBX_ISOLATION_WASM)
-        return fail(err, GBX_EARGUMENT, "no isolation has number %d",
-                    (int)mine->isolation);
+    }
+    if ((rc = script_own_texts(script, err)) < 0 ||
+        (rc = check_isolation(mine, err)) < 0)
+        return rc;
     mine->spin_ns = mine->spin_ns == 0   ? default_spin()
                     : mine->spin_ns == 1 ? 0
                                          : mine->spin_ns;
@@ -84,7 +97,7 @@ static int step_config(struct gbx_script *script,
     return limits_settle(&mine->limits, err);
 }
 
-static int step_paths(struct gbx_script *script, const char *path,
+int script_step_paths(struct gbx_script *script, const char *path,
                       struct gbx_error *err)
 {
     char *slash;
@@ -154,9 +167,30 @@ static int step_source(struct gbx_script *script, struct gbx_error *err)
     return 0;
 }
 
-int script_step_calls(struct gbx_script *script, struct gbx_error *err)
+/* May it make this call of the embedder's? */
+static bool is_allowed(const struct gbx_script *script,
+                       const struct gbx_script *origin, const char *name)
 {
-    script->calls = script->runtime->calls;
+    const char *const *names = script->config.host_calls;
+
+    if (origin != NULL)
+        return host_calls_find(&origin->calls, name) != NULL;
+    if (names == NULL)
+        return true;
+    while (*names != NULL && strcmp(*names, name) != 0)
+        names++;
+    return *names != NULL;
+}
+
+int script_step_calls(struct gbx_script *script,
+                      const struct gbx_script *origin, struct gbx_error *err)
+{
+    const struct host_calls *all = &script->runtime->calls;
+
+    for (uint32_t i = 0; i < all->count; i++)
+        if (is_allowed(script, origin, all->calls[i].name))
+            script->calls.calls[script->calls.count++] = all->calls[i];
+    script->config.host_calls = NULL; /* it was the caller's */
     if (store_register(&script->store, &script->calls) < 0)
         return fail(err, GBX_ELIMIT, "too many host calls are registered");
     return 0;
@@ -205,60 +239,6 @@ int script_open_pool(struct gbx_script *script, struct template *template,
     return rc;
 }
 
-/* The guest program, for the isolation that it is to be run in. */
-static int open_in(struct gbx_script *script, const struct backend *backend,
-                   struct gbx_error *err)
-{
-    const struct language *language = script->language;
-    const bool is_wasm = backend == &backend_wasm;
-    int rc = language_check(language, is_wasm, err);
-
-    if (rc < 0)
-        return rc;
-    free(script->program);
-    if (language->is_program || language->is_module)
-        script->program = strdup(script->path);
-    else if (asprintf(&script->program, "%s/%s", script->runtime->libexec_dir,
-                      is_wasm ? language->module : language->argv[0]) < 0)
-        script->program = NULL;
-    if (script->program == NULL)
-        return fail(err, GBX_EHOST, "no memory for a script");
-    script->backend = backend;
-    return script_open_pool(script, NULL, err);
-}
-
-static void say_why(struct gbx_script *script, const char *why)
-{
-    snprintf(script->why, sizeof(script->why), "%s", why);
-}
-
-/* The first start chooses the isolation; it stays the script's. */
-static int step_start(struct gbx_script *script, struct gbx_error *err)
-{
-    static const struct backend *const asked[] = {
-        [GBX_ISOLATION_PROCESS] = &backend_process,
-        [GBX_ISOLATION_MICROVM] = &backend_microvm,
-        [GBX_ISOLATION_WASM] = &backend_wasm};
-    struct gbx_error why = {0};
-    int rc;
-
-    say_why(script, "it was asked for");
-    if (script->config.isolation != GBX_ISOLATION_AUTO)
-        return open_in(script, asked[script->config.isolation], err);
-    say_why(script, "what WebAssembly runs in");
-    if (script->language->is_module)
-        return open_in(script, &backend_wasm, err);
-    say_why(script, "the strongest that this host offers");
-    rc = open_in(script, &backend_microvm, &why);
-    if (rc == GBX_EUNSUPPORTED && script->config.trace == NULL) {
-        snprintf(script->why, sizeof(script->why), "no micro-VM: %s", why.what);
-        return open_in(script, &backend_process, err);
-    }
-    if (rc < 0 && err != NULL)
-        *err = why;
-    return rc;
-}
-
 struct gbx_script *script_new(struct gbx_runtime *runtime)
 {
     struct gbx_script *made = calloc(1, sizeof(*made));
@@ -283,11 +263,11 @@ int gbx_script_open(struct gbx_script **script, struct gbx_runtime *runtime,
     *script = NULL;
     if (made == NULL)
         return fail(err, GBX_EHOST, "no memory for a script");
-    if ((rc = step_config(made, config, err)) < 0 ||
-        (rc = step_paths(made, path, err)) < 0 ||
+    if ((rc = script_step_config(made, path, config, err)) < 0 ||
+        (rc = script_step_paths(made, path, err)) < 0 ||
         (rc = step_source(made, err)) < 0 ||
-        (rc = script_step_calls(made, err)) < 0 ||
-        (rc = step_start(made, err)) < 0)
+        (rc = script_step_calls(made, NULL, err)) < 0 ||
+        (rc = script_step_start(made, err)) < 0)
         gbx_script_close(made);
     else
         *script = made;
@@ -304,6 +284,7 @@ void script_put(struct gbx_script *script)
     if (atomic_fetch_sub(&script->references, 1) > 1)
         return;
     kept_save(script);
+    measure_put(&script->runtime->measures, script->seen);
     store_fini(&script->store);
     pthread_mutex_destroy(&script->lock);
     atomic_fetch_sub(&script->runtime->scripts, 1);
@@ -339,7 +320,12 @@ const char *gbx_script_isolation(const struct gbx_script *script)
 
 const char *gbx_script_why(const struct gbx_script *script)
 {
-    return script->why;
+    return script->route.why;
+}
+
+const struct gbx_route *gbx_script_route(const struct gbx_script *script)
+{
+    return &script->route;
 }
 
 void gbx_script_pool_stats(struct gbx_script *script,

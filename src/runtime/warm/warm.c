@@ -167,3 +167,17 @@ struct template *warm_get(struct warm *warm,
     pthread_mutex_unlock(&warm->lock);
     return template;
 }
+
+bool warm_has(struct warm *warm, const struct sandbox_config *config)
+{
+    const struct warm_language *language;
+    bool has;
+
+    pthread_mutex_lock(&warm->lock);
+    language = warm->languages;
+    while (language != NULL && !is_it(language, config))
+        language = language->next;
+    has = language != NULL && language->template != NULL;
+    pthread_mutex_unlock(&warm->lock);
+    return has;
+}

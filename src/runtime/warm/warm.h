@@ -36,4 +36,7 @@ struct template *warm_get(struct warm *warm,
                           const struct sandbox_config *config,
                           uint64_t deadline_ns);
 
+/* Would that be a copy, without waiting for it to be made? */
+bool warm_has(struct warm *warm, const struct sandbox_config *config);
+
 #endif
