@@ -27,6 +27,7 @@ enum cli_exit {
 };
 
 struct argp_state;
+struct gbx_config;
 struct gbx_limits;
 
 int cli_run(int argc, char **argv);
@@ -35,6 +36,7 @@ int cli_doctor(int argc, char **argv);
 int cli_cache(int argc, char **argv);
 int cli_inspect(int argc, char **argv);
 int cli_build(int argc, char **argv);
+int cli_config(int argc, char **argv);
 
 /*
  * Write text that a script may have chosen: on a terminal, or where `line` says
@@ -85,6 +87,14 @@ enum {
 
 int cli_option_limit(struct gbx_limits *limits, int key, const char *arg,
                      struct argp_state *state);
+
+/* The value of --config. */
+const char *cli_rules_file(const char *arg, struct argp_state *state);
+
+/* The configuration: of this file, or, where that is NULL, the one that is
+ * found.  none: *rules is NULL.  Returns CLI_OK, or an exit code with what is
+ * wrong said. */
+int cli_rules(struct gbx_config **rules, const char *file, bool none);
 
 /* The helper programs of a build tree, if this program lies in one, else NULL
  * (the library's own choice).  Static storage. */

@@ -23,7 +23,9 @@ enum {
     OPTION_FOLDER,
     OPTION_WORKDIR,
     OPTION_ENV,
-    OPTION_TRACE
+    OPTION_TRACE,
+    OPTION_CONFIG,
+    OPTION_NO_CONFIG
 };
 
 struct exec_options {
@@ -31,6 +33,8 @@ struct exec_options {
     const char *env[ENV_MAX + 1];
     size_t env_count;
     uint64_t timeout_ns; /* 0: none */
+    const char *config;  /* the file of rules; NULL: the one that is found */
+    bool no_config;
     struct gbx_program_config program;
 };
 
@@ -47,6 +51,9 @@ static const struct argp_option options[] = {
      "Set a variable of its environment; NAME alone hands yours on", 1},
     {"trace", OPTION_TRACE, NULL, 0,
      "Print its system calls to standard error, as strace does", 1},
+    {"config", OPTION_CONFIG, "FILE", 0,
+     "Rules for programs, too; default: the file that is found", 1},
+    {"no-config", OPTION_NO_CONFIG, NULL, 0, "No rules", 1},
     {"timeout", 't', "TIME", 0, "Longest time, as 5s, 250ms, 2m; default none",
      2},
     {"memory", OPTION_MEMORY, "SIZE", 0, "Private memory; default 512M", 2},
@@ -125,6 +132,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case OPTION_TRACE:
         o->program.trace = cli_trace;
+        return 0;
+    case OPTION_CONFIG:
+        o->config = cli_rules_file(arg, state);
+        return 0;
+    case OPTION_NO_CONFIG:
+        o->no_config = true;
         return 0;
     case ARGP_KEY_ARG: /* all that follows is the program's */
         o->words = state->argv + state->next - 1;
@@ -271,6 +284,37 @@ static int open_failed(const struct gbx_error *err)
     return code == CLI_NO_FILE || code == CLI_LOAD ? code : CLI_HOST;
 }
 
+/* Limits, the cache, and whether what it would run in is allowed.  A name that
+ * is looked for in PATH meets the defaults alone. */
+static int apply(const struct gbx_config *rules, struct exec_options *o,
+                 char *cache, size_t bytes)
+{
+    const char *name = o->words[0], *dot = strrchr(name, '.');
+    const bool is_module =
+        dot != NULL && (strcmp(dot, ".wasm") == 0 || strcmp(dot, ".gbx") == 0);
+    const enum gbx_isolation isolation =
+        is_module ? GBX_ISOLATION_WASM : GBX_ISOLATION_MICROVM;
+    struct gbx_script_config how = {.limits = o->program.limits};
+    struct gbx_error err = {0};
+    char text[GBX_ERROR_TEXT_MAX];
+
+    if (gbx_config_apply(rules, name, &how, &err) < 0)
+        return cli_say(err.what, CLI_HOST);
+    if (!gbx_route_allows(&how.route, isolation, is_module)) {
+        snprintf(text, sizeof(text),
+                 "%.60s would run in %s, which %.120s does not allow", name,
+                 gbx_isolation_name((int)isolation),
+                 how.route.from != NULL ? how.route.from : "the policy");
+        return cli_say(text, CLI_HOST);
+    }
+    o->program.limits = how.limits;
+    if (gbx_config_cache(rules) != NULL) {
+        snprintf(cache, bytes, "%s", gbx_config_cache(rules));
+        o->program.cache_dir = cache;
+    }
+    return CLI_OK;
+}
+
 int cli_exec(int argc, char **argv)
 {
     static char name[] = "glovebox exec";
@@ -284,14 +328,22 @@ int cli_exec(int argc, char **argv)
     struct gbx_program *program;
     struct gbx_error err = {0};
     char cache[4096];
+    struct gbx_config *rules;
     int code;
 
     argv[0] = name;
     argp_err_exit_status = CLI_HOST;
     argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &o);
+    if (cli_rules(&rules, o.config, o.no_config) != CLI_OK)
+        return CLI_HOST;
     o.program.libexec_dir = cli_libexec();
     o.program.progress = cli_progress;
-    if (gbx_cache_default(cache, sizeof(cache)) == 0)
+    code = rules == NULL ? CLI_OK : apply(rules, &o, cache, sizeof(cache));
+    gbx_config_close(rules);
+    if (code != CLI_OK)
+        return code;
+    if (o.program.cache_dir == NULL &&
+        gbx_cache_default(cache, sizeof(cache)) == 0)
         o.program.cache_dir = cache;
     o.program.argv = (const char *const *)o.words;
     o.program.envp = o.env;

@@ -20,10 +20,12 @@ struct inspect_options {
     const char *files[FILES_MAX];
     int count;
     bool json;
+    const char *config; /* the file, or NULL */
+    bool no_config;
     struct gbx_script_config script;
 };
 
-enum { OPTION_ISOLATION = 256, OPTION_HIDE };
+enum { OPTION_ISOLATION = 256, OPTION_HIDE, OPTION_CONFIG, OPTION_NO_CONFIG };
 
 static const struct argp_option options[] = {
     {"json", 'j', NULL, 0, "One JSON object a line instead of a table", 0},
@@ -33,6 +35,9 @@ static const struct argp_option options[] = {
      "How it is sealed meanwhile: auto, microvm, process or wasm; default "
      "auto",
      0},
+    {"config", OPTION_CONFIG, "FILE", 0,
+     "Rules for scripts; default: the file that is found", 0},
+    {"no-config", OPTION_NO_CONFIG, NULL, 0, "No rules", 0},
     {"hide-folder", OPTION_HIDE, NULL, 0,
      "Do not show the script its own folder (as /script)", 0},
     {0}};
@@ -50,6 +55,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case OPTION_ISOLATION:
         o->script.isolation = cli_option_isolation(arg, state);
+        return 0;
+    case OPTION_CONFIG:
+        o->config = cli_rules_file(arg, state);
+        return 0;
+    case OPTION_NO_CONFIG:
+        o->no_config = true;
         return 0;
     case OPTION_HIDE:
         o->script.hide_folder = true;
@@ -170,18 +181,26 @@ int cli_inspect(int argc, char **argv)
                                         .output = print};
     struct gbx_runtime *runtime;
     struct gbx_error err = {0};
+    struct gbx_config *rules;
     int code = CLI_OK;
 
     argv[0] = name;
     argp_err_exit_status = CLI_USAGE;
     argp_parse(&argp, argc, argv, 0, NULL, &o);
-    if (gbx_runtime_open(&runtime, &config, &err) < 0)
+    code = cli_rules(&rules, o.config, o.no_config);
+    if (code != CLI_OK)
+        return code;
+    config.rules = rules;
+    if (gbx_runtime_open(&runtime, &config, &err) < 0) {
+        gbx_config_close(rules);
         return cli_fail(&err);
+    }
     for (int i = 0; i < o.count; i++) {
         int rc = inspect(runtime, o.files[i], &o);
 
         code = rc != CLI_OK ? rc : code;
     }
     gbx_runtime_close(runtime);
+    gbx_config_close(rules);
     return code;
 }

@@ -19,6 +19,7 @@ static const char usage[] =
     "  glovebox exec PROGRAM run a Linux program in a micro-VM\n"
     "  glovebox build MODULE compile a module of WebAssembly ahead\n"
     "  glovebox cache        what scripts start from: list it, remove it\n"
+    "  glovebox config       rules for scripts: check them, show them\n"
     "  glovebox doctor       what this computer can do, and what is missing\n"
     "  glovebox bench        how fast it is here, against a WebSocket server\n"
     "  glovebox help [CMD]   this text, or a command's\n"
@@ -120,8 +121,9 @@ static const struct {
     const char *name;
     command_fn *run;
 } commands[] = {
-    {"run", cli_run},     {"inspect", cli_inspect}, {"exec", cli_exec},
-    {"build", cli_build}, {"doctor", cli_doctor},   {"cache", cli_cache},
+    {"run", cli_run},       {"inspect", cli_inspect}, {"exec", cli_exec},
+    {"build", cli_build},   {"doctor", cli_doctor},   {"cache", cli_cache},
+    {"config", cli_config},
 };
 
 static command_fn *find(const char *name)

@@ -18,7 +18,11 @@ _glovebox_value() {
         mapfile -t COMPREPLY < <(compgen -d -- "$word")
         compopt -o filenames
         ;;
-    --env | --workdir | --cpu | --threads | --processes | --files | --config) ;;
+    --config | --for)
+        mapfile -t COMPREPLY < <(compgen -f -- "$word")
+        compopt -o filenames
+        ;;
+    --env | --workdir | --cpu | --threads | --processes | --files | --script-config) ;;
     --repeat | --parallel | --max) ;;
     -i | --in | -o | --out) ;;
     *) return 1 ;;
@@ -48,7 +52,7 @@ _glovebox() {
 
     if [ "$COMP_CWORD" -eq 1 ]; then
         mapfile -t COMPREPLY < <(compgen -W \
-            'run inspect exec build cache doctor bench help --version --help' -- "$word")
+            'run inspect exec build cache config doctor bench help --version --help' -- "$word")
         return
     fi
 
@@ -65,18 +69,18 @@ _glovebox() {
     esac
 
     case $command:$word in
-    run:-* | inspect:-* | exec:-* | cache:-*) ;;
-    run:* | inspect:* | exec:* | cache:*) _glovebox_value "$before" "$word" && return ;;
+    run:-* | inspect:-* | exec:-* | cache:-* | config:-*) ;;
+    run:* | inspect:* | exec:* | cache:* | config:*) _glovebox_value "$before" "$word" && return ;;
     esac
 
     case $command:$word in
     run:-*)
-        words='--in --out --json --config --stats --timeout --isolation
-            --why --trace --hide-folder --repeat --parallel --branch --wipe
+        words='--in --out --json --script-config --stats --timeout --isolation
+            --config --no-config --why --trace --hide-folder --repeat --parallel --branch --wipe
             --cache --no-cache --memory --message-limit --cpu --processes --files
             --disk --output-limit --help'
         ;;
-    inspect:-*) words='--json --timeout --isolation --hide-folder --help' ;;
+    inspect:-*) words='--json --timeout --isolation --config --no-config --hide-folder --help' ;;
     build:-*) words='--output --ready --help' ;;
     run:* | inspect:*)
         mapfile -t COMPREPLY < <({
@@ -97,8 +101,8 @@ _glovebox() {
         return
         ;;
     exec:-*)
-        words='--root --folder --workdir --env --trace --timeout --memory
-            --cpu --threads --files --disk --help'
+        words='--root --folder --workdir --env --trace --config --no-config
+            --timeout --memory --cpu --threads --files --disk --help'
         ;;
     exec:*)
         mapfile -t COMPREPLY < <({
@@ -109,9 +113,18 @@ _glovebox() {
         return
         ;;
     cache:*) words='ls prune --cache --max --help' ;;
+    config:-*) words='--for --help' ;;
+    config:*)
+        [ "$COMP_CWORD" -eq 2 ] && words='check show --help'
+        [ "$COMP_CWORD" -eq 2 ] || {
+            mapfile -t COMPREPLY < <(compgen -f -- "$word")
+            compopt -o filenames
+            return
+        }
+        ;;
     doctor:*) words='--json --help' ;;
     bench:*) words='call payload start wipe written density floor isolation languages compute wasm flow --json --help' ;;
-    help:*) words='run inspect exec build cache doctor bench' ;;
+    help:*) words='run inspect exec build cache config doctor bench' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 }

@@ -51,12 +51,16 @@ static int by_length(const void *a, const void *b)
 static void print_summary(const struct repeating *self, uint64_t all_ns)
 {
     unsigned count = self->options->repeat;
+    const char *why = gbx_script_why(self->script);
     struct gbx_pool_stats pool;
 
     gbx_script_pool_stats(self->script, &pool);
     qsort(self->wall_ns, count, sizeof(*self->wall_ns), by_length);
+    fprintf(stderr, "isolation %s\nroute     ",
+            gbx_script_isolation(self->script));
+    cli_print(stderr, why, strlen(why), true);
     fprintf(stderr,
-            "calls     %u in %.1f ms, %.0f a second\n"
+            "\ncalls     %u in %.1f ms, %.0f a second\n"
             "each      p50 %.1f us, p99 %.1f us, with its wipe\n"
             "sandboxes %llu made, %llu of them copied; wiped %llu times; "
             "%llu broke\n",

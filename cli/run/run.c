@@ -17,6 +17,8 @@ enum {
     OPTION_WHY,
     OPTION_TRACE,
     OPTION_CONFIG,
+    OPTION_NO_CONFIG,
+    OPTION_SCRIPT_CONFIG,
     OPTION_HIDE,
     OPTION_STATS,
     OPTION_REPEAT,
@@ -40,8 +42,8 @@ static const struct argp_option options[] = {
      "One line of JSON for each output, {\"port\",\"type\",\"data\"}; what the "
      "script prints goes to standard error",
      1},
-    {"config", OPTION_CONFIG, "JSON", 0, "What the script sees as its config",
-     1},
+    {"script-config", OPTION_SCRIPT_CONFIG, "JSON", 0,
+     "What the script sees as its config", 1},
     {"stats", OPTION_STATS, NULL, 0, "Say how long it took, on standard error",
      1},
     {"timeout", 't', "TIME", 0,
@@ -59,11 +61,18 @@ static const struct argp_option options[] = {
     {"message-limit", OPTION_MESSAGE, "SIZE", 0,
      "The largest message, and all of one direction; default 1G", 2},
     {"isolation", OPTION_ISOLATION, "KIND", 0,
-     "auto (the strongest this computer offers), microvm, process or wasm; "
-     "default auto",
+     "auto (the strongest this computer offers, unless a rule says "
+     "otherwise), microvm, process or wasm; default auto",
      3},
+    {"config", OPTION_CONFIG, "FILE", 0,
+     "Rules for scripts, see glovebox config; default: the file that is "
+     "found",
+     3},
+    {"no-config", OPTION_NO_CONFIG, NULL, 0, "No rules", 3},
     {"why", OPTION_WHY, NULL, 0,
-     "Say which isolation it is and why, on standard error", 3},
+     "Say which isolation it is and why, and why not another, on standard "
+     "error",
+     3},
     {"trace", OPTION_TRACE, NULL, 0,
      "Print the script's system calls to standard error, as strace does; "
      "micro-VMs only, so auto means microvm",
@@ -129,7 +138,8 @@ static void parse_wipe(struct run_options *o, const char *arg,
         argp_error(state, "--wipe %s: never, per-call or on-error", arg);
 }
 
-/* Options about more than one call.  False: it is none of them. */
+/* Options about more than one call, and where things are.  False: it is none of
+ * them. */
 static bool parse_many(struct run_options *o, int key, char *arg,
                        struct argp_state *state)
 {
@@ -154,6 +164,12 @@ static bool parse_many(struct run_options *o, int key, char *arg,
     case OPTION_NO_CACHE:
         o->no_cache = true;
         return true;
+    case OPTION_CONFIG:
+        o->config = cli_rules_file(arg, state);
+        return true;
+    case OPTION_NO_CONFIG:
+        o->no_config = true;
+        return true;
     default:
         return false;
     }
@@ -171,6 +187,8 @@ static void check(const struct run_options *o, struct argp_state *state)
         argp_error(state, "--branch or --wipe? Branches are wiped each call");
     if (o->cache != NULL && o->no_cache)
         argp_error(state, "--cache or --no-cache?");
+    if (o->config != NULL && o->no_config)
+        argp_error(state, "--config or --no-config?");
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -192,7 +210,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case 'j':
         o->json = true;
         return 0;
-    case OPTION_CONFIG:
+    case OPTION_SCRIPT_CONFIG:
         o->script.config_json = arg;
         return 0;
     case OPTION_STATS:
@@ -228,6 +246,24 @@ static const struct argp argp = {.options = options,
                                  .args_doc = "FILE",
                                  .doc = doc};
 
+/* Where the rules do not let it run there, it is not even looked at.  What is
+ * wrong with them is said later, once. */
+static bool is_allowed(const struct run_options *o)
+{
+    struct gbx_script_config script = o->script;
+    struct gbx_config *rules;
+    bool is_allowed = false;
+
+    if (o->no_config)
+        return true;
+    if (gbx_config_open(&rules, o->config, NULL) < 0)
+        return false;
+    if (gbx_config_apply(rules, o->file, &script, NULL) == 0)
+        is_allowed = gbx_route_allows(&script.route, GBX_ISOLATION_WASM, 1);
+    gbx_config_close(rules);
+    return is_allowed;
+}
+
 /* A module of WebAssembly with a main, which takes no messages, is run as the
  * program that it is.  What is wrong with one is said later, once. */
 static bool is_program(const struct run_options *o)
@@ -244,6 +280,8 @@ static bool is_program(const struct run_options *o)
 
     if (dot == NULL || (strcmp(dot, ".wasm") != 0 && strcmp(dot, ".gbx") != 0))
         return false;
+    if (!is_allowed(o))
+        return false;
     if (o->cache == NULL && !o->no_cache &&
         gbx_cache_default(cache, sizeof(cache)) == 0)
         config.cache_dir = cache;
@@ -257,17 +295,24 @@ static bool is_program(const struct run_options *o)
 int cli_run(int argc, char **argv)
 {
     static char name[] = "glovebox run";
-    struct run_options o = {
-        .script.struct_bytes = sizeof(o.script), .repeat = 1, .parallel = 1};
+    struct run_options o = {.script.struct_bytes = sizeof(o.script),
+                            .repeat = 1};
 
     argv[0] = name;
     argp_err_exit_status = CLI_USAGE;
     argp_parse(&argp, argc, argv, 0, NULL, &o);
     if (is_program(&o)) {
-        char command[] = "exec", file[4096];
-        char *words[] = {command, file, NULL};
+        char command[] = "exec", file[4096], config[4112];
+        char *words[] = {command, config, file, NULL};
 
         snprintf(file, sizeof(file), "%s", o.file);
+        snprintf(config, sizeof(config), "--%sconfig%s%s",
+                 o.no_config ? "no-" : "", o.config != NULL ? "=" : "",
+                 o.config != NULL ? o.config : "");
+        if (o.config != NULL || o.no_config)
+            return cli_exec(3, words);
+        words[1] = file;
+        words[2] = NULL;
         return cli_exec(2, words);
     }
     signal(SIGPIPE, SIG_IGN); /* a reader that left is told by write */

@@ -23,8 +23,13 @@ struct run_options {
     bool branch;               /* one call, and those from where it left */
     const char *cache;         /* the directory; NULL: the usual one */
     bool no_cache;
+    const char *config; /* the file of rules; NULL: the one that is found */
+    bool no_config;
     struct gbx_script_config script;
 };
+
+/* why.c: the whole decision, on standard error. */
+void print_why(const struct gbx_route *route, const struct gbx_config *rules);
 
 /* Do it.  Returns the exit code; what went wrong has been said. */
 int run(const struct run_options *options);

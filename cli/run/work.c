@@ -33,27 +33,20 @@ static void print(void *context, int stream, const void *text, size_t bytes)
 static void print_stats(const struct gbx_script *script,
                         const struct gbx_call *call, uint64_t open_ns)
 {
+    const char *why = gbx_script_why(script);
     struct gbx_call_stats s;
 
     gbx_call_stats(call, &s);
+    fprintf(stderr, "isolation %s\nroute     ", gbx_script_isolation(script));
+    cli_print(stderr, why, strlen(why), true);
     fprintf(stderr,
-            "isolation %s\nopen      %.2f ms\ncall      %.1f us\n"
+            "\nopen      %.2f ms\ncall      %.1f us\n"
             "handler   %.1f us\nmessages  %llu bytes in, %llu bytes out, "
             "%llu copied\nhost      slept %u times, answered %u calls\n",
-            gbx_script_isolation(script), (double)open_ns / 1e6,
-            (double)s.wall_ns / 1e3, (double)s.handler_ns / 1e3,
-            (unsigned long long)s.input_bytes,
+            (double)open_ns / 1e6, (double)s.wall_ns / 1e3,
+            (double)s.handler_ns / 1e3, (unsigned long long)s.input_bytes,
             (unsigned long long)s.output_bytes,
             (unsigned long long)s.copied_bytes, s.sleeps, s.asks);
-}
-
-static void print_why(const struct gbx_script *script)
-{
-    const char *why = gbx_script_why(script);
-
-    fprintf(stderr, "isolation %s: ", gbx_script_isolation(script));
-    cli_print(stderr, why, strlen(why), true);
-    putc('\n', stderr);
 }
 
 static int say_failure(const struct gbx_call *call, int rc,
@@ -148,8 +141,13 @@ static bool is_brief(const struct run_options *o)
 
 static void settle(const struct run_options *o, struct gbx_script_config *sc)
 {
-    sc->start_ns = o->timeout_ns;
-    sc->pool.total_max = o->branch ? 1 : o->parallel;
+    if (o->timeout_ns != 0)
+        sc->start_ns = o->timeout_ns;
+    if (o->branch || o->parallel != 0) {
+        sc->pool.total_max = o->branch ? 1 : o->parallel;
+        if (sc->pool.ready_min > sc->pool.total_max)
+            sc->pool.ready_min = sc->pool.total_max;
+    }
     if (sc->wipe == GBX_WIPE_DEFAULT)
         sc->wipe =
             o->repeat > 1 && !o->branch ? GBX_WIPE_PER_CALL : GBX_WIPE_ON_ERROR;
@@ -160,7 +158,8 @@ static int call_branches(struct gbx_script *script, const struct run_options *o)
 {
     const struct gbx_branch_config config = {.struct_bytes = sizeof(config),
                                              .wipe = GBX_WIPE_PER_CALL,
-                                             .pool.total_max = o->parallel};
+                                             .pool.total_max =
+                                                 o->parallel ? o->parallel : 1};
     struct gbx_script *branch;
     struct gbx_error err = {0};
     int rc = call_once(script, o, 0);
@@ -177,14 +176,47 @@ static int call_branches(struct gbx_script *script, const struct run_options *o)
 static int call_all(struct gbx_script *script, const struct run_options *o,
                     uint64_t open_ns)
 {
-    if (o->why)
-        print_why(script);
     if (o->branch)
         return call_branches(script, o);
     return o->repeat > 1 ? repeat(script, o) : call_once(script, o, open_ns);
 }
 
-int run(const struct run_options *o)
+/* A decision of this runtime's; its host is tried out first. */
+static void explain(struct gbx_runtime *runtime, const struct run_options *o,
+                    struct gbx_route *route)
+{
+    struct gbx_error err;
+
+    if (gbx_route_explain(runtime, o->file, &o->script, route, &err) < 0)
+        *route = (struct gbx_route){0};
+}
+
+static int open_and_call(struct gbx_runtime *runtime,
+                         const struct run_options *o,
+                         const struct printing *printing,
+                         const struct gbx_config *rules)
+{
+    const uint64_t from_ns = now_ns();
+    struct gbx_route route = {0};
+    struct gbx_script *script;
+    struct gbx_error err;
+    int rc;
+
+    if (o->why)
+        explain(runtime, o, &route);
+    if (gbx_script_open(&script, runtime, o->file, &o->script, &err) < 0) {
+        if (o->why && route.why[0] != '\0')
+            print_why(&route, rules);
+        return open_failed(&err, printing->has_told);
+    }
+    if (o->why)
+        print_why(gbx_script_route(script), rules);
+    rc = call_all(script, o, now_ns() - from_ns);
+    gbx_script_close(script);
+    return rc;
+}
+
+static int run_with(const struct run_options *o, const struct gbx_config *rules)
 {
     struct printing printing = {.options = o};
     struct gbx_runtime_config config = {
@@ -195,28 +227,42 @@ int run(const struct run_options *o)
         .is_brief = is_brief(o),
         .note = print_note,
         .progress = cli_progress,
+        .rules = rules,
     };
-    struct gbx_script_config sc = o->script;
-    char cache[4096];
-    uint64_t from_ns = now_ns();
     struct gbx_runtime *runtime;
-    struct gbx_script *script;
     struct gbx_error err;
+    char cache[4096];
     int rc;
 
-    settle(o, &sc);
     config.cache_dir = o->cache;
-    if (o->cache == NULL && !o->no_cache &&
+    if (o->cache == NULL && !o->no_cache && rules != NULL)
+        config.cache_dir = gbx_config_cache(rules);
+    if (config.cache_dir == NULL && !o->no_cache &&
         gbx_cache_default(cache, sizeof(cache)) == 0)
         config.cache_dir = cache;
     if (gbx_runtime_open(&runtime, &config, &err) < 0)
         return cli_fail(&err);
-    if (gbx_script_open(&script, runtime, o->file, &sc, &err) < 0) {
-        rc = open_failed(&err, printing.has_told);
-    } else {
-        rc = call_all(script, o, now_ns() - from_ns);
-        gbx_script_close(script);
-    }
+    rc = open_and_call(runtime, o, &printing, rules);
     gbx_runtime_close(runtime);
+    return rc;
+}
+
+int run(const struct run_options *options)
+{
+    struct run_options mine = *options;
+    struct gbx_error err = {0};
+    struct gbx_config *rules;
+    int rc = cli_rules(&rules, mine.config, mine.no_config);
+
+    if (rc != CLI_OK)
+        return rc;
+    if (rules != NULL &&
+        gbx_config_apply(rules, mine.file, &mine.script, &err) < 0) {
+        rc = cli_fail(&err);
+    } else {
+        settle(&mine, &mine.script);
+        rc = run_with(&mine, rules);
+    }
+    gbx_config_close(rules);
     return rc;
 }

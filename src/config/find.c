@@ -60,21 +60,37 @@ static int read_file(int fd, char **text, size_t *bytes)
     return *text != NULL && n >= 0 ? 0 : -1;
 }
 
+enum how {
+    NAMED,
+    FOUND,
+    AT_HOME /* HOME may be another user's, who does not let us in */
+};
+
+/* Is there none, as far as this user can tell? */
+static bool is_absent(const char *path, enum how how)
+{
+    struct stat st;
+
+    return how != NAMED &&
+           (errno == ENOENT || errno == ENOTDIR ||
+            (how == AT_HOME && errno == EACCES && stat(path, &st) < 0));
+}
+
 /* Returns 0; 1 where there is none; or a code. */
-static int try_file(const char *path, bool is_named, char **text, size_t *bytes,
+static int try_file(const char *path, enum how how, char **text, size_t *bytes,
                     struct gbx_error *err)
 {
     auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     struct stat st;
     int rc = 0;
 
-    if (fd < 0 && !is_named && (errno == ENOENT || errno == ENOTDIR))
+    if (fd < 0 && is_absent(path, how))
         return 1;
     if (fd < 0 || fstat(fd, &st) < 0)
         return fail(err, GBX_EFILE, "%s: %s", path, strerrordesc_np(errno));
     if (!S_ISREG(st.st_mode))
         return fail(err, GBX_EFILE, "%s: not a file", path);
-    if (!is_named && (rc = check_owner(path, &st, err)) < 0)
+    if (how != NAMED && (rc = check_owner(path, &st, err)) < 0)
         return rc;
     if (read_file(fd, text, bytes) < 0) {
         fail(err, GBX_EHOST, "%s", path);
@@ -145,7 +161,7 @@ int config_find(struct gbx_config *config, const char *path, char **text,
         path[0] == '\0')
         path = NULL;
     if (path != NULL) {
-        rc = try_file(path, true, text, bytes, err);
+        rc = try_file(path, NAMED, text, bytes, err);
         return rc < 0 ? rc : found(config, path, err);
     }
     places[count++] = NEAR;
@@ -153,7 +169,8 @@ int config_find(struct gbx_config *config, const char *path, char **text,
         places[count++] = own;
     places[count++] = SYSTEM;
     for (size_t i = 0; i < count; i++) {
-        rc = try_file(places[i], false, text, bytes, err);
+        rc = try_file(places[i], places[i] == own ? AT_HOME : FOUND, text,
+                      bytes, err);
         if (rc < 0)
             return rc;
         config->is_near = i == 0;

@@ -93,7 +93,7 @@ class Cli(unittest.TestCase):
 
     def test_stats_say_how_it_went(self):
         _, err = self.run_script(ECHO, "--in", "in=1", "--stats")
-        self.assertRegex(err, "isolation (microvm|process)")
+        self.assertRegex(err, "isolation (microvm|process)\nroute     .")
         self.assertIn("handler", err)
 
     def test_the_folder_is_visible_unless_hidden(self):
@@ -194,7 +194,10 @@ class Cli(unittest.TestCase):
                 (["--in", "in=text"], "quotes"),
                 (["--in", "in=@/nowhere/file"], "/nowhere/file"),
                 (["--in", f"in=@{self.folder}"], "folder"),
-                (["--config", "[1]"], "object"),
+                (["--script-config", "[1]"], "object"),
+                (["--config", "{}"], "--script-config JSON"),
+                (["--config", "/nowhere/x.json"], "/nowhere/x.json"),
+                (["--config", "x", "--no-config"], "or --no-config?"),
                 (["--walrus"], "walrus")]:
             self.refused(ECHO, words, 2, said)
         self.glovebox("run", code=2)
@@ -291,6 +294,17 @@ class Cli(unittest.TestCase):
                                  "languages", "compute", "wasm", "flow",
                                  "--json", "--help"]),
                 (["run", "--w"], ["--why", "--wipe"]),
+                (["run", "--co"], ["--config"]),
+                (["run", "--s"], ["--script-config", "--stats"]),
+                (["run", "--config", "s"], ["script.py"]),
+                (["run", "--script-config", ""], []),
+                (["inspect", "--no"], ["--no-config"]),
+                (["exec", "--config=o"], ["other.mjs"]),
+                (["config", ""], ["check", "show", "--help"]),
+                (["config", "check", "s"], ["script.py"]),
+                (["config", "show", "--f"], ["--for"]),
+                (["config", "show", "--for", "s"], ["script.py"]),
+                (["co"], ["config"]),
                 (["run", ""], ["dir", "dir.py", "other.mjs", "script.py"]),
                 (["inspect", "s"], ["script.py"]),
                 (["inspect", "--j"], ["--json"]),

@@ -513,7 +513,9 @@ class Trace(Base):
                  "isolation process: it was asked for")]:
             _, err = self.glovebox("run", "--why", "--no-cache", *words,
                                    self.script())
-            self.assertEqual(err, said + "\n")
+            self.assertEqual(err.splitlines()[0], said)
+            self.assertRegex(err, r"(?m)^  process  \w+ +\w+")
+            self.assertRegex(err, r"(?m)^  remote   (refused|impossible) ")
 
 
 class WithoutKvm(Base):

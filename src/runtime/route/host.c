@@ -38,9 +38,11 @@ static struct host_fact probe(const struct backend *backend)
     for (size_t i = 0; i < count && i < GBX_CHECKS_MAX; i++)
         if (items[i].state == PROBE_MISSING) {
             fact.known = ROUTE_MISSING;
-            snprintf(fact.lack, sizeof(fact.lack), "%s: %s%s%s", items[i].name,
-                     items[i].text, items[i].remedy[0] != '\0' ? "; " : "",
-                     items[i].remedy);
+            /* A path says more than "KVM". */
+            snprintf(fact.lack, sizeof(fact.lack), "%s%s%s%s%s",
+                     items[i].text[0] == '/' ? "" : items[i].name,
+                     items[i].text[0] == '/' ? "" : ": ", items[i].text,
+                     items[i].remedy[0] != '\0' ? "; " : "", items[i].remedy);
             break;
         }
     return fact;
