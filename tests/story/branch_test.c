@@ -67,6 +67,37 @@ static void both_go_on_from_there_apart(void **state)
     story_close(s, origin);
 }
 
+static int answer(void *context, const struct gbx_message *arguments,
+                  struct gbx_builder *built, struct gbx_error *err)
+{
+    (void)context;
+    (void)arguments;
+    (void)err;
+    gbx_build_integer(built, 7);
+    return 0;
+}
+
+static void a_branch_may_call_what_its_origin_may(void **state)
+{
+    static const char *const names[] = {"yes", NULL};
+    struct story *s = *state;
+    struct gbx_script *origin, *branch, *second;
+
+    assert_int_equal(gbx_runtime_register(s->runtime, "yes", answer, NULL), 0);
+    assert_int_equal(gbx_runtime_register(s->runtime, "no", answer, NULL), 0);
+    s->config.host_calls = names;
+    origin = story_open(s, STORY_EVALUATOR);
+    branch = branch_of(s, origin);
+    second = branch_of(s, branch);
+    assert_string_equal(ask(s, branch, "c.host('yes')"), V_NUMBER(7));
+    assert_string_equal(ask(s, second, "c.host('yes')"), V_NUMBER(7));
+    fails(s, branch, "c.host('no')", GBX_ESCRIPT);
+    fails(s, second, "c.host('no')", GBX_ESCRIPT);
+    gbx_script_close(second);
+    gbx_script_close(branch);
+    story_close(s, origin);
+}
+
 static void what_the_host_remembers_goes_apart_too(void **state)
 {
     struct story *s = *state;
@@ -444,6 +475,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         story_test(both_go_on_from_there_apart),
+        story_test(a_branch_may_call_what_its_origin_may),
         story_test(what_the_host_remembers_goes_apart_too),
         story_test(files_and_where_one_reads_them_go_apart),
         story_test(chance_differs),
