@@ -297,8 +297,9 @@ static int apply(const struct gbx_config *rules, struct exec_options *o,
     struct gbx_script_config how = {.limits = o->program.limits};
     struct gbx_error err = {0};
     char text[GBX_ERROR_TEXT_MAX];
+    const char *path = is_module || strchr(name, '/') != NULL ? name : NULL;
 
-    if (gbx_config_apply(rules, name, &how, &err) < 0)
+    if (gbx_config_apply(rules, path, &how, &err) < 0)
         return cli_say(err.what, CLI_HOST);
     if (!gbx_route_allows(&how.route, isolation, is_module)) {
         snprintf(text, sizeof(text),

@@ -246,20 +246,23 @@ static const struct argp argp = {.options = options,
                                  .args_doc = "FILE",
                                  .doc = doc};
 
-/* Where the rules do not let it run there, it is not even looked at.  What is
- * wrong with them is said later, once. */
-static bool is_allowed(const struct run_options *o)
+/* Where the rules do not let it run there, it is not even looked at; and they
+ * may say where the cache is.  What is wrong with them is said later, once. */
+static bool is_allowed(const struct run_options *o, char *cache, size_t bytes)
 {
     struct gbx_script_config script = o->script;
     struct gbx_config *rules;
     bool is_allowed = false;
 
+    cache[0] = '\0';
     if (o->no_config)
         return true;
     if (gbx_config_open(&rules, o->config, NULL) < 0)
         return false;
     if (gbx_config_apply(rules, o->file, &script, NULL) == 0)
         is_allowed = gbx_route_allows(&script.route, GBX_ISOLATION_WASM, 1);
+    if (gbx_config_cache(rules) != NULL)
+        snprintf(cache, bytes, "%s", gbx_config_cache(rules));
     gbx_config_close(rules);
     return is_allowed;
 }
@@ -280,10 +283,10 @@ static bool is_program(const struct run_options *o)
 
     if (dot == NULL || (strcmp(dot, ".wasm") != 0 && strcmp(dot, ".gbx") != 0))
         return false;
-    if (!is_allowed(o))
+    if (!is_allowed(o, cache, sizeof(cache)))
         return false;
     if (o->cache == NULL && !o->no_cache &&
-        gbx_cache_default(cache, sizeof(cache)) == 0)
+        (cache[0] != '\0' || gbx_cache_default(cache, sizeof(cache)) == 0))
         config.cache_dir = cache;
     if (gbx_wasm_open(&module, o->file, &config, &err) < 0)
         return false;

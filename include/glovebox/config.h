@@ -56,7 +56,8 @@ const char *gbx_config_cache(const struct gbx_config *config);
  * Fill in, of what is 0 in script, what the defaults and the rules for this
  * path say; later rules come before earlier ones.  (A runtime that has the
  * configuration does so by itself.)  Texts and lists are borrowed from the
- * configuration.  The path need not exist, but links in it are followed.
+ * configuration.  The path need not exist, but links in it are followed; NULL:
+ * what holds for all.
  * Returns 0, or GBX_EHOST.
  */
 int gbx_config_apply(const struct gbx_config *config, const char *path,

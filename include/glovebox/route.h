@@ -88,9 +88,9 @@ struct gbx_route {
 const struct gbx_route *gbx_script_route(const struct gbx_script *script);
 
 /*
- * What would be decided for this file, without opening it.  Each isolation is
- * tried out, once in a runtime, which takes some milliseconds; scripts that are
- * opened later are decided on by that.
+ * What would be decided for this file, without opening it.  Isolations that are
+ * not known to work here are tried out, which takes some milliseconds; scripts
+ * that are opened soon after are decided on by that.
  * Returns 0, also where none can be had; or as gbx_script_open does for a path
  * or config that is wrong.
  */

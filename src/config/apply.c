@@ -89,9 +89,9 @@ int gbx_config_apply(const struct gbx_config *config, const char *path,
 {
     struct config_values values = {.script = *script};
     struct config_settings merged;
-    char *real = config_real_path(path);
+    char *real = path != NULL ? config_real_path(path) : NULL;
 
-    if (real == NULL)
+    if (real == NULL && path != NULL)
         return fail(err, GBX_EHOST, "%s", path);
     config_merge(config, real, &merged);
     free(real);

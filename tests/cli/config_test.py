@@ -183,6 +183,20 @@ class Config(unittest.TestCase):
         _, err = self.glovebox("run", script, code=2)
         self.assertIn("name it", err)
 
+    def test_programs_have_limits_too_and_a_name_in_path_the_defaults(self):
+        self.write("glovebox.json", {
+            "defaults": {"limits": {"memory": "64M"}},
+            "rules": [{"match": "true", "isolation": "process"}]})
+        self.write("true", "")
+        self.glovebox("exec", "true")
+        _, err = self.glovebox("exec", "./true", code=125)
+        self.assertIn("does not allow", err)
+        _, err = self.glovebox("exec", "python3", "-c", "bytes(1 << 27)",
+                               code=1)
+        self.assertIn("MemoryError", err)
+        self.glovebox("exec", "--memory", "512M", "python3", "-c",
+                      "bytes(1 << 27)")
+
     def test_stats_name_the_route(self):
         script = self.write("x.py", PY)
         _, err = self.glovebox("run", script, "--in", "in=1", "--stats")

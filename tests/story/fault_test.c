@@ -91,6 +91,48 @@ static void a_script_opens_whole_or_not_at_all(void **state)
     assert_true(n > 10);
 }
 
+/* The same where it is chosen what it runs in, and by what its calls took. */
+static void a_script_is_routed_or_not_opened(void **state)
+{
+    static const char text[] = "{\"rules\": [{\"match\": \"/**\", \"trust\": "
+                               "\"trusted\", \"host_calls\": [\"a\"]}]}";
+    struct story *s = *state;
+    struct gbx_runtime_config config = {.struct_bytes = sizeof(config)};
+    struct gbx_script_config how = {.struct_bytes = sizeof(how)};
+    struct gbx_config *rules;
+    struct gbx_runtime *runtime;
+    struct gbx_script *script;
+    struct gbx_route route;
+    char path[128];
+    int n, rc;
+
+    story_close(s, story_open(s, TEXT)); /* writes the file */
+    snprintf(path, sizeof(path), "%s/story.py", s->folder);
+    assert_int_equal(
+        gbx_config_read(&rules, "text", text, strlen(text), &s->err), 0);
+    config.rules = rules;
+    assert_int_equal(gbx_runtime_open(&runtime, &config, &s->err), 0);
+    for (n = 1;; n++) {
+        countdown = n;
+        rc = gbx_route_explain(runtime, path, &how, &route, &s->err);
+        if (rc == 0)
+            rc = gbx_script_open(&script, runtime, path, &how, &s->err);
+        if (rc == 0) {
+            assert_int_equal(gbx_script_route(script)->trust,
+                             GBX_TRUST_TRUSTED);
+            gbx_script_close(script);
+        }
+        if (countdown > 0)
+            break;
+        assert_true(rc == 0 || (s->err.code == rc && s->err.what[0] != '\0'));
+    }
+    countdown = 0;
+    assert_int_equal(rc, 0);
+    assert_true(n > 10);
+    gbx_runtime_close(runtime);
+    gbx_config_close(rules);
+}
+
 static void a_call_is_submitted_whole_or_not_at_all(void **state)
 {
     struct story *s = *state;
@@ -192,6 +234,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         story_test(a_runtime_opens_whole_or_not_at_all),
         story_test(a_script_opens_whole_or_not_at_all),
+        story_test(a_script_is_routed_or_not_opened),
         story_test(a_call_is_submitted_whole_or_not_at_all),
         story_test(a_large_output_without_memory_is_an_error),
         story_test(a_branch_opens_whole_or_not_at_all),

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "glovebox/doctor.h"
 #include "runtime/route/host.h"
 
@@ -38,6 +39,7 @@ static struct host_fact probe(const struct backend *backend)
     for (size_t i = 0; i < count && i < GBX_CHECKS_MAX; i++)
         if (items[i].state == PROBE_MISSING) {
             fact.known = ROUTE_MISSING;
+            fact.until_ns = clock_now_ns() + HOST_LACK_NS;
             /* A path says more than "KVM". */
             snprintf(fact.lack, sizeof(fact.lack), "%s%s%s%s%s",
                      items[i].text[0] == '/' ? "" : items[i].name,
@@ -48,13 +50,23 @@ static struct host_fact probe(const struct backend *backend)
     return fact;
 }
 
+static void forget_locked(struct host *host)
+{
+    const uint64_t now_ns = clock_now_ns();
+
+    for (uint32_t i = 1; i <= GBX_ISOLATIONS; i++)
+        if (host->facts[i].known == ROUTE_MISSING &&
+            host->facts[i].until_ns <= now_ns)
+            host->facts[i].known = ROUTE_UNTRIED;
+}
+
 void host_probe(struct host *host)
 {
     pthread_mutex_lock(&host->lock);
-    for (enum gbx_isolation i = 1; !host->is_probed && i <= GBX_ISOLATIONS; i++)
+    forget_locked(host);
+    for (enum gbx_isolation i = 1; i <= GBX_ISOLATIONS; i++)
         if (host_backend(i) != NULL && host->facts[i].known == ROUTE_UNTRIED)
             host->facts[i] = probe(host_backend(i));
-    host->is_probed = true;
     pthread_mutex_unlock(&host->lock);
 }
 
@@ -72,6 +84,7 @@ void host_lacks(struct host *host, enum gbx_isolation isolation,
 
     pthread_mutex_lock(&host->lock);
     fact->known = ROUTE_MISSING;
+    fact->until_ns = clock_now_ns() + HOST_LACK_NS;
     snprintf(fact->lack, sizeof(fact->lack), "%s", why);
     pthread_mutex_unlock(&host->lock);
 }
@@ -80,6 +93,7 @@ void host_tell(struct host *host, struct route_question *question,
                struct host_fact facts[GBX_ISOLATIONS + 1])
 {
     pthread_mutex_lock(&host->lock);
+    forget_locked(host);
     memcpy(facts, host->facts, sizeof(host->facts));
     pthread_mutex_unlock(&host->lock);
     for (uint32_t i = 1; i <= GBX_ISOLATIONS; i++) {

@@ -7,8 +7,8 @@
  *  ...
  *  host_lacks(&runtime->host, GBX_ISOLATION_MICROVM, err.what);
  *
- * It does not change while a runtime is open: who has repaired the host opens
- * another one.
+ * What is lacking may come back (a limit of namespaces, a device's mode): so it
+ * is forgotten after a while, and whoever has no other choice tries at once.
  *
  * Threads: any.
  */
@@ -20,14 +20,16 @@
 #include "runtime/route/decide.h"
 #include "sandbox/backend.h"
 
+#define HOST_LACK_NS 10000000000ull
+
 struct host_fact {
     enum route_known known;
+    uint64_t until_ns; /* when a lack is forgotten */
     char lack[GBX_ERROR_TEXT_MAX];
 };
 
 struct host {
-    pthread_mutex_t lock; /* of the rest */
-    bool is_probed;
+    pthread_mutex_t lock;                       /* of the rest */
     struct host_fact facts[GBX_ISOLATIONS + 1]; /* by enum gbx_isolation */
 };
 
@@ -37,7 +39,7 @@ const struct backend *host_backend(enum gbx_isolation isolation);
 void host_init(struct host *host);
 void host_fini(struct host *host);
 
-/* Try each isolation out, unless that was done before. */
+/* Try each isolation out of which nothing is known. */
 void host_probe(struct host *host);
 
 void host_has(struct host *host, enum gbx_isolation isolation);

@@ -4,7 +4,7 @@
  *
  * Nobody is asked ahead what the host offers, as that would take longer than to
  * start: the one chosen is started, and where it says that this host lacks it,
- * that is known from then on and the next one is chosen.  (Of a native program
+ * that is known for a while and the next one is chosen.  (Of a native program
  * and a module it may also be the file itself that does not run there, so then
  * it is known for this open alone.)
  */
@@ -21,6 +21,7 @@
 struct asking {
     struct route_question question;
     struct host_fact facts[GBX_ISOLATIONS + 1];
+    uint32_t found; /* bits of isolations that are lacking, seen just now */
 };
 
 /* The guest program, for the isolation that it is to be run in. */
@@ -48,6 +49,7 @@ static void lack(struct asking *asking, enum gbx_isolation isolation,
     struct host_fact *fact = &asking->facts[isolation];
 
     snprintf(fact->lack, sizeof(fact->lack), "%s", why);
+    asking->found |= 1u << isolation;
     asking->question.facts[isolation].known = ROUTE_MISSING;
     asking->question.facts[isolation].lack = fact->lack;
 }
@@ -149,11 +151,26 @@ static int start(struct gbx_script *script, struct gbx_error *err)
     return 0;
 }
 
+/* What was lacking earlier may be there by now.  False: nothing is left that
+ * was not looked at. */
+static bool look_again(struct asking *asking)
+{
+    bool looks = false;
+
+    for (uint32_t i = 1; i <= GBX_ISOLATIONS; i++)
+        if (asking->question.facts[i].known == ROUTE_MISSING &&
+            !(asking->found & 1u << i)) {
+            asking->question.facts[i].known = ROUTE_UNTRIED;
+            looks = true;
+        }
+    return looks;
+}
+
 int script_step_start(struct gbx_script *script, struct gbx_error *err)
 {
     const struct language *language = script->language;
     struct gbx_error why = {0};
-    struct asking asking;
+    struct asking asking = {0};
     int rc;
 
     script->seen = measure_get(&script->runtime->measures, script->path);
@@ -166,6 +183,8 @@ int script_step_start(struct gbx_script *script, struct gbx_error *err)
     for (;;) {
         route_decide(&script->route, &asking.question);
         if (script->route.isolation == GBX_ISOLATION_AUTO) {
+            if (look_again(&asking))
+                continue;
             rc = refuse(script, &asking, err);
             break;
         }
@@ -190,7 +209,7 @@ int gbx_route_explain(struct gbx_runtime *runtime, const char *path,
                       struct gbx_route *route, struct gbx_error *err)
 {
     struct gbx_script *script = script_new(runtime);
-    struct asking asking;
+    struct asking asking = {0};
     int rc;
 
     *route = (struct gbx_route){0};
