@@ -260,6 +260,8 @@ int run(const struct run_options *options)
         gbx_config_apply(rules, mine.file, &mine.script, &err) < 0) {
         rc = cli_fail(&err);
     } else {
+        /* How far it is trusted, the runtime looks up when it opens it. */
+        mine.script.route = options->script.route;
         settle(&mine, &mine.script);
         rc = run_with(&mine, rules);
     }

@@ -45,6 +45,7 @@ static const struct {
     {"{\n\"default\": {}}",
      {"line 2", "no \"default\"; you may mean \"defaults\"",
       "comment, defaults, rules"}},
+    {"{\n\"comment\": \"a\\\"},\\\\\",\n\"y\": [\n1]}", {"line 3"}},
     {"{\n\"x\": {}}", {"line 2: a configuration has no \"x\"; it may have"}},
     {"{\"defaults\":\n{\"limits\":\n{\n\"memroy\": 1}}}",
      {"line 4: \"limits\" has no \"memroy\"; you may mean \"memory\""}},

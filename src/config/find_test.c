@@ -254,6 +254,9 @@ static void patterns_start_at_the_files_folder(void **state)
     assert_int_equal(gbx_config_apply(config, "a/x.py", &script, &err), 0);
     assert_int_equal(script.wipe, GBX_WIPE_DEFAULT);
     assert_int_equal(script.spin_ns, 0);
+    snprintf(path, sizeof(path), "%s/own/glovebox2/x.py", folder);
+    assert_int_equal(gbx_config_apply(config, path, &script, &err), 0);
+    assert_int_equal(script.spin_ns, 0);
     snprintf(path, sizeof(path), "%s/own/glovebox/a/x.py", folder);
     assert_int_equal(gbx_config_apply(config, path, &script, &err), 0);
     assert_int_equal(script.wipe, GBX_WIPE_NEVER);

@@ -19,7 +19,7 @@ shift
 folder=$(mktemp -d /tmp/glovebox-nobody-XXXXXX)
 trap 'rm -rf "$folder"' EXIT
 cp "$libexec"/glovebox-init "$libexec"/glovebox-python \
-    "$libexec"/glovebox-js "$@" "$folder"
+    "$libexec"/glovebox-js "$libexec"/glovebox-js.gbx "$@" "$folder"
 chmod -R a+rX "$folder"
 
 for story in "$@"; do

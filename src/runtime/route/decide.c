@@ -277,38 +277,43 @@ void route_decide(struct gbx_route *route, const struct route_question *q)
     say(route->why, "%s", chosen->reason);
 }
 
+/* Is it one that could have been, had everything been there? */
+static bool is_hoped_for(const struct route_question *q,
+                         const struct gbx_route_row *row)
+{
+    if (q->asked != GBX_ISOLATION_AUTO)
+        return row->isolation == q->asked;
+    return rank_of(q, row) < GBX_ISOLATIONS &&
+           (row->isolation != GBX_ISOLATION_REMOTE ||
+            route_has_list(&q->policy));
+}
+
 int route_refuse(const struct gbx_route *route, const struct route_question *q,
                  const char *file, struct gbx_error *err)
 {
     char text[GBX_ERROR_TEXT_MAX], allowed[64];
-    size_t at = 0, count = 0;
+    size_t at = 0;
+    int count = 0;
 
     must(route->isolation == GBX_ISOLATION_AUTO);
     for (uint32_t i = 0; i < GBX_ISOLATIONS; i++)
-        count += route->rows[i].verdict == GBX_VERDICT_IMPOSSIBLE ||
-                 rank_of(q, &route->rows[i]) < GBX_ISOLATIONS;
+        count += is_hoped_for(q, &route->rows[i]);
     text[0] = '\0';
     for (uint32_t i = 0; i < GBX_ISOLATIONS && at < sizeof(text); i++) {
         const struct gbx_route_row *row = &route->rows[i];
 
-        /* Of what was asked for, or allowed, each with its reason. */
-        if (q->asked != GBX_ISOLATION_AUTO
-                ? row->isolation != q->asked
-                : rank_of(q, row) >= GBX_ISOLATIONS ||
-                      (row->isolation == GBX_ISOLATION_REMOTE &&
-                       !route_has_list(&q->policy)))
-            continue;
-        at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s: %.*s",
-                               at > 0 ? "; " : "",
-                               gbx_isolation_name((int)row->isolation),
-                               count > 2 ? 80 : 150, row->reason);
+        if (is_hoped_for(q, row)) /* each gets its share of the text */
+            at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s: %.*s",
+                                   at > 0 ? "; " : "",
+                                   gbx_isolation_name((int)row->isolation),
+                                   count > 1 ? 110 / count : 150, row->reason);
     }
     route_name_allowed(allowed, sizeof(allowed), &q->policy, q->is_module);
-    return fail(err, GBX_EUNSUPPORTED,
-                "%.40s is %s and may run in %s, which cannot be had: %s", file,
-                route->trust == GBX_TRUST_TRUSTED ? "trusted" : "untrusted",
-                q->asked != GBX_ISOLATION_AUTO
-                    ? gbx_isolation_name((int)q->asked)
-                    : allowed,
-                text);
+    return fail(
+        err, GBX_EUNSUPPORTED,
+        "%.40s is %s and may run in %s, which cannot be had: %s%s", file,
+        route->trust == GBX_TRUST_TRUSTED ? "trusted" : "untrusted",
+        q->asked != GBX_ISOLATION_AUTO ? gbx_isolation_name((int)q->asked)
+                                       : allowed,
+        text, count > 1 ? "; see glovebox doctor" : "");
 }

@@ -150,6 +150,9 @@ static const struct situation situations[] = {
      "the quickest: 7 us", JS, TRUSTED, .before = WASM, SEEN(WASM, 100, 7)},
     {"seen in one only: work counts everywhere", "AACI", "the quickest", JS,
      TRUSTED, .before = WASM, SEEN(WASM, 100, 5000)},
+    {"seen in two: the one with more calls tells of the third", "ACAI",
+     "the quickest: 20 us", JS, TRUSTED, SEEN(VM, 1000, 1030),
+     SEEN(PROC, 40, 20)},
     {"seen in the micro-VM: wasm would be quicker", "AACI", "the quickest", JS,
      TRUSTED, .before = VM, SEEN(VM, 100, 50)},
     {"not quicker by a fifth: it stays", "AACI", "what it had before", JS,
@@ -177,7 +180,8 @@ static struct route_question ask(const struct situation *s)
     static const char *const names[] = {"Python", "JavaScript", "WebAssembly",
                                         "a native program"};
     static const char *const lacks[] = {"", "no process here",
-                                        "no microvm here", "no wasm here"};
+                                        "no microvm here", "no wasm here",
+                                        "no remote here"};
     struct route_question q = {.language = names[s->language],
                                .is_module = s->language == MODULE,
                                .has_module = s->language == JS,
@@ -280,7 +284,8 @@ static void a_refusal_says_what_was_allowed_and_why_not(void **state)
     } cases[] = {
         {{"", .language = PYTHON, .missing = BIT(VM) | BIT(PROC)},
          {"x.py is untrusted and may run in microvm, process",
-          "microvm: no microvm here", "process: no process here"}},
+          "microvm: no microvm here", "process: no process here",
+          "; see glovebox doctor"}},
         {{"", .language = PYTHON, FLOOR(VM), .missing = BIT(VM)},
          {"may run in microvm, which", "microvm: no microvm here"}},
         {{"", .language = PYTHON, LIST(WASM), TRUSTED},

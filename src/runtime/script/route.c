@@ -216,8 +216,7 @@ int gbx_route_explain(struct gbx_runtime *runtime, const char *path,
     if (script == NULL)
         return fail(err, GBX_EHOST, "no memory for a script");
     host_probe(&runtime->host);
-    if ((rc = script_step_config(script, path, config, err)) == 0 &&
-        (rc = script_step_paths(script, path, err)) == 0) {
+    if ((rc = script_step_what(script, path, config, err)) == 0) {
         script->seen = measure_get(&runtime->measures, script->path);
         rc = ask(script, &asking, err);
     }

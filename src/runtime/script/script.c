@@ -64,7 +64,7 @@ static int check_isolation(const struct gbx_script_config *config,
     return route_check(&config->route, err);
 }
 
-int script_step_config(struct gbx_script *script, const char *path,
+static int step_config(struct gbx_script *script,
                        const struct gbx_script_config *config,
                        struct gbx_error *err)
 {
@@ -79,7 +79,7 @@ int script_step_config(struct gbx_script *script, const char *path,
             return rc;
         *mine = *config;
     }
-    rc = rules == NULL ? 0 : gbx_config_apply(rules, path, mine, err);
+    rc = rules == NULL ? 0 : gbx_config_apply(rules, script->path, mine, err);
     if (rc < 0) {
         mine->config_json = mine->actor_id = NULL; /* the caller's */
         return rc;
@@ -97,18 +97,22 @@ int script_step_config(struct gbx_script *script, const char *path,
     return limits_settle(&mine->limits, err);
 }
 
-int script_step_paths(struct gbx_script *script, const char *path,
-                      struct gbx_error *err)
+static int step_path(struct gbx_script *script, const char *path,
+                     struct gbx_error *err)
 {
-    char *slash;
-
     script->language = language_of(path, err);
     if (script->language == NULL)
         return GBX_EARGUMENT;
     script->path = realpath(path, NULL);
     if (script->path == NULL)
         return fail(err, GBX_EFILE, "%s: %s", path, strerrordesc_np(errno));
-    slash = strrchr(script->path, '/');
+    return 0;
+}
+
+static int step_folder(struct gbx_script *script, struct gbx_error *err)
+{
+    char *slash = strrchr(script->path, '/');
+
     script->file = strdup(slash + 1);
     script->folder =
         slash == script->path
@@ -122,6 +126,18 @@ int script_step_paths(struct gbx_script *script, const char *path,
     if (!script->file || !script->folder)
         return fail(err, GBX_EHOST, "no memory for a script");
     return 0;
+}
+
+/* The rules are those for the very path that is opened. */
+int script_step_what(struct gbx_script *script, const char *path,
+                     const struct gbx_script_config *config,
+                     struct gbx_error *err)
+{
+    int rc = step_path(script, path, err);
+
+    if (rc == 0)
+        rc = step_config(script, config, err);
+    return rc < 0 ? rc : step_folder(script, err);
 }
 
 static int read_all(int fd, char *to, size_t bytes)
@@ -263,8 +279,7 @@ int gbx_script_open(struct gbx_script **script, struct gbx_runtime *runtime,
     *script = NULL;
     if (made == NULL)
         return fail(err, GBX_EHOST, "no memory for a script");
-    if ((rc = script_step_config(made, path, config, err)) < 0 ||
-        (rc = script_step_paths(made, path, err)) < 0 ||
+    if ((rc = script_step_what(made, path, config, err)) < 0 ||
         (rc = step_source(made, err)) < 0 ||
         (rc = script_step_calls(made, NULL, err)) < 0 ||
         (rc = script_step_start(made, err)) < 0)

@@ -19,13 +19,11 @@ int script_own_texts(struct gbx_script *script, struct gbx_error *err);
 /* Defaults for what is 0; GBX_EARGUMENT for what no pool can have. */
 int script_settle_pool(struct gbx_script_config *config, struct gbx_error *err);
 
-/* What it is opened with, with the rules for its path; then where it lies and
- * what it is written in. */
-int script_step_config(struct gbx_script *script, const char *path,
-                       const struct gbx_script_config *config,
-                       struct gbx_error *err);
-int script_step_paths(struct gbx_script *script, const char *path,
-                      struct gbx_error *err);
+/* What it is written in, where it lies, and what it is opened with, with the
+ * rules for its path. */
+int script_step_what(struct gbx_script *script, const char *path,
+                     const struct gbx_script_config *config,
+                     struct gbx_error *err);
 
 /* The host calls that it may make: of a branch, those of its origin. */
 int script_step_calls(struct gbx_script *script,
