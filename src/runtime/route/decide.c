@@ -87,7 +87,7 @@ static void judge(struct gbx_route_row *row, const struct route_question *q)
         row->verdict = GBX_VERDICT_UNSUITED;
     } else if (q->asked != GBX_ISOLATION_AUTO && q->asked != isolation) {
         row->verdict = GBX_VERDICT_REFUSED;
-        say(row->reason, "%s was asked for", gbx_isolation_name(q->asked));
+        say(row->reason, "%s was asked for", gbx_isolation_name((int)q->asked));
     } else if (route_rank(&q->policy, isolation, q->is_module) >=
                    GBX_ISOLATIONS &&
                (q->asked == GBX_ISOLATION_AUTO || route_has_list(&q->policy) ||
