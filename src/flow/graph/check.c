@@ -71,8 +71,8 @@ static void check_head(struct check *check)
                 "\"properties\": {\"name\": \"...\"}");
     if (graph->bare_edges > 0)
         WARNING("missing-member", "", "",
-                "%zu ends of connections or ports have no portType or no "
-                "expose, which Reflow does not read: add \"portType\": "
+                "portType or expose is missing at ends of connections or ports "
+                "(%zu), which Reflow does not read: add \"portType\": "
                 "{\"type\": \"any\"}, \"expose\": false",
                 graph->bare_edges);
     if (check->node_count == 0)

@@ -128,7 +128,7 @@ static const struct {
            "'to':{'nodeId':'b','portName':'in'}}",
            ""),
      GBX_FINDING_WARNING, "missing-member",
-     "2 ends of connections or ports have no portType or no expose, which "
+     "portType or expose is missing at ends of connections or ports (2), which "
      "Reflow does not read: add \"portType\": {\"type\": \"any\"}, \"expose\": "
      "false"},
     {GRAPH("", "", ""), GBX_FINDING_WARNING, "no-nodes",

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "flow/graph/check.h"
 #include "glovebox/abi/message.h"
 #include "message/source.h"
@@ -22,12 +23,12 @@ void check_components(struct check *check)
         rc =
             check->component(check->context, node, &check->components[i], &err);
         check->known[i] = rc == 0;
+        if (rc == GBX_EFILE && err.what[0] == '\0')
+            fail(&err, rc, "there is no component '%.80s'", node->component);
         if (rc == GBX_EFILE)
             check_report(
                 check, GBX_FINDING_ERROR, "unknown-component", node->id, "",
-                "there is no component '%.80s'%s%.200s: add its "
-                "script, or correct the name",
-                node->component, err.what[0] != '\0' ? ": " : "", err.what);
+                "%.230s: add its script, or correct the name", err.what);
         else if (rc < 0)
             check_report(check, GBX_FINDING_ERROR, "bad-component", node->id,
                          "", "component '%.80s' cannot be used: %.230s",
