@@ -17,6 +17,7 @@
 enum cli_exit {
     CLI_OK = 0,
     CLI_SCRIPT = 1,   /* the script raised an error */
+    CLI_FINDINGS = 1, /* the graph has errors */
     CLI_USAGE = 2,    /* wrong options */
     CLI_LIMIT = 3,    /* a limit was reached */
     CLI_ENDED = 4,    /* the sandbox ended unexpectedly */
@@ -37,6 +38,7 @@ int cli_cache(int argc, char **argv);
 int cli_inspect(int argc, char **argv);
 int cli_build(int argc, char **argv);
 int cli_config(int argc, char **argv);
+int cli_flow(int argc, char **argv);
 
 /*
  * Write text that a script may have chosen: on a terminal, or where `line` says

@@ -77,14 +77,18 @@ def check_exit_codes(faults):
 def check_options(command, faults):
     """Each option of a command is in its manual, and the other way."""
     source = pathlib.Path(f"cli/{command}.c")
+    sources = [source]
     if not source.is_file():
-        source = pathlib.Path(f"cli/{command}/{command}.c")
+        source = pathlib.Path(f"cli/{command}")
+        sources = sorted(source.glob("*.c"))
     manual = pathlib.Path(f"docs/man/glovebox-{command}.1.scd")
     completion = pathlib.Path("cli/completion/glovebox.bash")
-    if not source.is_file() or not manual.is_file():
+    if not sources or not manual.is_file():
         return
-    real = set(re.findall(r'^ *\{"([a-z-]+)", *[\'O]', source.read_text(),
-                          re.M))
+    real = set()
+    for file in sources:
+        real |= set(re.findall(r'^ *\{"([a-z-]+)", *[\'O]', file.read_text(),
+                               re.M))
     told = set(re.findall(r"^(?:\*-\w\*, )?\*--([a-z-]+)\*",
                           manual.read_text(), re.M))
     for name in sorted(real - told):
@@ -109,7 +113,7 @@ def main():
             check_programs(path, text, faults)
     check_decisions(faults)
     check_exit_codes(faults)
-    for command in ("run", "cache", "doctor"):
+    for command in ("run", "cache", "doctor", "flow"):
         check_options(command, faults)
     faults.leave(len(paths))
 

@@ -14,7 +14,7 @@ _glovebox_value() {
     --disk | --output-limit | --message-limit)
         mapfile -t COMPREPLY < <(compgen -W '64M 1G' -- "$word")
         ;;
-    --root | --folder | --cache)
+    --root | --folder | --cache | --scripts)
         mapfile -t COMPREPLY < <(compgen -d -- "$word")
         compopt -o filenames
         ;;
@@ -24,6 +24,12 @@ _glovebox_value() {
         ;;
     --env | --workdir | --cpu | --threads | --processes | --files | --script-config) ;;
     --repeat | --parallel | --max) ;;
+    --env | --workdir | --cpu | --threads | --processes | --files | --config) ;;
+    --repeat | --parallel | --max | --width) ;;
+    --svg)
+        mapfile -t COMPREPLY < <(compgen -f -- "$word")
+        compopt -o filenames
+        ;;
     -i | --in | -o | --out) ;;
     *) return 1 ;;
     esac
@@ -53,6 +59,7 @@ _glovebox() {
     if [ "$COMP_CWORD" -eq 1 ]; then
         mapfile -t COMPREPLY < <(compgen -W \
             'run inspect exec build cache config doctor bench help --version --help' -- "$word")
+            'run inspect flow exec build cache doctor bench help --version --help' -- "$word")
         return
     fi
 
@@ -71,6 +78,8 @@ _glovebox() {
     case $command:$word in
     run:-* | inspect:-* | exec:-* | cache:-* | config:-*) ;;
     run:* | inspect:* | exec:* | cache:* | config:*) _glovebox_value "$before" "$word" && return ;;
+    run:-* | inspect:-* | exec:-* | cache:-* | flow:-*) ;;
+    run:* | inspect:* | exec:* | cache:* | flow:*) _glovebox_value "$before" "$word" && return ;;
     esac
 
     case $command:$word in
@@ -112,6 +121,25 @@ _glovebox() {
         compopt -o filenames
         return
         ;;
+    flow:-*)
+        case ${COMP_WORDS[2]} in
+        check) words='--scripts --quick --json --timeout --isolation --help' ;;
+        show) words='--svg --dot --list --ascii --width --help' ;;
+        *) words='--help' ;;
+        esac
+        ;;
+    flow:*)
+        if [ "$COMP_CWORD" -eq 2 ]; then
+            words='check show'
+        else
+            mapfile -t COMPREPLY < <({
+                compgen -f -X '!*.json' -- "$word"
+                compgen -d -- "$word"
+            } | sort -u)
+            compopt -o filenames
+            return
+        fi
+        ;;
     cache:*) words='ls prune --cache --max --help' ;;
     config:-*) words='--for --help' ;;
     config:*)
@@ -125,6 +153,8 @@ _glovebox() {
     doctor:*) words='--json --help' ;;
     bench:*) words='call payload start wipe written density floor isolation languages compute wasm flow --json --help' ;;
     help:*) words='run inspect exec build cache config doctor bench' ;;
+    bench:*) words='call payload start wipe written density floor isolation languages compute wasm --json --help' ;;
+    help:*) words='run inspect flow exec build cache doctor bench' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 }

@@ -1,0 +1,171 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Graphs, as people check and look at them.
+
+usage: flow_test.py PROGRAM EXAMPLES
+"""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+PROGRAM, EXAMPLES = map(os.path.abspath, sys.argv[1:3])
+del sys.argv[1:3]
+
+JOIN = ('@actor(name="Join", inports=["a", "b"], outports=["out"],\n'
+        '       await_all_inports=True)\n'
+        "def join(c):\n"
+        '    return {"out": 1}\n')
+
+
+def end(node, port):
+    return {"nodeId": node, "portId": port, "expose": False,
+            "portType": {"type": "any"}}
+
+
+def graph(nodes, wires):
+    return {"caseSensitive": True, "properties": {"name": "test"},
+            "processes": {name: {"id": name, "component": component}
+                          for name, component in nodes.items()},
+            "connections": [{"from": end(*a.split(".")),
+                             "to": end(*b.split("."))} for a, b in wires]}
+
+
+class Flow(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.path = self.folder / "test.graph.json"
+
+    def glovebox(self, *words, code=0, **variables):
+        run = subprocess.run(
+            [PROGRAM, "flow", *map(str, words)], capture_output=True,
+            encoding="utf-8", timeout=60, check=False,
+            env={**os.environ, "LC_ALL": "C.UTF-8", **variables})
+        self.assertEqual(run.returncode, code, f"{words}\n{run.stdout}"
+                         f"{run.stderr}")
+        return run.stdout, run.stderr
+
+    def write(self, *args):
+        self.path.write_text(json.dumps(graph(*args)))
+
+    def test_the_examples_are_well(self):
+        for path in sorted(pathlib.Path(EXAMPLES, "flow").glob("*.json")):
+            out, _ = self.glovebox("check", path)
+            self.assertIn("all well", out)
+            self.glovebox("show", path)
+
+    def test_ports_are_those_that_the_scripts_say(self):
+        (self.folder / "actors").mkdir()
+        (self.folder / "actors" / "together.py").write_text(JOIN)
+        self.write({"one": "Join", "two": "actors.together"},
+                   [("one.out", "two.a"), ("one.result", "two.b")])
+        out, _ = self.glovebox("check", self.path, code=1)
+        self.assertEqual(out.splitlines(), [f"{self.path}: {line}" for line in [
+            "error: node 'one', port 'result': it has no such outport, which "
+            "the connection to 'two', port 'b' needs; it has 'out'",
+            "error: node 'one', port 'a': nothing feeds it, and the node waits "
+            "for all of its inports, so it can never run: connect it, or give "
+            "it an initial message",
+            "error: node 'one', port 'b': nothing feeds it, and the node waits "
+            "for all of its inports, so it can never run: connect it, or give "
+            "it an initial message",
+            "3 errors, 0 warnings"]])
+        out, _ = self.glovebox("check", "--quick", self.path)
+        self.assertIn("all well", out)
+
+    def test_scripts_may_lie_elsewhere(self):
+        self.write({"a": "double"}, [("a.out", "a.in")])
+        out, _ = self.glovebox("check", self.path, code=1)
+        self.assertIn("no script in", out)
+        out, _ = self.glovebox("check", "--scripts", f"{EXAMPLES}/flow",
+                               self.path)
+        self.assertIn("0 errors, 1 warnings", out)
+        self.glovebox("check", "--scripts", "/nowhere", self.path, code=127)
+
+    def test_a_script_that_cannot_be_loaded_is_told(self):
+        (self.folder / "bad.py").write_text("def f(:\n")
+        self.write({"a": "bad"}, [])
+        out, _ = self.glovebox("check", "--json", self.path, code=1)
+        told = json.loads(out.splitlines()[0])
+        self.assertEqual((told["code"], told["node"], told["level"]),
+                         ("bad-component", "a", "error"))
+
+    def test_a_file_that_is_no_graph_says_where(self):
+        self.path.write_text('{\n  "processes": {,}\n}')
+        _, err = self.glovebox("check", self.path, code=1)
+        self.assertIn(f"{self.path}, line 2, column 17: ", err)
+        _, err = self.glovebox("show", self.folder / "none.json", code=127)
+        self.assertIn("No such file", err)
+        self.glovebox("check", code=2)
+        self.glovebox("fly", code=2)
+        self.glovebox("show", "--dot", "--list", self.path, code=2)
+
+    def test_names_move_no_cursor(self):
+        self.write({"\x1b[2J": "x\x07"}, [("\x1b[2J.a", "b.\x1b")])
+        for words in (["check"], ["show", "--list"], ["show"],
+                      ["show", "--ascii"]):
+            out, err = self.glovebox(*words, self.path,
+                                     code=words[0] == "check")
+            self.assertNotIn("\x1b", out + err)
+            self.assertNotIn("\x07", out + err)
+
+    def test_a_graph_is_drawn(self):
+        self.write({"a": "Source", "b": "Left", "c": "Right", "d": "Join"},
+                   [("a.x", "b.x"), ("a.x", "c.x"), ("b.x", "d.x"),
+                    ("c.x", "d.y"), ("d.x", "d.z")])
+        out, _ = self.glovebox("show", "--ascii", self.path)
+        self.assertEqual(out.rstrip("\n"), "\n".join([
+            "    +---------+",
+            "    | a       |",
+            "    | Source  |",
+            "    +---------+",
+            "    +----+-----+",
+            "    v          v",
+            "+-------+  +-------+",
+            "| b     |  | c     |",
+            "| Left  |  | Right |",
+            "+-------+  +-------+",
+            "    +----+     |",
+            "         +-----+",
+            "         v",
+            "     +-------+",
+            "     | d   @ |",
+            "     | Join  |",
+            "     +-------+"]))
+        unicode, _ = self.glovebox("show", self.path)
+        self.assertIn("┌", unicode)
+        plain, _ = self.glovebox("show", self.path, LC_ALL="C", LANG="C")
+        self.assertEqual(plain, out)
+
+    def test_it_fits_the_width_or_is_listed(self):
+        nodes = {f"node{i}": "AComponentOfSomeLength" for i in range(8)}
+        self.write(nodes, [("node0.out", f"node{i}.in") for i in range(1, 8)])
+        for width in (20, 40, 80, 120, 200, 300):
+            out, err = self.glovebox("show", "--width", width, self.path)
+            if "listed" in err:
+                self.assertIn("node0.out -> node7.in", out)
+                self.assertLess(width, 120)
+            else:
+                self.assertLessEqual(max(map(len, out.splitlines())), width)
+
+    def test_graphviz_draws_or_is_missed(self):
+        self.write({"a": "A", "b": "B"}, [("a.x", "b.y")])
+        out, _ = self.glovebox("show", "--dot", self.path)
+        self.assertIn('"node a" -> "node b"', out)
+        svg = self.folder / "out.svg"
+        _, err = self.glovebox("show", "--svg", svg, self.path, code=125,
+                               PATH="/nowhere")
+        self.assertIn("install graphviz", err)
+        if shutil.which("dot"):
+            self.glovebox("show", "--svg", svg, self.path)
+            self.assertIn("<svg", svg.read_text())
+
+
+if __name__ == "__main__":
+    unittest.main()
