@@ -17,7 +17,7 @@ static const char usage[] =
     "  glovebox run FILE     run a script once: messages in, messages out\n"
     "  glovebox inspect FILE say what a script says of itself: its ports, ...\n"
     "  glovebox exec PROGRAM run a Linux program in a micro-VM\n"
-    "  glovebox flow CMD     graphs of actors: check one, draw one\n"
+    "  glovebox flow CMD     graphs of actors: check, draw and run one\n"
     "  glovebox build MODULE compile a module of WebAssembly ahead\n"
     "  glovebox cache        what scripts start from: list it, remove it\n"
     "  glovebox config       rules for scripts: check them, show them\n"
@@ -124,10 +124,7 @@ static const struct {
 } commands[] = {
     {"run", cli_run},       {"inspect", cli_inspect}, {"exec", cli_exec},
     {"build", cli_build},   {"doctor", cli_doctor},   {"cache", cli_cache},
-    {"config", cli_config},
-    {"run", cli_run},     {"inspect", cli_inspect}, {"exec", cli_exec},
-    {"build", cli_build}, {"doctor", cli_doctor},   {"cache", cli_cache},
-    {"flow", cli_flow},
+    {"config", cli_config}, {"flow", cli_flow},
 };
 
 static command_fn *find(const char *name)

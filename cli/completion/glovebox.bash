@@ -23,9 +23,7 @@ _glovebox_value() {
         compopt -o filenames
         ;;
     --env | --workdir | --cpu | --threads | --processes | --files | --script-config) ;;
-    --repeat | --parallel | --max) ;;
-    --env | --workdir | --cpu | --threads | --processes | --files | --config) ;;
-    --repeat | --parallel | --max | --width) ;;
+    --repeat | --parallel | --max | --width | --workers) ;;
     --svg)
         mapfile -t COMPREPLY < <(compgen -f -- "$word")
         compopt -o filenames
@@ -58,8 +56,7 @@ _glovebox() {
 
     if [ "$COMP_CWORD" -eq 1 ]; then
         mapfile -t COMPREPLY < <(compgen -W \
-            'run inspect exec build cache config doctor bench help --version --help' -- "$word")
-            'run inspect flow exec build cache doctor bench help --version --help' -- "$word")
+            'run inspect flow exec build cache config doctor bench help --version --help' -- "$word")
         return
     fi
 
@@ -76,10 +73,8 @@ _glovebox() {
     esac
 
     case $command:$word in
-    run:-* | inspect:-* | exec:-* | cache:-* | config:-*) ;;
-    run:* | inspect:* | exec:* | cache:* | config:*) _glovebox_value "$before" "$word" && return ;;
-    run:-* | inspect:-* | exec:-* | cache:-* | flow:-*) ;;
-    run:* | inspect:* | exec:* | cache:* | flow:*) _glovebox_value "$before" "$word" && return ;;
+    run:-* | inspect:-* | exec:-* | cache:-* | config:-* | flow:-*) ;;
+    run:* | inspect:* | exec:* | cache:* | config:* | flow:*) _glovebox_value "$before" "$word" && return ;;
     esac
 
     case $command:$word in
@@ -125,12 +120,13 @@ _glovebox() {
         case ${COMP_WORDS[2]} in
         check) words='--scripts --quick --json --timeout --isolation --help' ;;
         show) words='--svg --dot --list --ascii --width --help' ;;
+        run) words='--in --out --scripts --watch --quiet --isolation --workers --help' ;;
         *) words='--help' ;;
         esac
         ;;
     flow:*)
         if [ "$COMP_CWORD" -eq 2 ]; then
-            words='check show'
+            words='check show run'
         else
             mapfile -t COMPREPLY < <({
                 compgen -f -X '!*.json' -- "$word"
@@ -152,9 +148,7 @@ _glovebox() {
         ;;
     doctor:*) words='--json --help' ;;
     bench:*) words='call payload start wipe written density floor isolation languages compute wasm flow --json --help' ;;
-    help:*) words='run inspect exec build cache config doctor bench' ;;
-    bench:*) words='call payload start wipe written density floor isolation languages compute wasm --json --help' ;;
-    help:*) words='run inspect flow exec build cache doctor bench' ;;
+    help:*) words='run inspect flow exec build cache config doctor bench' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 }

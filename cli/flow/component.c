@@ -137,6 +137,20 @@ int components_find(void *context, const struct gbx_graph_node *node,
     return one->code == GBX_EFILE ? GBX_ELOAD : one->code;
 }
 
+int components_path(void *context, const char *component, const char **path,
+                    struct gbx_error *err)
+{
+    struct components *c = context;
+    int rc = gbx_scripts_find(c->scripts, component, path, err);
+    struct loaded *one =
+        rc == GBX_EFILE ? find_by_metadata(c, component) : NULL;
+
+    if (one == NULL)
+        return rc;
+    *path = one->path;
+    return 0;
+}
+
 void components_fini(struct components *c)
 {
     for (size_t i = 0; i < c->count; i++) {

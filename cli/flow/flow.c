@@ -13,6 +13,7 @@ static const char usage[] =
     "\n"
     "  glovebox flow check GRAPH.json  does it make sense? says what does not\n"
     "  glovebox flow show GRAPH.json   draw it: here, or as SVG\n"
+    "  glovebox flow run GRAPH.json    run it until no message is left\n"
     "\n"
     "For example, two scripts in a row:\n"
     "  {\"caseSensitive\": true, \"properties\": {\"name\": \"demo\"},\n"
@@ -39,6 +40,7 @@ static const struct {
 } commands[] = {
     {"check", cli_flow_check},
     {"show", cli_flow_show},
+    {"run", cli_flow_run},
 };
 
 int flow_open_graph(struct gbx_graph **graph, const char *path)

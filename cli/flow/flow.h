@@ -13,6 +13,7 @@
 
 int cli_flow_check(int argc, char **argv);
 int cli_flow_show(int argc, char **argv);
+int cli_flow_run(int argc, char **argv);
 
 /* Open a graph, or print why not and return an exit code. */
 int flow_open_graph(struct gbx_graph **graph, const char *path);
@@ -38,6 +39,9 @@ struct components {
 /* gbx_component_fn; context: struct components. */
 int components_find(void *context, const struct gbx_graph_node *node,
                     struct gbx_component *component, struct gbx_error *err);
+/* gbx_component_path_fn; the same context. */
+int components_path(void *context, const char *component, const char **path,
+                    struct gbx_error *err);
 void components_fini(struct components *components);
 
 /* ---- layout.c: where what is drawn ---- */

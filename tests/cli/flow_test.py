@@ -166,6 +166,91 @@ class Flow(unittest.TestCase):
             self.glovebox("show", "--svg", svg, self.path)
             self.assertIn("<svg", svg.read_text())
 
+    def outputs(self, *words, **how):
+        out, err = self.glovebox("run", *words, **how)
+        return [json.loads(line) for line in out.splitlines()], err
+
+    def test_a_graph_is_run(self):
+        flow = pathlib.Path(EXAMPLES, "flow")
+        out, err = self.outputs(flow / "double.graph.json", "--in", "number=4",
+                                "--in", "first.in=5")
+        self.assertEqual([line["message"]["data"] for line in out], [84, 16, 20])
+        self.assertEqual({line["port"] for line in out}, {"result"})
+        self.assertEqual(err, "")
+
+    def one(self, text, **members):
+        """A graph of one script, with ports in and out."""
+        (self.folder / "one.py").write_text(text)
+        made = graph({"a": "one"}, [])
+        made["processes"]["a"].update(members)
+        for kind, port in (("inports", "in"), ("outports", "out")):
+            made[kind] = {port: {**end("a", port), "portName": port}}
+        self.path.write_text(json.dumps(made))
+
+    def test_bytes_go_in_and_out_by_files(self):
+        self.one("def process(context):\n"
+                 "    return {'out': bytes(context.get_input('in'))[::-1]}\n")
+        (self.folder / "in").write_bytes(bytes(range(256)))
+        self.glovebox("run", self.path, "--in", f"in=@{self.folder}/in",
+                      "--out", f"out={self.folder}/out")
+        self.assertEqual((self.folder / "out").read_bytes(),
+                         bytes(range(256))[::-1])
+
+    def test_what_was_given_up_is_said(self):
+        self.one("def process(context):\n    raise ValueError('not that')\n",
+                 metadata={"retries": 1, "backoff_ms": 1})
+        _, err = self.outputs(self.path, "--in", "in=1", code=1)
+        self.assertIn("node a, port in: ValueError: not that (tried 2 times)",
+                      err)
+
+    def test_who_waits_for_ever_is_named(self):
+        (self.folder / "one.py").write_text(JOIN)
+        self.write({"j": "one"}, [])
+        _, err = self.outputs(self.path, "--in", "j.a=1", code=1)
+        self.assertIn("node j waits at port b", err)
+
+    def test_what_cannot_be_run_is_named(self):
+        self.write({"a": "nowhere"}, [])
+        _, err = self.outputs(self.path, code=127)
+        self.assertIn("node a: component nowhere", err)
+        self.one("def process(context): pass\n", metadata={"retries": "x"})
+        _, err = self.outputs(self.path, code=2)
+        self.assertIn("metadata.retries", err)
+        self.one("this is no Python\n")
+        self.outputs(self.path, code=126)
+
+    def test_an_interrupt_lets_what_is_on_its_way_arrive(self):
+        self.one("import time\n"
+                 "def process(context):\n"
+                 "    time.sleep(1)\n"
+                 "    return {'out': 7}\n")
+        with subprocess.Popen(
+                [PROGRAM, "flow", "run", self.path, "--in", "in=1", "--watch"],
+                stdout=subprocess.PIPE, encoding="utf-8") as run:
+            line = run.stdout.readline()
+            run.send_signal(2)
+            self.assertIn('"data":7', line.replace(" ", ""))
+            self.assertEqual(run.wait(timeout=30), 130)
+
+    def test_a_changed_script_is_loaded_anew(self):
+        self.one("import time\n"
+                 "def process(context):\n"
+                 "    time.sleep(0.1)\n"
+                 "    return {'out': 1}\n")
+        inputs = [word for _ in range(100) for word in ("--in", "in=1")][:120]
+        with subprocess.Popen(
+                [PROGRAM, "flow", "run", self.path, "--watch", *inputs],
+                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                encoding="utf-8") as run:
+            run.stdout.readline()
+            self.one("def process(context):\n    return {'out': 2}\n")
+            got = [json.loads(run.stdout.readline())["message"]["data"]
+                   for _ in range(59)]
+            run.send_signal(2)
+            run.wait(timeout=30)
+        self.assertEqual(got, sorted(got))
+        self.assertEqual(got[-1], 2)
+
 
 if __name__ == "__main__":
     unittest.main()

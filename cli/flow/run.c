@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* run.c - `glovebox flow run`: a graph, until it has nothing more to do. */
+#include <argp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/flow/run.h"
+#include "glovebox/cache.h"
+
+#define LOOK_NS         250000000ull
+#define CLI_INTERRUPTED 130
+
+enum { OPTION_ISOLATION = 1024, OPTION_WORKERS };
+
+static volatile sig_atomic_t interrupts;
+
+static void interrupt(int signal_number)
+{
+    (void)signal_number;
+    interrupts++;
+}
+
+static const struct argp_option options[] = {
+    {"in", 'i', "PORT=VALUE", 0,
+     "Send a message to an inport of the graph, or to NODE.PORT: JSON, or "
+     "@FILE as a Stream, @- standard input",
+     0},
+    {"out", 'o', "PORT=FILE", 0,
+     "Write the bodies that arrive at an outport to a file, - standard output; "
+     "default: each message as a line of JSON",
+     0},
+    {"scripts", 's', "FOLDER", 0,
+     "Where components are looked for; default: the graph's folder", 0},
+    {"watch", 'w', NULL, 0,
+     "Load scripts anew when their files change; runs until it is interrupted",
+     0},
+    {"quiet", 'q', NULL, 0, "Do not show the nodes while they run", 0},
+    {"isolation", OPTION_ISOLATION, "KIND", 0,
+     "For all scripts: auto, microvm, process or wasm", 0},
+    {"workers", OPTION_WORKERS, "N", 0,
+     "Threads that run actors; default: one a CPU", 0},
+    {0}};
+
+static void add_text(const char **list, size_t *count, const char *name,
+                     const char *arg, struct argp_state *state)
+{
+    const char *equals = strchr(arg, '=');
+
+    if (equals == NULL || equals == arg)
+        argp_error(state, "--%s=%s: PORT=... is expected", name, arg);
+    if (*count == FLOW_PORTS_MAX)
+        argp_error(state, "--%s: at most %d", name, FLOW_PORTS_MAX);
+    list[(*count)++] = arg;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct flow_options *o = state->input;
+
+    switch (key) {
+    case 'i':
+        add_text(o->in, &o->in_count, "in", arg, state);
+        return 0;
+    case 'o':
+        add_text(o->out, &o->out_count, "out", arg, state);
+        return 0;
+    case 's':
+        o->scripts = arg;
+        return 0;
+    case 'w':
+        o->watch = true;
+        return 0;
+    case 'q':
+        o->quiet = true;
+        return 0;
+    case OPTION_ISOLATION:
+        o->script.isolation = cli_option_isolation(arg, state);
+        return 0;
+    case OPTION_WORKERS:
+        o->workers = (uint32_t)cli_option_number("workers", arg, 1, 256, state);
+        return 0;
+    case ARGP_KEY_ARG:
+        if (o->graph != NULL)
+            argp_error(state, "one graph at a time");
+        o->graph = arg;
+        return 0;
+    case ARGP_KEY_END:
+        if (o->graph == NULL)
+            argp_error(state, "the graph's file is expected");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp argp = {
+    .options = options,
+    .parser = parse,
+    .args_doc = "GRAPH.json",
+    .doc =
+        "Run a graph of actors until no message is left.  On a terminal each "
+        "node has a line: what it got and sent, how long its runs take, what "
+        "waits for it.\v"
+        "Ctrl-C lets what is on its way arrive; twice, it ends at once.\n"
+        "\n"
+        "Examples:\n"
+        "  glovebox flow run demo.graph.json --in in=21\n"
+        "  glovebox flow run camera.json --in frame=@frame.ppm --out "
+        "half=h.ppm\n"
+        "\n"
+        "A run that fails is tried again as its node's metadata say (retries, "
+        "backoff_ms); then its input and the reason are printed.\n"
+        "\n"
+        "Exit status: 0 all arrived; 1 some message was given up, or the graph "
+        "cannot be run; 130 interrupted; see glovebox-flow(1)."};
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void print(void *context, int stream, const void *text, size_t bytes)
+{
+    (void)context;
+    (void)stream;
+    cli_print(stderr, text, bytes, false);
+}
+
+/* Until it is over, or somebody has had enough. */
+static void follow(struct gbx_flow *flow, const struct flow_options *o)
+{
+    const bool shows = !o->quiet && isatty(STDERR_FILENO);
+    struct watched watched = {.files = NULL};
+    struct live live = {.rows = NULL};
+    struct gbx_error err;
+
+    if (o->watch)
+        watched_open(&watched, flow);
+    while (interrupts < 2) {
+        const uint64_t until_ns = now_ns() + LOOK_NS;
+        int rc = gbx_flow_drain(flow, until_ns);
+        bool is_idle = rc == 0;
+
+        if (shows)
+            live_show(&live, flow);
+        if (o->watch)
+            watched_look(&watched, flow);
+        if (rc == GBX_EAGAIN && !o->watch && gbx_flow_stalled(flow, &err)) {
+            cli_say(err.what, CLI_OK);
+            break; /* what is left is told as letters */
+        }
+        if (is_idle &&
+            (interrupts > 0 || (!o->watch && gbx_flow_is_over(flow))))
+            break;
+        if (is_idle && now_ns() < until_ns)
+            usleep((useconds_t)((until_ns - now_ns()) / 1000));
+    }
+    if (shows)
+        live_end(&live, flow);
+    watched_close(&watched);
+}
+
+/* From a graph to its end.  Returns an exit code. */
+static int run(struct gbx_flow *flow, const struct gbx_graph *graph,
+               struct gbx_scripts *scripts, const struct flow_options *o)
+{
+    struct components components = {.scripts = scripts, .config = &o->script};
+    struct gbx_error err = {.what = ""};
+    int rc =
+        gbx_flow_add_graph(flow, graph, components_path, &components, &err);
+
+    components_fini(&components);
+    if (rc < 0 || gbx_flow_start(flow, &err) < 0)
+        return cli_fail(&err);
+    if (traffic_send(flow, o, &err) < 0)
+        return cli_fail(&err);
+    follow(flow, o);
+    return CLI_OK;
+}
+
+static int open_all(struct gbx_runtime **runtime, struct gbx_flow **flow,
+                    struct traffic *traffic, const struct flow_options *o)
+{
+    char cache[4096];
+    const struct gbx_runtime_config config = {
+        .struct_bytes = sizeof(config),
+        .libexec_dir = cli_libexec(),
+        .cache_dir =
+            gbx_cache_default(cache, sizeof(cache)) == 0 ? cache : NULL,
+        .progress = cli_progress,
+        .output = print};
+    struct gbx_flow_config how = {.struct_bytes = sizeof(how),
+                                  .script = &o->script,
+                                  .workers = o->workers,
+                                  .output = traffic_output,
+                                  .letter = traffic_letter,
+                                  .context = traffic};
+    struct gbx_error err;
+
+    if (gbx_runtime_open(runtime, &config, &err) < 0)
+        return cli_fail(&err);
+    how.runtime = *runtime;
+    return gbx_flow_open(flow, &how, &err) < 0 ? cli_fail(&err) : CLI_OK;
+}
+
+static int run_graph(const struct gbx_graph *graph,
+                     const struct flow_options *o)
+{
+    struct gbx_runtime *runtime = NULL;
+    struct gbx_scripts *scripts = NULL;
+    struct gbx_flow *flow = NULL;
+    struct traffic traffic;
+    struct gbx_error err;
+    char folder[4096];
+    int rc;
+
+    flow_folder_of(folder, o->graph);
+    if (o->scripts != NULL)
+        snprintf(folder, sizeof(folder), "%s", o->scripts);
+    rc = traffic_open(&traffic, o);
+    if (rc == CLI_OK && gbx_scripts_open(&scripts, folder, &err) < 0)
+        rc = cli_fail(&err);
+    if (rc == CLI_OK)
+        rc = open_all(&runtime, &flow, &traffic, o);
+    if (rc == CLI_OK)
+        rc = run(flow, graph, scripts, o);
+    gbx_flow_close(flow);
+    gbx_runtime_close(runtime);
+    gbx_scripts_close(scripts);
+    if (traffic_close(&traffic) != CLI_OK && rc == CLI_OK)
+        rc = CLI_HOST;
+    if (rc == CLI_OK && interrupts > 0)
+        return CLI_INTERRUPTED;
+    return rc == CLI_OK && traffic.letters > 0 ? CLI_SCRIPT : rc;
+}
+
+int cli_flow_run(int argc, char **argv)
+{
+    struct sigaction act = {.sa_handler = interrupt};
+    struct flow_options o = {.script.struct_bytes = sizeof(o.script)};
+    struct gbx_graph *graph;
+    int rc;
+
+    argp_parse(&argp, argc, argv, 0, NULL, &o);
+    rc = flow_open_graph(&graph, o.graph);
+    if (rc != CLI_OK)
+        return rc;
+    setvbuf(stdout, NULL, _IOLBF, 0); /* who reads a pipe wants it now */
+    sigaction(SIGINT, &act, NULL);
+    sigaction(SIGTERM, &act, NULL);
+    rc = run_graph(graph, &o);
+    gbx_graph_close(graph);
+    return rc;
+}
