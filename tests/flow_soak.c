@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -199,7 +200,7 @@ int main(int argc, char **argv)
     int rc;
 
     seen = calloc(NUMBERS_MAX, 1);
-    if (seen == NULL || mkdtemp(folder) == NULL)
+    if (seen == NULL || mkdtemp(folder) == NULL || chmod(folder, 0755) < 0)
         return 1;
     if ((rc = gbx_runtime_open(&runtime, &rc_config, &err)) < 0 ||
         (config.runtime = runtime, rc = gbx_flow_open(&flow, &config, &err)) <

@@ -328,20 +328,17 @@ static void one_that_sends_too_fast_is_held_up(void **state)
 
 int main(void)
 {
-#define STORY(name)                                                            \
-    cmocka_unit_test_setup_teardown(name, story_begin, story_end)
     const struct CMUnitTest tests[] = {
-        STORY(a_row_of_scripts),
-        STORY(a_large_body_goes_through),
-        STORY(what_a_script_raises_is_a_letter),
-        STORY(the_reason_goes_to_outport_error),
-        STORY(a_script_that_does_not_end_is_ended),
-        STORY(closing_waits_for_nobody),
-        STORY(all_inports_are_awaited),
-        STORY(a_script_is_loaded_anew_while_it_runs),
-        STORY(one_that_sends_too_fast_is_held_up),
+        story_test(a_row_of_scripts),
+        story_test(a_large_body_goes_through),
+        story_test(what_a_script_raises_is_a_letter),
+        story_test(the_reason_goes_to_outport_error),
+        story_test(a_script_that_does_not_end_is_ended),
+        story_test(closing_waits_for_nobody),
+        story_test(all_inports_are_awaited),
+        story_test(a_script_is_loaded_anew_while_it_runs),
+        story_test(one_that_sends_too_fast_is_held_up),
     };
-#undef STORY
 
-    return cmocka_run_group_tests_name("flow of scripts", tests, NULL, NULL);
+    return story_main("flow of scripts", tests);
 }
