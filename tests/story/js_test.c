@@ -208,6 +208,24 @@ static void files_beside_it_are_imported(void **state)
     remove_file(s, "data.json");
 }
 
+/* Promises of its own making: what the script did to others is not asked. */
+static void a_script_may_replace_what_promises_can(void **state)
+{
+    static const char *const texts[] = {
+        "Promise.resolve = () => { throw new Error('resolve'); };\n"
+        "async function process() { await 1; return {out: 42}; }",
+        "function process() {\n"
+        "  Object.defineProperty(Promise.prototype, 'constructor',\n"
+        "    { get() { throw new Error('constructor'); } });\n"
+        "  return new Promise(done => setTimeout(done, 1, {out: 42})); }",
+        "globalThis.Promise = class { static resolve() { return 1; } };\n"
+        "function process() { return { then(done) { done({out: 42}); } }; }",
+    };
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        assert_string_equal(story_ask_once(*state, texts[i], NULL), OUT("42"));
+}
+
 static int twice(void *context, const struct gbx_message *arguments,
                  struct gbx_builder *answer, struct gbx_error *err)
 {
@@ -265,6 +283,7 @@ int main(void)
         test(state_outlives_calls),
         test(the_usual_globals_are_there),
         test(files_beside_it_are_imported),
+        test(a_script_may_replace_what_promises_can),
         test(the_host_can_be_called),
         test(copies_do_not_share_their_chance),
     };

@@ -176,6 +176,16 @@ export function input(port, value, type) {
     types[port] = type;
 }
 
+// As it is before a script can change it.  A plain promise is left alone: to
+// resolve() with it would ask it for what the script may have changed.
+const resolved = Promise.resolve.bind(Promise), promises = Promise.prototype;
+
+function settled(answer) {
+    return typeof answer === "object" && answer !== null
+        && getPrototypeOf(answer) !== promises && typeof answer.then === "function"
+        ? resolved(answer) : answer;
+}
+
 // With the last input, if there is one.
 export function call(port, value, type) {
     if (port !== undefined)
@@ -183,9 +193,7 @@ export function call(port, value, type) {
     const context = new ActorContext(payload, types, config, actorId);
     payload = Object.create(null);
     types = Object.create(null);
-    const answer = handler(context);
-    return typeof answer === "object" && answer !== null
-        && typeof answer.then === "function" ? Promise.resolve(answer) : answer;
+    return settled(handler(context));
 }
 
 const { getPrototypeOf, keys, prototype: plain } = Object;
