@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Scripts in JavaScript: how a handler is found, and what it finds there. */
+#include <sys/stat.h>
+
 #include "story.h"
 
 static int begin(void **state)
@@ -208,6 +210,29 @@ static void files_beside_it_are_imported(void **state)
     remove_file(s, "data.json");
 }
 
+static void a_required_file_imports_what_lies_beside_it(void **state)
+{
+    struct story *s = *state;
+    char folder[128];
+
+    snprintf(folder, sizeof(folder), "%s/lib", s->folder);
+    assert_return_code(mkdir(folder, 0755), 0);
+    write_file(s, "lib/inner.js", "exports.get = () => import('./b.mjs');");
+    write_file(s, "lib/b.mjs", "export default 42;");
+    write_file(s, "b.mjs", "export default 0;");
+    assert_string_equal(
+        story_ask_once(s,
+                       "const { get } = require('./lib/inner');\n"
+                       "module.exports = async () =>\n"
+                       "  ({out: (await get()).default});",
+                       NULL),
+        OUT("42"));
+    remove_file(s, "b.mjs");
+    remove_file(s, "lib/b.mjs");
+    remove_file(s, "lib/inner.js");
+    assert_return_code(rmdir(folder), 0);
+}
+
 /* Promises of its own making: what the script did to others is not asked. */
 static void a_script_may_replace_what_promises_can(void **state)
 {
@@ -283,6 +308,7 @@ int main(void)
         test(state_outlives_calls),
         test(the_usual_globals_are_there),
         test(files_beside_it_are_imported),
+        test(a_required_file_imports_what_lies_beside_it),
         test(a_script_may_replace_what_promises_can),
         test(the_host_can_be_called),
         test(copies_do_not_share_their_chance),

@@ -80,14 +80,16 @@ export function resolve(base, name) {
     const bare = name.replace(/^node:/, "");
     if (builtins.has(bare))
         return bare;
-    const from = folderOf(base.startsWith("/") ? base : main.path);
+    const importer = base.startsWith("/") ? base
+        : `${FOLDER}/${base.startsWith("<") ? main.file : base}`; // "<input>"
+    const from = folderOf(importer);
     const found = /^\.{0,2}\//.test(name)
         ? findFile(normalize(name.startsWith("/") ? name : `${from}/${name}`))
         : findPackage(name, from);
     if (found !== undefined)
         return found;
     const error = new Error(`cannot find module '${name}', imported by ${
-        base.startsWith("/") ? base.replace(FOLDER + "/", "") : main.file}`);
+        nameOf(importer)}`);
     error.code = "MODULE_NOT_FOUND";
     throw error;
 }
