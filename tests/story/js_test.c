@@ -233,6 +233,20 @@ static void a_required_file_imports_what_lies_beside_it(void **state)
     assert_return_code(rmdir(folder), 0);
 }
 
+static void a_script_that_imports_itself_runs_once(void **state)
+{
+    assert_string_equal(
+        story_ask_once(
+            *state,
+            "import * as me from './story.js';\n"
+            "export const seen = globalThis.seen ?? [];\n"
+            "globalThis.seen = [...seen, me];\n"
+            "export default () => ({out: 41 * globalThis.seen.length\n"
+            "  + Number(me.seen === seen)});",
+            NULL),
+        OUT("42"));
+}
+
 /* Promises of its own making: what the script did to others is not asked. */
 static void a_script_may_replace_what_promises_can(void **state)
 {
@@ -309,6 +323,7 @@ int main(void)
         test(the_usual_globals_are_there),
         test(files_beside_it_are_imported),
         test(a_required_file_imports_what_lies_beside_it),
+        test(a_script_that_imports_itself_runs_once),
         test(a_script_may_replace_what_promises_can),
         test(the_host_can_be_called),
         test(copies_do_not_share_their_chance),

@@ -17,7 +17,7 @@ const builtins = new Map([["glovebox", own], ["reflow", own]]);
 const loaded = new Map(); // path -> module, of require()
 const texts = new Map();  // path -> text, of what was looked at
 
-export const main = { file: "", path: "", text: "" };
+export const main = { file: "", path: "", text: "", isModule: false };
 
 // The script itself is known, whether its folder is shown or not.
 export function setMain(file, text) {
@@ -160,7 +160,8 @@ const missing = new Map(); // path -> error
 
 export function resolveImport(base, name) {
     try {
-        return resolve(base, name);
+        const path = resolve(base, name);
+        return path === main.path && main.isModule ? main.file : path;
     } catch (error) {
         const path = `missing:${name}`;
         missing.set(path, error);

@@ -38,6 +38,7 @@ function runCommon(run) {
 }
 
 async function runModule(text) {
+    main.isModule = true; // and has run, for whoever imports it
     const space = await native.run(
         `${text}\n;export const __glovebox__ = ${found};`, main.file, MODULE);
     const { default: exported, __glovebox__: names, ...rest } = space;
