@@ -3,7 +3,8 @@
 # Short commands.  The build itself is Meson's: see meson.build.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build check check-linux check-stock-kvm bench fuzz asan tsan
+.PHONY: help demo build check check-linux check-javascript check-stock-kvm
+.PHONY: bench fuzz asan tsan
 .PHONY: format lower install clean
 
 PREFIX ?= /usr/local
@@ -28,6 +29,7 @@ help:
 	@echo '  make tsan     tests in C and stories, thread sanitizer'
 	@echo '  make fuzz     each fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS)'
 	@echo '  make check-linux  CPython'\''s own tests in a micro-VM'
+	@echo '  make check-javascript  ECMAScript'\''s own tests (60 MB to fetch)'
 	@echo '  make check-stock-kvm  the micro-VM on KVM for AMD, in an emulator'
 	@echo '  make lower    note that a counted fault has become rarer'
 	@echo '  make clean    delete the build folders'
@@ -65,6 +67,15 @@ check-linux:
 	@tools/setup build check
 	@tools/build build
 	@tests/linux/cpython_test.py build/glovebox || [ $$? -eq 77 ]
+
+# ECMAScript's own tests: some four minutes, where make check takes one in ten,
+# once they are there.
+check-javascript:
+	@tools/setup build check
+	@tools/build build
+	@tools/suites test262
+	@GLOVEBOX_LIBEXEC=build/libexec tests/js/test262_test.py \
+	    build/tests/js/test262 build/suites/test262
 
 bench:
 	@tools/setup build bench
