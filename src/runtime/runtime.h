@@ -21,7 +21,7 @@
 #include "pool/keeper.h"
 #include "pool/pool.h"
 #include "runtime/cache/cache.h"
-#include "runtime/store.h"
+#include "store/store.h"
 #include "runtime/warm/warm.h"
 #include "sandbox/host_call.h"
 #include "sandbox/sandbox.h"

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "runtime/store.h"
+#include "store/store.h"
 
 #define TIME_PASSES 0x20
 #define KEY_GIVEN   0x40
@@ -42,7 +42,7 @@ static void check_accounts(const struct store_table *table)
     must(bytes <= STORE_BYTES_MAX);
 }
 
-static void ask(struct store *store, const struct host_call *call,
+static void ask(struct store *store, const struct store_call *call,
                 const uint8_t *body, size_t bytes)
 {
     struct gbx_message message = {
@@ -53,7 +53,7 @@ static void ask(struct store *store, const struct host_call *call,
     int rc;
 
     gbx_builder_init(&answer);
-    rc = call->fn(call->context, &message, &answer, &err);
+    rc = call->fn(store, &message, &answer, &err);
     if (rc == 0)
         must(gbx_builder_message(&answer, GBX_ANY, &message) == 0);
     else
@@ -69,16 +69,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct host_calls calls = {0};
     struct store store;
     uint8_t body[3 + 255];
 
     store_init(&store);
     store.now_ns = fake_now_ns;
     now_ns = 1;
-    must(store_register(&store, &calls) == 0);
     while (size >= 3) {
-        const struct host_call *call = &calls.calls[data[0] % calls.count];
+        const struct store_call *call = &store_calls[data[0] % STORE_CALLS];
         size_t bytes = data[2] < size - 3 ? data[2] : size - 3, head = 0;
 
         now_ns += data[0] & TIME_PASSES ? 1000000000 : 0;

@@ -156,10 +156,15 @@ static int step_source(struct gbx_script *script, struct gbx_error *err)
 
 int script_step_calls(struct gbx_script *script, struct gbx_error *err)
 {
+    int rc = 0;
+
     script->calls = script->runtime->calls;
-    if (store_register(&script->store, &script->calls) < 0)
-        return fail(err, GBX_ELIMIT, "too many host calls are registered");
-    return 0;
+    for (size_t i = 0; i < STORE_CALLS && rc == 0; i++)
+        rc = host_calls_add(&script->calls, store_calls[i].name,
+                            store_calls[i].fn, &script->store);
+    return rc == 0
+               ? 0
+               : fail(err, GBX_ELIMIT, "too many host calls are registered");
 }
 
 static void end_member(void *context, struct pool_member *member)

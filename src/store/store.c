@@ -26,13 +26,14 @@
  * popped from; from then on as a chain of its elements.
  */
 #include <math.h>
+#include <string.h>
 
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/error.h"
-#include "runtime/store.h"
-#include "runtime/store/change.h"
-#include "runtime/store/glob.h"
+#include "store/store.h"
+#include "store/change.h"
+#include "store/glob.h"
 
 #define GLOB_STEPS (1ll << 28) /* in one call: about a second */
 
@@ -442,21 +443,18 @@ static int serve(struct store *store, const char *call, const char *shape,
 CALLS(X)
 #undef X
 
-int store_register(struct store *store, struct host_calls *calls)
-{
-    static const struct {
-        const char *name;
-        gbx_host_fn fn;
-    } all[] = {
+const struct store_call store_calls[STORE_CALLS] = {
 #define X(name, shape) {"state." #name, call_##name},
-        CALLS(X)
+    CALLS(X)
 #undef X
-    };
-    int rc = 0;
+};
 
-    for (size_t i = 0; i < ARRAY_SIZE(all) && rc == 0; i++)
-        rc = host_calls_add(calls, all[i].name, all[i].fn, store);
-    return rc;
+const struct store_call *store_call_find(const char *name)
+{
+    for (size_t i = 0; i < STORE_CALLS; i++)
+        if (strcmp(store_calls[i].name, name) == 0)
+            return &store_calls[i];
+    return NULL;
 }
 
 void store_init(struct store *store)

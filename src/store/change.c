@@ -3,8 +3,8 @@
 
 #include "base/check.h"
 #include "base/error.h"
-#include "runtime/store.h"
-#include "runtime/store/change.h"
+#include "store/store.h"
+#include "store/change.h"
 
 static int no_memory(const struct store_input *in, struct gbx_error *err)
 {

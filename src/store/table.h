@@ -17,8 +17,8 @@
  * Threads: the holder of the store's lock.
  * Memory:  owned by the table; a chain aside, by who made it.
  */
-#ifndef RUNTIME_STORE_TABLE_H
-#define RUNTIME_STORE_TABLE_H
+#ifndef STORE_TABLE_H
+#define STORE_TABLE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -8,7 +8,8 @@
  * script's side.
  *
  *  store_init(&store);
- *  store_register(&store, &calls);
+ *  call = store_call_find("state.get");
+ *  call->fn(&store, &arguments, &answer, &err);
  *  store_copy(&branch, &store);       go on apart
  *  store_fini(&store);
  *
@@ -17,13 +18,13 @@
  *          state.set_all runs as much again.
  * Time:    expiry counts CLOCK_MONOTONIC: not the time a host is suspended.
  */
-#ifndef RUNTIME_STORE_H
-#define RUNTIME_STORE_H
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
 
 #include <pthread.h>
 
-#include "runtime/store/table.h"
-#include "sandbox/host_call.h"
+#include "store/table.h"
+#include "glovebox/runtime.h"
 
 #define STORE_KEY_MAX     1024u /* bytes of a key or a pattern; at least 1 */
 #define STORE_BYTES_MAX   (64u << 20) /* see store/table.h for what counts */
@@ -42,7 +43,16 @@ void store_fini(struct store *store);
  * memory. */
 bool store_copy(struct store *store, struct store *other);
 
-/* Returns 0, or host_calls_add's code. */
-int store_register(struct store *store, struct host_calls *calls);
+/* What a script may ask; fn's context is a struct store. */
+struct store_call {
+    const char *name; /* "state.get" */
+    gbx_host_fn fn;
+};
+
+#define STORE_CALLS 16u
+extern const struct store_call store_calls[STORE_CALLS];
+
+/* Returns the call of that name, or NULL. */
+const struct store_call *store_call_find(const char *name);
 
 #endif

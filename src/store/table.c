@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "runtime/store/table.h"
+#include "store/table.h"
 
 #define BLOCK_COST 16u /* what the allocator may add to a block */
 #define NODE_COST  48u /* the tree's node: three pointers */
