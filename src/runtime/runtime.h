@@ -84,6 +84,8 @@ struct gbx_call {
     uint64_t started_ns;
     uint64_t copied_before, guest_copied_before, sleeps_before;
 
+    struct store_journal journal; /* what it has changed in the state */
+
     gbx_arrival_fn arrival;
     void *arrival_context;
     int poll_fd, timer_fd; /* owned, made by submit, or -1 */

@@ -24,6 +24,7 @@
 
 static struct store store;
 static struct gbx_error why;
+static struct store_journal *journal; /* whose questions they are */
 static uint64_t now_ns;
 
 static uint64_t fake_now_ns(void)
@@ -36,6 +37,7 @@ static inline int set_up(void **state)
     (void)state;
     store_init(&store);
     store.now_ns = fake_now_ns;
+    journal = &store.alone;
     now_ns = 1000 * SECOND;
     return 0;
 }
@@ -57,7 +59,7 @@ static inline int ask(const char *name, const struct gbx_message *arguments,
     call = store_call_find(full);
     assert_non_null(call);
     why = (struct gbx_error){0};
-    return call->fn(&store, arguments, answer, &why);
+    return call->fn(journal, arguments, answer, &why);
 }
 
 /* Write JSON as JSON is. Returns its length. */

@@ -271,8 +271,8 @@ static void *count_up(void *unused)
     (void)unused;
     for (int i = 0; i < ROUNDS; i++) {
         gbx_builder_init(&out);
-        failed |= increment->fn(&store, &message, &out, NULL);
-        failed |= push->fn(&store, &element, &out, NULL);
+        failed |= increment->fn(&store.alone, &message, &out, NULL);
+        failed |= push->fn(&store.alone, &element, &out, NULL);
         gbx_builder_fini(&out);
     }
     return failed != 0 ? &store : NULL;

@@ -53,7 +53,7 @@ static void ask(struct store *store, const struct store_call *call,
     int rc;
 
     gbx_builder_init(&answer);
-    rc = call->fn(store, &message, &answer, &err);
+    rc = call->fn(&store->alone, &message, &answer, &err);
     if (rc == 0)
         must(gbx_builder_message(&answer, GBX_ANY, &message) == 0);
     else

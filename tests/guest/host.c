@@ -132,7 +132,7 @@ void host_start(struct host *host)
     store_init(&host->store);
     for (size_t i = 0; i < STORE_CALLS; i++)
         must(host_calls_add(&host->calls, store_calls[i].name,
-                            store_calls[i].fn, &host->store) == 0);
+                            store_calls[i].fn, &host->store.alone) == 0);
     must(channel_recv(&host->channel, &d, clock_now_ns() + HOST_WAIT_NS) == 0);
     must(d.kind == GBX_KIND_READY);
 }

@@ -160,8 +160,8 @@ int script_step_calls(struct gbx_script *script, struct gbx_error *err)
 
     script->calls = script->runtime->calls;
     for (size_t i = 0; i < STORE_CALLS && rc == 0; i++)
-        rc = host_calls_add(&script->calls, store_calls[i].name,
-                            store_calls[i].fn, &script->store);
+        rc = host_calls_add_asked(&script->calls, store_calls[i].name,
+                                  store_calls[i].fn, &script->store.alone);
     return rc == 0
                ? 0
                : fail(err, GBX_ELIMIT, "too many host calls are registered");
