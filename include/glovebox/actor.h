@@ -109,4 +109,6 @@ void gbx_actor_wake_at(struct gbx_actor *actor, uint64_t at_ns);
 }
 #endif
 
+#include "glovebox/actor_state.h"
+
 #endif

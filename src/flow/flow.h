@@ -2,11 +2,12 @@
 /*
  * flow.h - the object behind gbx_flow, and how its files stand to each other.
  *
- *   flow.c       what is in it: nodes, edges, ports     wire.c   whom nodes
- * reach send.c       messages from outside; waiting         run.c    one run of
- * a node actor.c      what actors call                       event.c  who is
- * told node/        one node                               schedule/  who runs
- * when kind/        what a node can be: C, a script
+ *   flow.c    opening, closing             build.c  nodes, edges, ports
+ *   wire.c    whom nodes reach             send.c   from outside; waiting
+ *   run.c     one run of a node            actor.c  what actors call
+ *   state.c   what actors remember         event.c  who is told
+ *   node/     one node                     kind/    what it can be: C, a script
+ *   builtin/  actors that come with us     schedule/  who runs when
  *
  * Locks, each may be taken by who holds those before it: flow, node, schedule;
  * room stands alone.  No callback of the embedder is called under one.

@@ -31,6 +31,7 @@ struct gbx_actor {
     uint32_t input_count, room_count;
     struct body *rooms[GBX_ACTOR_ROOMS_MAX]; /* owned until the run is over */
     char reason[GBX_ERROR_TEXT_MAX];         /* why it failed; "" */
+    struct store_journal journal; /* what the run has changed in the state */
 };
 
 /* To all wires of the port.  The packet's holder is taken.  Returns 0;

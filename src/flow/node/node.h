@@ -23,6 +23,7 @@
 #include <pthread.h>
 
 #include "flow/node/queue.h"
+#include "flow/node/state.h"
 #include "flow/node/times.h"
 #include "glovebox/flow.h"
 
@@ -104,6 +105,7 @@ struct flow_node {
     /* run's: */
     struct flow_batch *held; /* owned: what a run has begun, and not finished */
     uint64_t wake_ns, asked_ns; /* it wants to be woken; it is known */
+    struct node_state *memory;  /* owned: what it remembers; NULL: nothing */
 
     /* the scheduler's lock: */
     struct flow_node *next;
