@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/utf8.h"
 #include "flow/build.h"
@@ -89,6 +90,11 @@ void build_begin(struct gbx_flow *flow, struct flow_node *node)
 
     pthread_mutex_lock(&node->lock);
     node->state = GBX_NODE_IDLE;
+    if (node->type != NULL && node->type->runs_at_start != 0) {
+        atomic_fetch_add(&flow->pending, 1);
+        node->starts = true;
+        node->woken_ns = clock_now_ns();
+    }
     touched = flow_node_touch_locked(node);
     pthread_mutex_unlock(&node->lock);
     if (touched)
@@ -198,9 +204,11 @@ void build_bury(struct gbx_flow *flow, struct flow_node *node,
     struct flow_batch *batch = calloc(1, sizeof(*batch));
     struct flow_node *freed;
     struct wiring *wiring;
-    bool is_running;
+    bool is_running, starts;
 
     pthread_mutex_lock(&node->lock);
+    starts = node->starts;
+    node->starts = false;
     is_running = node->state == GBX_NODE_RUNNING;
     node->state = GBX_NODE_GONE;
     freed = flow_node_freed_locked(node);
@@ -209,6 +217,8 @@ void build_bury(struct gbx_flow *flow, struct flow_node *node,
     pthread_mutex_unlock(&node->lock);
     wiring_put(wiring);
     flow_free_blocked(flow, freed);
+    if (starts)
+        flow_done(flow, 1);
     if (is_running && node->kind->interrupt != NULL)
         node->kind->interrupt(node);
     /* Nobody puts anything into its queues any more, nor takes from them. */

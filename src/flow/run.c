@@ -306,7 +306,10 @@ static struct flow_batch *begin(struct flow_node *node, struct worker *worker,
     if (batch == NULL) {
         batch = worker->batch;
         worker->batch = NULL;
-        flow_node_fill_locked(node, batch);
+        if (node->starts) /* without a message */
+            batch->at = batch->count = 0;
+        else
+            flow_node_fill_locked(node, batch);
         flow_node_count(&node->counts.received, batch->count);
         freed = flow_node_freed_locked(node);
     }
@@ -323,9 +326,12 @@ static void leave(struct gbx_actor *actor, struct flow_batch *batch,
 {
     struct flow_node *node = actor->node;
     const bool has_left = batch->at < batch->count;
-    bool again = false, is_gone;
+    bool again = false, is_gone, has_started;
 
     pthread_mutex_lock(&node->lock);
+    has_started = node->starts && stop->full == NULL;
+    if (has_started)
+        node->starts = false;
     is_gone = node->state == GBX_NODE_GONE;
     if (!is_gone && has_left)
         node->held = batch;
@@ -340,6 +346,8 @@ static void leave(struct gbx_actor *actor, struct flow_batch *batch,
     else
         node->state = GBX_NODE_IDLE;
     pthread_mutex_unlock(&node->lock);
+    if (has_started)
+        flow_done(node->flow, 1);
     if (is_gone && has_left)
         run_return(node, batch, "its node was removed");
     else if (has_left)

@@ -13,7 +13,8 @@ static int native_open(struct flow_node *node, struct gbx_error *err)
     const struct gbx_actor_type *type = node->type;
     const struct gbx_actor_config config = {.node = node->id,
                                             .config_json = node->metadata,
-                                            .context = type->context};
+                                            .context = type->context,
+                                            .folder = node->flow->folder};
 
     return type->open == NULL ? 0 : type->open(&node->self, &config, err);
 }

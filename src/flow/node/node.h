@@ -101,6 +101,7 @@ struct flow_node {
     uint32_t turn;                      /* the inport that is asked first */
     struct wiring *wiring;              /* counted */
     uint64_t woken_ns; /* it runs without a message: since then; 0: not */
+    bool starts;       /* for the first time, which counts as pending */
 
     /* run's: */
     struct flow_batch *held; /* owned: what a run has begun, and not finished */
