@@ -6,108 +6,8 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "flow/node/value.h"
 #include "flow/run.h"
-
-/* ---- a value is a CBOR item there ---- */
-
-static void build_value(struct gbx_builder *b, const struct gbx_message *value)
-{
-    switch (value->type) {
-    case GBX_BOOLEAN:
-        gbx_build_boolean(b, value->scalar.boolean);
-        return;
-    case GBX_INTEGER:
-        gbx_build_integer(b, value->scalar.integer);
-        return;
-    case GBX_FLOAT:
-        gbx_build_float(b, value->scalar.real);
-        return;
-    case GBX_STRING:
-    case GBX_ERROR:
-        gbx_build_text(b, value->body, value->body_bytes);
-        return;
-    case GBX_STREAM:
-    case GBX_ENCODED:
-        gbx_build_bytes(b, value->body, value->body_bytes);
-        return;
-    default:
-        if (value->body_bytes > 0)
-            gbx_build_item(b, value->body, value->body_bytes);
-        else
-            gbx_build_null(b);
-    }
-}
-
-/* An Object's keys are text. */
-static enum gbx_type type_of_map(struct gbx_reader r)
-{
-    struct gbx_item item;
-    bool is_key = true;
-
-    while (gbx_read(&r, &item) == 0) {
-        if (item.depth != 1)
-            continue;
-        if (is_key && item.kind != GBX_ITEM_TEXT)
-            return GBX_ANY;
-        is_key = !is_key;
-    }
-    return GBX_OBJECT;
-}
-
-/* What begins there, as a message of its own. */
-static int read_value(struct gbx_message *value, const uint8_t *bytes,
-                      size_t count)
-{
-    struct gbx_reader r;
-    struct gbx_item item, next;
-    int rc;
-
-    gbx_reader_init(&r, bytes, count);
-    rc = gbx_read(&r, &item);
-    if (rc < 0)
-        return rc;
-    *value = (struct gbx_message){.type = GBX_ANY};
-    switch (item.kind) {
-    case GBX_ITEM_NULL:
-        value->type = GBX_OPTIONAL;
-        return 0;
-    case GBX_ITEM_BOOLEAN:
-        value->type = GBX_BOOLEAN;
-        value->scalar.boolean = item.value.boolean;
-        return 0;
-    case GBX_ITEM_INTEGER:
-        value->type = GBX_INTEGER;
-        value->scalar.integer = item.value.integer;
-        return 0;
-    case GBX_ITEM_FLOAT:
-        value->type = GBX_FLOAT;
-        value->scalar.real = item.value.real;
-        return 0;
-    case GBX_ITEM_TEXT:
-    case GBX_ITEM_BYTES:
-        value->type = item.kind == GBX_ITEM_TEXT ? GBX_STRING : GBX_STREAM;
-        value->body = item.bytes;
-        value->body_bytes = (size_t)item.count;
-        return 0;
-    case GBX_ITEM_MAP:
-        value->type = type_of_map(r);
-        break;
-    case GBX_ITEM_ARRAY:
-    case GBX_ITEM_TYPED:
-        value->type = GBX_ARRAY;
-        value->flags = item.kind == GBX_ITEM_TYPED ? GBX_TYPED : 0;
-        break;
-    default:
-        break;
-    }
-    while (gbx_read(&r, &next) == 0)
-        ;
-    value->body = bytes;
-    value->body_bytes = r.at;
-    return 0;
-}
-
-/* ---- questions ---- */
 
 /* An array of so many, the first of them a key. */
 static struct gbx_builder *begin(struct gbx_actor *actor, uint64_t count,
@@ -171,7 +71,7 @@ static int ask_value(struct gbx_actor *actor, const char *call, const char *key,
     if (item.count == 0)
         return GBX_EAGAIN;
     answer = &actor->node->memory->answer;
-    return read_value(value, answer->bytes + 1, answer->count - 1);
+    return value_read(value, answer->bytes + 1, answer->count - 1, NULL);
 }
 
 int gbx_actor_state_get(struct gbx_actor *actor, const char *key,
@@ -194,7 +94,7 @@ static int ask_with(struct gbx_actor *actor, const char *call, const char *key,
     int rc;
 
     if (question != NULL)
-        build_value(question, value);
+        value_build(question, value);
     rc = ask(actor, call, &item);
     if (rc == 0 && count != NULL)
         *count = (uint64_t)item.value.integer;
@@ -229,7 +129,7 @@ int gbx_actor_state_increment(struct gbx_actor *actor, const char *key,
     int rc;
 
     if (question != NULL)
-        build_value(question, &value);
+        value_build(question, &value);
     rc = ask(actor, "state.increment", &item);
     if (rc == 0 && item.kind != GBX_ITEM_INTEGER) {
         gbx_actor_fail(actor, "state.increment: \"%s\" holds a Float", key);
