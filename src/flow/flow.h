@@ -8,6 +8,7 @@
  *   state.c   what actors remember         event.c  who is told
  *   node/     one node                     kind/    what it can be: C, a script
  *   builtin/  actors that come with us     schedule/  who runs when
+ *   trace/    files of what has happened
  *
  * Locks, each may be taken by who holds those before it: flow, node, schedule;
  * room stands alone.  No callback of the embedder is called under one.
@@ -96,6 +97,9 @@ static inline bool flow_tells(const struct gbx_flow *flow)
     return flow->config.event != NULL;
 }
 void flow_tell(struct gbx_flow *flow, const struct gbx_flow_event *event);
+/* A run that began then has ended; failure: why, or NULL. */
+void flow_tell_run(struct gbx_flow *flow, const struct flow_node *node,
+                   uint64_t cause, const char *failure, uint64_t from_ns);
 /* The number of a new packet; 0 where nobody listens. */
 uint64_t flow_number(struct gbx_flow *flow);
 void flow_letter(struct gbx_flow *flow, struct flow_node *node,

@@ -173,19 +173,6 @@ static const struct wire *full_wire(const struct wiring *wiring)
     return NULL;
 }
 
-static void tell_run(struct gbx_actor *actor, int rc, uint64_t took_ns)
-{
-    flow_tell(
-        actor->flow,
-        &(struct gbx_flow_event){
-            .kind = rc < 0 ? GBX_FLOW_ACTOR_FAILED : GBX_FLOW_ACTOR_COMPLETED,
-            .node = actor->node->id,
-            .text = rc < 0 ? actor->reason : NULL,
-            .cause = actor->input_count > 0 ? actor->inputs[0].id : 0,
-            .took_ns = took_ns,
-        });
-}
-
 static int run_once(struct gbx_actor *actor, struct flow_batch *batch)
 {
     const bool tells = flow_tells(actor->flow);
@@ -204,7 +191,9 @@ static int run_once(struct gbx_actor *actor, struct flow_batch *batch)
     while (actor->room_count > 0)
         body_drop(actor->rooms[--actor->room_count]);
     if (tells)
-        tell_run(actor, rc, clock_now_ns() - from_ns);
+        flow_tell_run(actor->flow, actor->node,
+                      actor->input_count > 0 ? actor->inputs[0].id : 0,
+                      rc < 0 ? actor->reason : NULL, from_ns);
     return rc;
 }
 
