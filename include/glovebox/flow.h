@@ -37,6 +37,7 @@
 
 #include "glovebox/actor.h"
 #include "glovebox/runtime.h"
+#include "glovebox/state.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -100,6 +101,11 @@ struct gbx_flow_config {
     gbx_letter_fn letter;
     gbx_flow_event_fn event; /* default: none, and they cost nothing */
     void *context;           /* of all three, which come from any thread */
+
+    /* Where nodes whose metadata say "state": "persistent" keep theirs, by
+     * their names: state.h says what outlives what.  Default: nowhere. */
+    const char *state_path;
+    uint64_t state_bytes_max; /* default 1 GiB */
 };
 
 /* Returns 0 and a flow to close; GBX_EHOST, GBX_EARGUMENT. */

@@ -121,6 +121,10 @@ struct gbx_script_config {
 
     enum gbx_wipe wipe;
     struct gbx_pool_config pool;
+
+    /* Where context.state is kept, by the name actor_id; borrowed until the
+     * last call is finished.  Default: in memory, as a branch's always is. */
+    struct gbx_state *state;
 };
 
 /* Returns 0 and a runtime to close; else a code, and *runtime is NULL. */

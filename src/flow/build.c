@@ -65,6 +65,12 @@ static int open_node(struct flow_node *node, struct gbx_error *err)
     node->backoff_ns = options.backoff_ns;
     node->priority = options.priority;
     node->timeout_ns = options.timeout_ns;
+    node->keeps = options.keeps;
+    if (node->keeps && node->flow->state == NULL)
+        return fail(err, GBX_EARGUMENT,
+                    "node %s: metadata.state: the flow has no file for it "
+                    "(state_path)",
+                    node->id);
     node->bound = options.queue != 0 ? options.queue : node->flow->config.queue;
     node->type = find_type(node->flow, node->component);
     node->kind = node->type != NULL ? &kind_native : &kind_script;

@@ -49,7 +49,8 @@ struct gbx_flow {
     struct gbx_flow_config config; /* its pointers are owned or borrowed as its
                                       header says */
     struct gbx_script_config script;
-    char *folder; /* owned */
+    char *folder;            /* owned */
+    struct gbx_state *state; /* owned; NULL: none was asked for */
     struct schedule schedule;
 
     pthread_mutex_t lock; /* of nodes, edges, ports */

@@ -185,7 +185,7 @@ static int run_once(struct gbx_actor *actor, struct flow_batch *batch)
     actor->reason[0] = '\0';
     rc = actor->node->kind->run(actor->node, actor);
     if (actor->journal.link != NULL)
-        store_journal_end(&actor->journal, rc >= 0);
+        rc = run_settle(actor, rc);
     if (rc < 0 && actor->reason[0] == '\0')
         snprintf(actor->reason, sizeof(actor->reason), "%s", gbx_strerror(rc));
     while (actor->room_count > 0)

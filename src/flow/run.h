@@ -38,6 +38,10 @@ struct gbx_actor {
  * GBX_ELIMIT, GBX_ECANCELED. */
 int run_send(struct gbx_actor *actor, uint32_t outport, struct packet *packet);
 
+/* state.c: what the run has changed stays, if it ended well and nothing is in
+ * the way.  Returns the run's code. */
+int run_settle(struct gbx_actor *actor, int rc);
+
 /* What has been sent goes now.  is_last: the run is over. */
 void run_flush(struct gbx_actor *actor, bool is_last);
 

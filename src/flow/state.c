@@ -199,3 +199,15 @@ int gbx_actor_state_keys(struct gbx_actor *actor, const char *pattern,
         return rc;
     return gbx_builder_message(&actor->node->memory->answer, GBX_ARRAY, keys);
 }
+
+int run_settle(struct gbx_actor *actor, int rc)
+{
+    struct gbx_error err = {.what = ""};
+
+    if (rc < 0) {
+        store_journal_end(&actor->journal, false);
+        return rc;
+    }
+    rc = store_journal_commit(&actor->journal, &err);
+    return rc < 0 ? (gbx_actor_fail(actor, "%s", err.what), rc) : 0;
+}

@@ -136,6 +136,11 @@ int call_start(struct gbx_call *call, uint64_t deadline_ns,
     return 0;
 }
 
+int call_settle(struct gbx_call *call, struct gbx_error *err)
+{
+    return store_journal_commit(&call->journal, err);
+}
+
 void call_end(struct gbx_call *call, int result)
 {
     struct sandbox *sandbox = call->sandbox;
@@ -143,7 +148,7 @@ void call_end(struct gbx_call *call, int result)
 
     call->phase = CALL_ENDED;
     call->result = result;
-    store_journal_end(&call->journal, result == 0);
+    store_journal_end(&call->journal, false);
     stats->wall_ns = clock_now_ns() - call->started_ns;
     stats->copied_bytes =
         sandbox->channel.count.copied_bytes - call->copied_before +
@@ -285,7 +290,9 @@ int gbx_call_run(struct gbx_call *call, uint64_t deadline_ns,
         if (rc == GBX_ETIME || (rc == 0 && clock_is_past(deadline_ns)))
             rc = call_overdue(call, err);
     } while (rc == 0);
-    call_end(call, rc < 0 ? rc : 0);
+    if (rc > 0)
+        rc = call_settle(call, err);
+    call_end(call, rc);
     return call->result;
 }
 

@@ -432,7 +432,9 @@ static int serve(struct store_journal *journal, const struct question *question,
         rc = question->reach == STORE_CHANGES_ALL
                  ? replace(journal, &in, question->fn, answer, err)
                  : question->fn(&store->table, &in, answer, err);
-    store_journal_end_locked(&once, true);
+    if (rc == 0)
+        rc = store_journal_commit_locked(&once, err);
+    store_journal_end_locked(&once, false);
     pthread_mutex_unlock(&store->lock);
     return rc < 0 ? rc : store_change_settle(&in, answer, err);
 }

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "store/file.h"
 #include "store/journal.h"
 #include "store/store.h"
 
@@ -238,6 +239,30 @@ void store_journal_end_locked(struct store_journal *journal, bool is_good)
     journal->has_all = false;
     if (store->waiting > 0)
         pthread_cond_broadcast(&store->ended);
+}
+
+int store_journal_commit_locked(struct store_journal *journal,
+                                struct gbx_error *err)
+{
+    int rc = 0;
+
+    if (journal->link != NULL && journal->store->file != NULL)
+        rc = file_save_locked(journal, err);
+    store_journal_end_locked(journal, rc == 0);
+    return rc;
+}
+
+int store_journal_commit(struct store_journal *journal, struct gbx_error *err)
+{
+    struct store *store = journal->store;
+    int rc;
+
+    if (journal->link == NULL)
+        return 0;
+    pthread_mutex_lock(&store->lock);
+    rc = store_journal_commit_locked(journal, err);
+    pthread_mutex_unlock(&store->lock);
+    return rc;
 }
 
 void store_journal_end(struct store_journal *journal, bool is_good)

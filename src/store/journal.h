@@ -73,7 +73,16 @@ int store_journal_hold_locked(struct store_journal *journal,
 void store_journal_replace_locked(struct store_journal *journal,
                                   struct store_table *was);
 
-/* Its changes stay, or are taken back; it can be used again. */
+/*
+ * Its changes stay, and are on the disk where the store is kept there.
+ * Returns 0; else they are taken back.
+ */
+int store_journal_commit(struct store_journal *journal, struct gbx_error *err);
+int store_journal_commit_locked(struct store_journal *journal,
+                                struct gbx_error *err);
+
+/* Its changes stay (of a store in memory), or are taken back; it can be used
+ * again. */
 void store_journal_end(struct store_journal *journal, bool is_good);
 void store_journal_end_locked(struct store_journal *journal, bool is_good);
 

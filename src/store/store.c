@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/check.h"
 #include "base/clock.h"
+#include "store/file.h"
 #include "store/store.h"
 
 void store_init(struct store *store)
@@ -30,6 +31,7 @@ bool store_copy(struct store *store, struct store *other)
 void store_fini(struct store *store)
 {
     must(store->open == NULL);
+    file_detach(store);
     store_table_fini(&store->table);
     pthread_cond_destroy(&store->ended);
     pthread_mutex_destroy(&store->lock);

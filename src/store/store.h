@@ -35,6 +35,8 @@
 #define STORE_BYTES_MAX   (64u << 20) /* see store/table.h for what counts */
 #define STORE_SECONDS_MAX 4000000000u /* until a key expires: 126 years */
 
+struct gbx_state;
+
 struct store {
     pthread_mutex_t lock; /* of all that follows */
     pthread_cond_t ended; /* a journal, while some wait */
@@ -42,6 +44,9 @@ struct store {
     struct store_table table;
     struct store_journal *open; /* those that have changed something */
     uint64_t (*now_ns)(void);   /* clock_now_ns; tests have their own */
+    struct gbx_state *file;     /* borrowed: where it is kept; or NULL */
+    char *name;                 /* owned: there */
+    struct store *next_in_file; /* the file's lock */
     struct store_journal alone; /* of questions that belong to no call */
 };
 

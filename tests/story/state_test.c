@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <pthread.h>
 
+#include "glovebox/state.h"
 #include "story.h"
 
 static const char *ask(struct story *s, struct gbx_script *script,
@@ -286,6 +287,81 @@ static void a_branch_does_not_know_what_may_be_taken_back(void **state)
     story_close(s, script);
 }
 
+static void what_is_kept_is_there_again(void **state)
+{
+    struct story *s = *state;
+    char path[160], log[170];
+
+    snprintf(path, sizeof(path), "%s/state.db", s->folder);
+    snprintf(log, sizeof(log), "%s-wal", path);
+    for (int turn = 0; turn < 3; turn++) {
+        struct gbx_script *script;
+        struct gbx_state *kept;
+        char want[64];
+        int code;
+
+        if (gbx_state_open(&kept, path, 256u << 10, &s->err) < 0)
+            fail_msg("%s", s->err.what);
+        s->config.state = kept;
+        s->config.actor_id = "one";
+        script = story_open(s, STORY_EVALUATOR);
+        snprintf(want, sizeof(want),
+                 "{\"v\":{\"type\":\"Integer\","
+                 "\"data\":%d}}",
+                 turn + 1);
+        assert_string_equal(ask(s, script, "c.state.increment('n')"), want);
+        story_evaluate(s, script, "k", "c.state.increment('n') and 1 / 0",
+                       &code);
+        assert_int_equal(code, GBX_ESCRIPT);
+        /* What does not fit into the file fails the call, and is taken back. */
+        story_evaluate(s, script, "k",
+                       "[c.state.increment('n'), "
+                       "c.state.set('large', 'x' * 1000000)] and 1",
+                       &code);
+        assert_int_equal(code, GBX_EDISK);
+        assert_non_null(strstr(s->err.what, "the file or its disk is full"));
+        assert_string_equal(ask(s, script, "c.state.exists('large')"),
+                            V_BOOLEAN(false));
+        story_close(s, script);
+        gbx_state_close(kept);
+    }
+    unlink(path);
+    unlink(log);
+}
+
+static void a_state_that_is_kept_has_a_name_of_its_own(void **state)
+{
+    struct story *s = *state;
+    struct gbx_script *script, *branch;
+    struct gbx_state *kept;
+    char path[160], log[170];
+
+    snprintf(path, sizeof(path), "%s/state.db", s->folder);
+    snprintf(log, sizeof(log), "%s-wal", path);
+    assert_int_equal(gbx_state_open(&kept, path, 0, &s->err), 0);
+    s->config.state = kept;
+    assert_int_equal(story_try(s, STORY_EVALUATOR, &branch), GBX_EARGUMENT);
+    assert_non_null(strstr(s->err.what, "it needs a name (actor_id)"));
+    s->config.actor_id = "one";
+    script = open_filled(s);
+    assert_int_equal(story_try(s, STORY_EVALUATOR, &branch), GBX_EARGUMENT);
+    assert_non_null(strstr(s->err.what, "the state of one open already"));
+    /* A branch has a copy, in memory. */
+    if (gbx_script_branch(&branch, script, NULL, story_deadline(10), &s->err) ==
+        0) {
+        ask(s, branch, "c.state.clear()");
+        gbx_script_close(branch);
+    }
+    assert_string_equal(ask(s, script, ALL), WAS);
+    story_close(s, script);
+    script = story_open(s, STORY_EVALUATOR);
+    assert_string_equal(ask(s, script, ALL), WAS);
+    story_close(s, script);
+    gbx_state_close(kept);
+    unlink(path);
+    unlink(log);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -295,6 +371,8 @@ int main(void)
         story_test(of_calls_at_once_each_counts_once),
         story_test(who_cannot_wait_is_told_who_has_it),
         story_test(a_branch_does_not_know_what_may_be_taken_back),
+        story_test(what_is_kept_is_there_again),
+        story_test(a_state_that_is_kept_has_a_name_of_its_own),
     };
 
     return story_main("state", tests);

@@ -204,6 +204,7 @@ static int script_open(struct flow_node *node, struct gbx_error *err)
     config.struct_bytes = sizeof(config);
     config.config_json = node->metadata;
     config.actor_id = node->id;
+    config.state = node->keeps ? node->flow->state : NULL;
     rc = gbx_script_open(&script->script, node->flow->config.runtime, path,
                          &config, err);
     free(path);

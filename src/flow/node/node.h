@@ -84,6 +84,7 @@ struct flow_node {
     const struct gbx_actor_type *type; /* of a native one, or NULL */
     void *self;                        /* the kind's */
     bool awaits_all;
+    bool keeps;          /* what it remembers, in the flow's file */
     bool tells_ports[2]; /* its inports, its outports: there are no others */
     uint8_t priority;    /* 0 first */
     uint32_t retries;

@@ -17,6 +17,7 @@
 #include "base/fd.h"
 #include "runtime/program/language.h"
 #include "runtime/script/script.h"
+#include "store/file.h"
 
 static uint64_t default_spin(void)
 {
@@ -173,6 +174,19 @@ static void end_member(void *context, struct pool_member *member)
     call_shut(member->extra);
 }
 
+static int step_state(struct gbx_script *script, struct gbx_error *err)
+{
+    const struct gbx_script_config *config = &script->config;
+
+    if (config->state == NULL)
+        return 0;
+    if (config->actor_id[0] == '\0')
+        return fail(err, GBX_EARGUMENT,
+                    "%s: to keep its state it needs a name (actor_id)",
+                    script->file);
+    return file_attach(config->state, &script->store, config->actor_id, err);
+}
+
 /* The first sandbox: what is wrong with the script, its opener shall hear. */
 int script_open_pool(struct gbx_script *script, struct template *template,
                      struct gbx_error *err)
@@ -290,7 +304,7 @@ int gbx_script_open(struct gbx_script **script, struct gbx_runtime *runtime,
         return fail(err, GBX_EHOST, "no memory for a script");
     if ((rc = step_config(made, config, err)) < 0 ||
         (rc = step_paths(made, path, err)) < 0 ||
-        (rc = step_source(made, err)) < 0 ||
+        (rc = step_source(made, err)) < 0 || (rc = step_state(made, err)) < 0 ||
         (rc = script_step_calls(made, err)) < 0 ||
         (rc = step_start(made, err)) < 0)
         gbx_script_close(made);
