@@ -26,7 +26,10 @@
  * A run that fails is tried again as often as its node says (`retries`, and
  * `backoff_ms`, doubled each time, in the node's metadata); then its inputs are
  * a dead letter, told to `letter` with the reason, and the actor goes on with
- * the next.  Where outport "error" is connected, it gets the reason.
+ * the next.  Where outport "error" is connected, it gets the reason.  What it
+ * changed in its node's state is taken back: context.state of a script, or
+ * actor_state.h.  A state is in memory, and goes with its node; with "state":
+ * "persistent" in the metadata it is in a file, and stays.
  *
  * Threads: any function, any thread, but close, which is last and alone, and
  *          what must not be called from an actor's run: drain, stop, close.
