@@ -46,6 +46,7 @@ struct gbx_actor_config {
     const char *node;        /* its name in the graph */
     const char *config_json; /* the node's metadata, an object; "{}" */
     void *context;           /* the type's */
+    const char *folder;      /* the flow's, of relative paths */
 };
 
 /* A kind of actors.  Must live as long as the flows that were given it. */
@@ -68,8 +69,9 @@ struct gbx_actor_type {
 
     /* Below 0 the run has failed: what it sent has left all the same. */
     int (*run)(void *self, struct gbx_actor *actor);
-    void (*close)(void *self); /* or NULL */
+    void (*close)(void *self); /* or NULL; also after an open that failed */
     void *context;
+    int runs_at_start; /* 1: once without a message, before all else */
 };
 
 /* The input of a port.  Returns 0, or GBX_EAGAIN: it has none in this run. */
@@ -109,5 +111,7 @@ void gbx_actor_wake_at(struct gbx_actor *actor, uint64_t at_ns);
 #ifdef __cplusplus
 }
 #endif
+
+#include "glovebox/actor_state.h"
 
 #endif

@@ -52,7 +52,8 @@ int gbx_call_put(struct gbx_call *call, const char *port,
  * Run the script on the inputs and wait for its end.
  * Returns 0; GBX_ESCRIPT or the code of a limit that the script met
  * (gbx_call_failure has more); GBX_ETIME, GBX_ECANCELED, or another.  Where the
- * sandbox did not survive, the next call gets a new one.
+ * sandbox did not survive, the next call gets a new one.  After any code but 0
+ * the script's state (context.state) is as it was before the call.
  */
 int gbx_call_run(struct gbx_call *call, uint64_t deadline_ns,
                  struct gbx_error *err);

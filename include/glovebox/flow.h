@@ -26,7 +26,10 @@
  * A run that fails is tried again as often as its node says (`retries`, and
  * `backoff_ms`, doubled each time, in the node's metadata); then its inputs are
  * a dead letter, told to `letter` with the reason, and the actor goes on with
- * the next.  Where outport "error" is connected, it gets the reason.
+ * the next.  Where outport "error" is connected, it gets the reason.  What it
+ * changed in its node's state is taken back: context.state of a script, or
+ * actor_state.h.  A state is in memory, and goes with its node; with "state":
+ * "persistent" in the metadata it is in a file, and stays.
  *
  * Threads: any function, any thread, but close, which is last and alone, and
  *          what must not be called from an actor's run: drain, stop, close.
@@ -38,6 +41,7 @@
 #include "glovebox/actor.h"
 #include "glovebox/flow_event.h"
 #include "glovebox/runtime.h"
+#include "glovebox/state.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -74,6 +78,11 @@ struct gbx_flow_config {
     gbx_letter_fn letter;
     gbx_flow_event_fn event; /* default: none, and they cost nothing */
     void *context;           /* of all three, which come from any thread */
+
+    /* Where nodes whose metadata say "state": "persistent" keep theirs, by
+     * their names: state.h says what outlives what.  Default: nowhere. */
+    const char *state_path;
+    uint64_t state_bytes_max; /* default 1 GiB */
 };
 
 /* Returns 0 and a flow to close; GBX_EHOST, GBX_EARGUMENT. */

@@ -126,6 +126,9 @@ struct gbx_script_config {
     /* The host calls that it may make, NULL-terminated; default: all that are
      * registered.  (context.state is always its own.) */
     const char *const *host_calls;
+    /* Where context.state is kept, by the name actor_id; borrowed until the
+     * last call is finished.  Default: in memory, as a branch's always is. */
+    struct gbx_state *state;
 };
 
 /* Returns 0 and a runtime to close; else a code, and *runtime is NULL. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/utf8.h"
 #include "flow/build.h"
@@ -69,6 +70,12 @@ static int open_node(struct flow_node *node, struct gbx_error *err)
     node->backoff_ns = options.backoff_ns;
     node->priority = options.priority;
     node->timeout_ns = options.timeout_ns;
+    node->keeps = options.keeps;
+    if (node->keeps && node->flow->state == NULL)
+        return fail(err, GBX_EARGUMENT,
+                    "node %s: metadata.state: the flow has no file for it "
+                    "(state_path)",
+                    node->id);
     node->bound = options.queue != 0 ? options.queue : node->flow->config.queue;
     node->type = find_type(node->flow, node->component);
     node->kind = node->type != NULL ? &kind_native : &kind_script;
@@ -94,6 +101,11 @@ void build_begin(struct gbx_flow *flow, struct flow_node *node)
 
     pthread_mutex_lock(&node->lock);
     node->state = GBX_NODE_IDLE;
+    if (node->type != NULL && node->type->runs_at_start != 0) {
+        atomic_fetch_add(&flow->pending, 1);
+        node->starts = true;
+        node->woken_ns = clock_now_ns();
+    }
     touched = flow_node_touch_locked(node);
     pthread_mutex_unlock(&node->lock);
     if (touched)
@@ -175,9 +187,11 @@ void build_bury(struct gbx_flow *flow, struct flow_node *node,
     struct flow_batch *batch = calloc(1, sizeof(*batch));
     struct flow_node *freed;
     struct wiring *wiring;
-    bool is_running;
+    bool is_running, starts;
 
     pthread_mutex_lock(&node->lock);
+    starts = node->starts;
+    node->starts = false;
     is_running = node->state == GBX_NODE_RUNNING;
     node->state = GBX_NODE_GONE;
     freed = flow_node_freed_locked(node);
@@ -186,6 +200,8 @@ void build_bury(struct gbx_flow *flow, struct flow_node *node,
     pthread_mutex_unlock(&node->lock);
     wiring_put(wiring);
     flow_free_blocked(flow, freed);
+    if (starts)
+        flow_done(flow, 1);
     if (is_running && node->kind->interrupt != NULL)
         node->kind->interrupt(node);
     /* Nobody puts anything into its queues any more, nor takes from them. */

@@ -52,8 +52,25 @@ void flow_tell(struct gbx_flow *flow, const struct gbx_flow_event *event)
 
     if (!flow_tells(flow) || !is_sampled(flow, event))
         return;
-    now.at_ns = clock_now_ns();
+    if (now.at_ns == 0)
+        now.at_ns = clock_now_ns();
     flow->config.event(flow->config.context, &now);
+}
+
+void flow_tell_run(struct gbx_flow *flow, const struct flow_node *node,
+                   uint64_t cause, const char *failure, uint64_t from_ns)
+{
+    const uint64_t now_ns = clock_now_ns();
+
+    flow_tell(flow, &(struct gbx_flow_event){
+                        .kind = failure != NULL ? GBX_FLOW_ACTOR_FAILED
+                                                : GBX_FLOW_ACTOR_COMPLETED,
+                        .at_ns = now_ns,
+                        .node = node->id,
+                        .text = failure,
+                        .cause = cause,
+                        .took_ns = now_ns - from_ns,
+                    });
 }
 
 void flow_letter(struct gbx_flow *flow, struct flow_node *node,

@@ -60,9 +60,14 @@ int gbx_flow_open(struct gbx_flow **flow, const struct gbx_flow_config *config,
     schedule_open(&made->schedule,
                   config->workers != 0 ? config->workers : cpu_count(),
                   run_node, run_wake);
-    if (made->folder == NULL) {
+    if (made->folder == NULL)
+        rc = fail(err, GBX_EHOST, "no memory for a flow");
+    else if (config->state_path != NULL)
+        rc = gbx_state_open(&made->state, config->state_path,
+                            config->state_bytes_max, err);
+    if (rc < 0) {
         gbx_flow_close(made);
-        return fail(err, GBX_EHOST, "no memory for a flow");
+        return rc;
     }
     *flow = made;
     return 0;
@@ -121,6 +126,7 @@ void gbx_flow_close(struct gbx_flow *flow)
     pthread_cond_destroy(&flow->idle);
     pthread_mutex_destroy(&flow->room_lock);
     pthread_mutex_destroy(&flow->lock);
+    gbx_state_close(flow->state);
     free(flow->folder);
     free(flow);
 }

@@ -7,7 +7,9 @@
  * - send.c: messages from outside, and waiting.  event.c: who is told.
  * - run.c: one run of a node.  emit.c: what it sends.  actor.c: what actors
  *   call in it.
- * - node/ is one node, schedule/ says who runs when, kind/ what a node can be.
+ * - node/ is one node, schedule/ says who runs when, kind/ what a node can be
+ *   and what it remembers.  builtin/ has actors that come with us, trace/ files
+ *   of what has happened, graph/ and discover/ what is wired and from where.
  *
  * Locks, each may be taken by who holds those before it: flow, node, schedule;
  * room stands alone.  No callback of the embedder is called under one.
@@ -47,7 +49,8 @@ struct gbx_flow {
     struct gbx_flow_config config; /* its pointers are owned or borrowed as its
                                       header says */
     struct gbx_script_config script;
-    char *folder; /* owned */
+    char *folder;            /* owned */
+    struct gbx_state *state; /* owned; NULL: none was asked for */
     struct schedule schedule;
 
     pthread_mutex_t lock; /* of nodes, edges, ports */
@@ -100,6 +103,9 @@ static inline bool flow_tells(const struct gbx_flow *flow)
     return flow->config.event != NULL;
 }
 void flow_tell(struct gbx_flow *flow, const struct gbx_flow_event *event);
+/* A run that began then has ended; failure: why, or NULL. */
+void flow_tell_run(struct gbx_flow *flow, const struct flow_node *node,
+                   uint64_t cause, const char *failure, uint64_t from_ns);
 /* The number of a new packet; 0 where nobody listens. */
 uint64_t flow_number(struct gbx_flow *flow);
 void flow_letter(struct gbx_flow *flow, struct flow_node *node,

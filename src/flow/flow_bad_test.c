@@ -53,6 +53,26 @@ static void an_actor_may_wake_by_itself(void **state)
     assert_int_equal(count_seen(), 4);
 }
 
+static void one_may_begin_by_itself(void **state)
+{
+    (void)state;
+    open_flow(2, 0);
+    add("f", "first", NULL);
+    add("g", "first", NULL);
+    outside("o", "f", "out");
+    assert_int_equal(try_send("f.in", 1, 0), 0); /* before */
+    assert_int_equal(gbx_flow_remove_node(flow, "g", &err), 0);
+    begin();
+    drain(); /* which waits for it */
+    assert_int_equal(count_seen(), 2);
+    assert_int_equal(seen.numbers[0], 100);
+    assert_int_equal(seen.numbers[1], 1);
+    add("h", "first", NULL); /* while it runs, and not for long */
+    assert_int_equal(gbx_flow_remove_node(flow, "h", &err), 0);
+    drain();
+    assert_int_equal(stats_of("f").runs, 2);
+}
+
 static void it_is_rewired_while_it_runs(void **state)
 {
     (void)state;
@@ -220,6 +240,7 @@ int main(void)
         FACT(what_fails_is_tried_again),
         FACT(poison_becomes_a_letter_and_the_rest_goes_on),
         FACT(an_actor_may_wake_by_itself),
+        FACT(one_may_begin_by_itself),
         FACT(it_is_rewired_while_it_runs),
         FACT(nodes_come_and_go_under_load),
         FACT(a_wait_without_an_end_is_told),

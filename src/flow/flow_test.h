@@ -149,6 +149,18 @@ static inline int run_count(void *self, struct gbx_actor *actor)
     return send_number(actor, ++*(int64_t *)self);
 }
 
+/* Without a message first, which is 100. */
+static inline int run_first(void *self, struct gbx_actor *actor)
+{
+    struct gbx_message m;
+    const bool is_start = gbx_actor_input(actor, "in", &m) < 0;
+
+    (void)self;
+    if (is_start)
+        usleep(20000);
+    return send_number(actor, is_start ? 100 : m.scalar.integer);
+}
+
 static inline int run_tick(void *self, struct gbx_actor *actor)
 {
     int64_t *turn = self;
@@ -194,9 +206,16 @@ static const struct gbx_actor_type type_tick = {.struct_bytes =
                                                 .open = open_count,
                                                 .run = run_tick,
                                                 .close = free};
+static const struct gbx_actor_type type_first = {.struct_bytes =
+                                                     sizeof(type_first),
+                                                 .component = "first",
+                                                 .inports = in_port,
+                                                 .outports = out_port,
+                                                 .run = run_first,
+                                                 .runs_at_start = 1};
 static const struct gbx_actor_type *const types[] = {
     &type_add,  &type_slow,  &type_shaky, &type_flood, &type_down,
-    &type_pair, &type_count, &type_tick,  NULL};
+    &type_pair, &type_count, &type_tick,  &type_first, NULL};
 
 /* ---- a flow ---- */
 

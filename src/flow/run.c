@@ -30,19 +30,6 @@ static const struct wire *full_wire(const struct wiring *wiring)
     return NULL;
 }
 
-static void tell_run(struct gbx_actor *actor, int rc, uint64_t took_ns)
-{
-    flow_tell(
-        actor->flow,
-        &(struct gbx_flow_event){
-            .kind = rc < 0 ? GBX_FLOW_ACTOR_FAILED : GBX_FLOW_ACTOR_COMPLETED,
-            .node = actor->node->id,
-            .text = rc < 0 ? actor->reason : NULL,
-            .cause = actor->input_count > 0 ? actor->inputs[0].id : 0,
-            .took_ns = took_ns,
-        });
-}
-
 static int run_once(struct gbx_actor *actor, struct flow_batch *batch)
 {
     const bool tells = flow_tells(actor->flow);
@@ -54,12 +41,16 @@ static int run_once(struct gbx_actor *actor, struct flow_batch *batch)
     actor->input_count = batch->count > 0 ? batch->step : 0;
     actor->reason[0] = '\0';
     rc = actor->node->kind->run(actor->node, actor);
+    if (actor->journal.link != NULL)
+        rc = run_settle(actor, rc);
     if (rc < 0 && actor->reason[0] == '\0')
         snprintf(actor->reason, sizeof(actor->reason), "%s", gbx_strerror(rc));
     while (actor->room_count > 0)
         body_drop(actor->rooms[--actor->room_count]);
     if (tells)
-        tell_run(actor, rc, clock_now_ns() - from_ns);
+        flow_tell_run(actor->flow, actor->node,
+                      actor->input_count > 0 ? actor->inputs[0].id : 0,
+                      rc < 0 ? actor->reason : NULL, from_ns);
     return rc;
 }
 
@@ -166,7 +157,10 @@ static struct flow_batch *begin(struct flow_node *node, struct worker *worker,
     if (batch == NULL) {
         batch = worker->batch;
         worker->batch = NULL;
-        flow_node_fill_locked(node, batch);
+        if (node->starts) /* without a message */
+            batch->at = batch->count = 0;
+        else
+            flow_node_fill_locked(node, batch);
         flow_node_count(&node->counts.received, batch->count);
         freed = flow_node_freed_locked(node);
     }
@@ -185,9 +179,12 @@ static void leave(struct gbx_actor *actor, struct flow_batch *batch,
 {
     struct flow_node *node = actor->node;
     const bool has_left = batch->at < batch->count;
-    bool again = false, is_gone;
+    bool again = false, is_gone, has_started;
 
     pthread_mutex_lock(&node->lock);
+    has_started = node->starts && stop->full == NULL;
+    if (has_started)
+        node->starts = false;
     is_gone = node->state == GBX_NODE_GONE;
     if (!is_gone && has_left)
         node->held = batch;
@@ -202,6 +199,8 @@ static void leave(struct gbx_actor *actor, struct flow_batch *batch,
     else
         node->state = GBX_NODE_IDLE;
     pthread_mutex_unlock(&node->lock);
+    if (has_started)
+        flow_done(node->flow, 1);
     if (is_gone && has_left)
         run_return(node, batch, "its node was removed");
     else if (has_left)

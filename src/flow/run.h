@@ -31,6 +31,7 @@ struct gbx_actor {
     uint32_t input_count, room_count;
     struct body *rooms[GBX_ACTOR_ROOMS_MAX]; /* owned until the run is over */
     char reason[GBX_ERROR_TEXT_MAX];         /* why it failed; "" */
+    struct store_journal journal; /* what the run has changed in the state */
 };
 
 /* To all wires of the port.  body: where the message's lies, or NULL: it is
@@ -38,6 +39,10 @@ struct gbx_actor {
  * GBX_EHOST. */
 int run_send(struct gbx_actor *actor, uint32_t outport,
              const struct gbx_message *message, struct body *body);
+
+/* state.c: what the run has changed stays, if it ended well and nothing is in
+ * the way.  Returns the run's code. */
+int run_settle(struct gbx_actor *actor, int rc);
 
 /* What has been sent goes now.  is_last: the run is over. */
 void run_flush(struct gbx_actor *actor, bool is_last);

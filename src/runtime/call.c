@@ -76,6 +76,9 @@ int gbx_call_begin_for(struct gbx_call **call, struct gbx_script *script,
     c->input_count = c->output_count = c->output_next = 0;
     c->kept_bytes = 0;
     c->arrival = NULL;
+    c->journal = (struct store_journal){.store = &script->store,
+                                        .is_canceled = &c->sandbox->canceled};
+    c->sandbox->asker = &c->journal;
     c->failure = (struct gbx_failure){"", "", ""};
     c->stats = (struct gbx_call_stats){0};
     c->copied_before = c->sandbox->channel.count.copied_bytes;
@@ -102,7 +105,7 @@ int call_start(struct gbx_call *call, uint64_t deadline_ns,
 
     must(call->phase == CALL_FILLING);
     call->phase = CALL_RUNNING;
-    call->deadline_ns = deadline_ns;
+    call->deadline_ns = call->journal.deadline_ns = deadline_ns;
     if (!is_quick)
         call->started_ns = clock_now_ns();
     call->guest_copied_before = atomic_load_explicit(
@@ -135,6 +138,11 @@ int call_start(struct gbx_call *call, uint64_t deadline_ns,
     return 0;
 }
 
+int call_settle(struct gbx_call *call, struct gbx_error *err)
+{
+    return store_journal_commit(&call->journal, err);
+}
+
 void call_end(struct gbx_call *call, int result)
 {
     struct sandbox *sandbox = call->sandbox;
@@ -142,6 +150,7 @@ void call_end(struct gbx_call *call, int result)
 
     call->phase = CALL_ENDED;
     call->result = result;
+    store_journal_end(&call->journal, false);
     stats->wall_ns = clock_now_ns() - call->started_ns;
     stats->copied_bytes =
         sandbox->channel.count.copied_bytes - call->copied_before +
@@ -273,8 +282,10 @@ int gbx_call_run(struct gbx_call *call, uint64_t deadline_ns,
                  struct gbx_error *err)
 {
     struct sandbox_event event;
-    int rc = call_start(call, deadline_ns, err);
+    int rc;
 
+    call->journal.may_wait = true;
+    rc = call_start(call, deadline_ns, err);
     if (rc < 0)
         return rc;
     do {
@@ -284,7 +295,9 @@ int gbx_call_run(struct gbx_call *call, uint64_t deadline_ns,
         if (rc == GBX_ETIME || (rc == 0 && clock_is_past(deadline_ns)))
             rc = call_overdue(call, err);
     } while (rc == 0);
-    call_end(call, rc < 0 ? rc : 0);
+    if (rc > 0)
+        rc = call_settle(call, err);
+    call_end(call, rc);
     return call->result;
 }
 
@@ -341,6 +354,8 @@ void gbx_call_finish(struct gbx_call *call)
             if (call->inputs[i].descriptor.body_off != 0)
                 channel_drop(&sandbox->channel,
                              call->inputs[i].descriptor.body_off);
+    store_journal_end(&call->journal, false);
+    sandbox->asker = NULL;
     if (sandbox->state == SANDBOX_BUSY)
         for (uint32_t i = 0; i < call->output_count; i++)
             sandbox_give(sandbox, call->outputs[i].body_off);

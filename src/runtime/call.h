@@ -19,6 +19,10 @@ int call_take(struct gbx_call *call, const struct sandbox_event *event,
 /* The deadline passed: the guest is thrown away.  Returns GBX_ETIME. */
 int call_overdue(struct gbx_call *call, struct gbx_error *err);
 
+/* The script has ended well: what it changed in its state stays.  Returns 0, or
+ * a code: it does not. */
+int call_settle(struct gbx_call *call, struct gbx_error *err);
+
 /* RUNNING becomes ENDED, with the figures of the call. */
 void call_end(struct gbx_call *call, int result);
 

@@ -23,7 +23,7 @@
 #include "runtime/cache/cache.h"
 #include "runtime/route/host.h"
 #include "runtime/route/measure.h"
-#include "runtime/store.h"
+#include "store/store.h"
 #include "runtime/warm/warm.h"
 #include "sandbox/host_call.h"
 #include "sandbox/sandbox.h"
@@ -89,6 +89,8 @@ struct gbx_call {
     struct gbx_call_stats stats;
     uint64_t started_ns;
     uint64_t copied_before, guest_copied_before, sleeps_before;
+
+    struct store_journal journal; /* what it has changed in the state */
 
     gbx_arrival_fn arrival;
     void *arrival_context;

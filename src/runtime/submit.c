@@ -110,6 +110,8 @@ int gbx_call_collect(struct gbx_call *call, struct gbx_error *err)
     if (rc == 0 || rc == GBX_EAGAIN)
         return come_again(call, rc == 0, err);
     channel_awake(&call->sandbox->channel);
-    call_end(call, rc < 0 ? rc : 0);
+    if (rc > 0)
+        rc = call_settle(call, &call->error);
+    call_end(call, rc);
     return tell_end(call, err);
 }

@@ -19,7 +19,18 @@ int host_calls_add(struct host_calls *table, const char *name, gbx_host_fn fn,
     memcpy(call->name, name, bytes + 1);
     call->fn = fn;
     call->context = context;
+    call->is_askers = false;
     return 0;
+}
+
+int host_calls_add_asked(struct host_calls *table, const char *name,
+                         gbx_host_fn fn, void *context)
+{
+    int rc = host_calls_add(table, name, fn, context);
+
+    if (rc == 0)
+        table->calls[table->count - 1].is_askers = true;
+    return rc;
 }
 
 const struct host_call *host_calls_find(const struct host_calls *table,

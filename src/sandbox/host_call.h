@@ -21,13 +21,19 @@ struct host_calls {
     struct host_call {
         char name[HOST_CALL_NAME_MAX + 1];
         gbx_host_fn fn;
-        void *context; /* borrowed */
+        void *context;  /* borrowed */
+        bool is_askers; /* in a call, the sandbox's asker instead */
     } calls[HOST_CALLS_MAX];
 };
 
 /* Returns 0, GBX_EARGUMENT (name empty, too long or in use), or GBX_ELIMIT. */
 int host_calls_add(struct host_calls *table, const char *name, gbx_host_fn fn,
                    void *context);
+
+/* The same for a call that must know in which call it is asked: its context is
+ * the sandbox's asker, or where there is none, this one. */
+int host_calls_add_asked(struct host_calls *table, const char *name,
+                         gbx_host_fn fn, void *context);
 
 /* Returns the call of that name, or NULL. */
 const struct host_call *host_calls_find(const struct host_calls *table,

@@ -53,6 +53,7 @@ struct sandbox {
     struct scratch scratch;      /* arguments of a host call */
 
     const struct host_calls *calls;
+    void *asker; /* borrowed: who its calls are told they are for; or NULL */
     gbx_output_fn output;
     void *output_context;
     uint64_t printed_bytes, printed_max; /* in this call */

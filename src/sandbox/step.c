@@ -143,7 +143,9 @@ static int serve_ask(struct sandbox *sandbox, const struct gbx_descriptor *d,
     if (call == NULL)
         rc = fail(&why, GBX_EARGUMENT, "this host offers no call \"%s\"", name);
     else if ((rc = copy_arguments(sandbox, d, arguments, &why)) == 0)
-        rc = call->fn(call->context, arguments, &builder, &why);
+        rc = call->fn(call->is_askers && sandbox->asker != NULL ? sandbox->asker
+                                                                : call->context,
+                      arguments, &builder, &why);
     if (rc == 0)
         rc = gbx_builder_message(&builder, GBX_ANY, &message);
     sandbox_give(sandbox, d->body_off);

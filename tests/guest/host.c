@@ -130,7 +130,9 @@ void host_start(struct host *host)
     config.base = host->region.base;
     channel_init(&host->channel, &config);
     store_init(&host->store);
-    must(store_register(&host->store, &host->calls) == 0);
+    for (size_t i = 0; i < STORE_CALLS; i++)
+        must(host_calls_add(&host->calls, store_calls[i].name,
+                            store_calls[i].fn, &host->store.alone) == 0);
     must(channel_recv(&host->channel, &d, clock_now_ns() + HOST_WAIT_NS) == 0);
     must(d.kind == GBX_KIND_READY);
 }

@@ -20,7 +20,7 @@
 #include "channel/channel.h"
 #include "channel/region.h"
 #include "sandbox/host_call.h"
-#include "runtime/store.h"
+#include "store/store.h"
 
 #define HOST_SAID_BYTES (1u << 20)
 #define HOST_WAIT_NS    20000000000ull

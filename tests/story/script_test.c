@@ -257,11 +257,16 @@ static void state_outlives_the_sandbox(void **state)
     struct gbx_script *script =
         story_open(s, "import os\n"
                       "def process(c):\n"
-                      "    if c.state.increment('n') == 1: os._exit(3)\n"
-                      "    return {'n': c.state.get('n')}\n");
+                      "    n = c.state.increment('n')\n"
+                      "    if c.get_input('in') == 'exit': os._exit(3)\n"
+                      "    return {'n': n}\n");
     const char *metadata = gbx_script_metadata(script);
-    struct gbx_call *call = story_call(s, script);
+    struct gbx_call *call;
 
+    assert_string_equal(story_ask(s, script, NULL),
+                        "{\"n\":{\"type\":\"Integer\",\"data\":1}}");
+    call = story_call(s, script);
+    story_put(s, call, "in", "\"exit\"");
     assert_int_equal(story_run(s, call), GBX_EEXIT);
     gbx_call_finish(call);
     assert_string_equal(story_ask(s, script, NULL),

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* native.c - an actor written in C, of a type that the embedder gave. */
+#include "base/error.h"
 #include "flow/flow.h"
+#include "store/file.h"
 
 static const char *native_isolation(const struct flow_node *node)
 {
@@ -13,10 +15,20 @@ static int native_open(struct flow_node *node, struct gbx_error *err)
     const struct gbx_actor_type *type = node->type;
     const struct gbx_actor_config config = {.node = node->id,
                                             .config_json = node->metadata,
-                                            .context = type->context};
+                                            .context = type->context,
+                                            .folder = node->flow->folder};
 
-    int rc = type->open == NULL ? 0 : type->open(&node->self, &config, err);
+    int rc = 0;
 
+    if (node->keeps) {
+        node->memory = node_state_make();
+        rc = node->memory == NULL
+                 ? fail(err, GBX_EHOST, "no memory for node %s", node->id)
+                 : file_attach(node->flow->state, &node->memory->store,
+                               node->id, err);
+    }
+    if (rc == 0 && type->open != NULL)
+        rc = type->open(&node->self, &config, err);
     node->is_open = rc == 0;
     return rc;
 }

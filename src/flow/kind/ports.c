@@ -89,6 +89,19 @@ static int take_priority(const json_t *json, uint8_t *priority)
     return -1;
 }
 
+static int take_state(const json_t *json, bool *keeps)
+{
+    const json_t *value = json_object_get(json, "state");
+    const char *text = json_string_value(value);
+
+    if (value == NULL)
+        return 0;
+    if (text == NULL)
+        return -1;
+    *keeps = strcmp(text, "persistent") == 0;
+    return *keeps || strcmp(text, "memory") == 0 ? 0 : -1;
+}
+
 int node_options_read(struct node_options *options, const char *node,
                       const char *metadata, struct gbx_error *err)
 {
@@ -120,6 +133,10 @@ int node_options_read(struct node_options *options, const char *node,
         rc = fail(err, GBX_EARGUMENT,
                   "node %s: metadata.priority: \"high\", \"normal\" or \"low\"",
                   node);
+    if (rc == 0 && take_state(json, &options->keeps) < 0)
+        rc =
+            fail(err, GBX_EARGUMENT,
+                 "node %s: metadata.state: \"memory\" or \"persistent\"", node);
     json_decref(json);
     options->retries = (uint32_t)retries;
     options->backoff_ns = backoff_ms * 1000000;

@@ -30,12 +30,14 @@ struct node_options {
     uint32_t queue;      /* messages of an inport; 0: the flow's */
     uint8_t priority;    /* 0 high, 1 normal, 2 low */
     uint64_t timeout_ns; /* of a script's run */
+    bool keeps;          /* its state is persistent */
 };
 
 /*
  * From a node's metadata: "retries", "backoff_ms", "queue", "priority" ("high",
- * "normal", "low"), "timeout_ms"; anything else is the actor's own.
- * Returns 0, or GBX_EARGUMENT, and err says which member and what it may be.
+ * "normal", "low"), "timeout_ms", "state" ("memory", "persistent"); anything
+ * else is the actor's own. Returns 0, or GBX_EARGUMENT, and err says which
+ * member and what it may be.
  */
 int node_options_read(struct node_options *options, const char *node,
                       const char *metadata, struct gbx_error *err);

@@ -202,6 +202,7 @@ static int make(struct flow_node *node, struct script_actor **made,
     config.struct_bytes = sizeof(config);
     config.config_json = node->metadata;
     config.actor_id = node->id;
+    config.state = node->keeps ? node->flow->state : NULL;
     rc = gbx_script_open(&script->script, node->flow->config.runtime, path,
                          &config, err);
     free(path);

@@ -58,6 +58,7 @@ void flow_node_put(struct flow_node *node)
         free(node->outports[i]);
     if (node->held != NULL)
         drop_batch(node->held);
+    node_state_free(node->memory);
     wiring_put(node->wiring);
     free(node->inports);
     free(node->outports);

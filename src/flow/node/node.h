@@ -23,6 +23,7 @@
 #include <pthread.h>
 
 #include "flow/node/queue.h"
+#include "flow/node/state.h"
 #include "flow/node/times.h"
 #include "glovebox/flow.h"
 
@@ -89,6 +90,7 @@ struct flow_node {
     void *self;                        /* the kind's */
     bool is_open;                      /* the type's open went well */
     bool awaits_all;
+    bool keeps;          /* what it remembers, in the flow's file */
     bool tells_ports[2]; /* its inports, its outports: there are no others */
     uint8_t priority;    /* 0 first */
     uint32_t retries;
@@ -108,10 +110,12 @@ struct flow_node {
     atomic_bool is_held_up; /* its run waits for room in a reader's queue */
     void *renewed;          /* becomes self at its next run; or NULL */
     uint64_t woken_ns;      /* it runs without a message: since then; 0: not */
+    bool starts;            /* for the first time, which counts as pending */
 
     /* run's: */
     struct flow_batch *held; /* owned: what a run has begun, and not finished */
     uint64_t wake_ns, asked_ns; /* it wants to be woken; it is known */
+    struct node_state *memory;  /* owned: what it remembers; NULL: nothing */
 
     /* the scheduler's lock: */
     struct flow_node *next;

@@ -40,6 +40,7 @@ static int copy(struct gbx_script *made, const struct gbx_script *origin,
     int rc;
 
     made->config = origin->config;
+    made->config.state = NULL;
     if ((rc = script_own_texts(made, err)) < 0)
         return rc;
     if (config != NULL && config->wipe != GBX_WIPE_DEFAULT)

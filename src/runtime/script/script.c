@@ -17,6 +17,7 @@
 #include "base/fd.h"
 #include "runtime/program/language.h"
 #include "runtime/script/script.h"
+#include "store/file.h"
 
 static uint64_t default_spin(void)
 {
@@ -202,20 +203,37 @@ int script_step_calls(struct gbx_script *script,
                       const struct gbx_script *origin, struct gbx_error *err)
 {
     const struct host_calls *all = &script->runtime->calls;
+    int rc = 0;
 
     for (uint32_t i = 0; i < all->count; i++)
         if (is_allowed(script, origin, all->calls[i].name))
             script->calls.calls[script->calls.count++] = all->calls[i];
     script->config.host_calls = NULL; /* it was the caller's */
-    if (store_register(&script->store, &script->calls) < 0)
-        return fail(err, GBX_ELIMIT, "too many host calls are registered");
-    return 0;
+    for (size_t i = 0; i < STORE_CALLS && rc == 0; i++)
+        rc = host_calls_add_asked(&script->calls, store_calls[i].name,
+                                  store_calls[i].fn, &script->store.alone);
+    return rc == 0
+               ? 0
+               : fail(err, GBX_ELIMIT, "too many host calls are registered");
 }
 
 static void end_member(void *context, struct pool_member *member)
 {
     (void)context;
     call_shut(member->extra);
+}
+
+static int step_state(struct gbx_script *script, struct gbx_error *err)
+{
+    const struct gbx_script_config *config = &script->config;
+
+    if (config->state == NULL)
+        return 0;
+    if (config->actor_id[0] == '\0')
+        return fail(err, GBX_EARGUMENT,
+                    "%s: to keep its state it needs a name (actor_id)",
+                    script->file);
+    return file_attach(config->state, &script->store, config->actor_id, err);
 }
 
 /* The first sandbox: what is wrong with the script, its opener shall hear. */
@@ -280,7 +298,7 @@ int gbx_script_open(struct gbx_script **script, struct gbx_runtime *runtime,
     if (made == NULL)
         return fail(err, GBX_EHOST, "no memory for a script");
     if ((rc = script_step_what(made, path, config, err)) < 0 ||
-        (rc = step_source(made, err)) < 0 ||
+        (rc = step_source(made, err)) < 0 || (rc = step_state(made, err)) < 0 ||
         (rc = script_step_calls(made, NULL, err)) < 0 ||
         (rc = script_step_start(made, err)) < 0)
         gbx_script_close(made);

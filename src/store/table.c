@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "runtime/store/table.h"
+#include "store/table.h"
 
 #define BLOCK_COST 16u /* what the allocator may add to a block */
 #define NODE_COST  48u /* the tree's node: three pointers */
@@ -58,6 +58,26 @@ void store_chain_join(struct store_chain *chain, struct store_chain *more)
     *more = (struct store_chain){0};
 }
 
+void store_chain_split(struct store_chain *chain, uint64_t count,
+                       struct store_chain *to)
+{
+    struct store_chain rest = *chain, front = {.first = chain->first};
+
+    must(count <= chain->count);
+    if (count == 0)
+        return;
+    for (; front.count < count; front.count++) {
+        front.last = rest.first;
+        front.cost += item_cost(front.last->bytes);
+        rest.first = front.last->next;
+    }
+    front.last->next = NULL;
+    rest.count -= count;
+    rest.cost -= front.cost;
+    *chain = rest.first != NULL ? rest : (struct store_chain){0};
+    store_chain_join(to, &front);
+}
+
 void store_chain_fini(struct store_chain *chain)
 {
     struct store_item *item = chain->first, *next;
@@ -86,25 +106,37 @@ static int compare(const void *a, const void *b)
     return (left->bytes > right->bytes) - (left->bytes < right->bytes);
 }
 
-struct store_entry *store_table_find(const struct store_table *table,
-                                     struct store_key key)
+struct store_entry *store_table_find_any(const struct store_table *table,
+                                         struct store_key key)
 {
     struct store_entry *const *node = tfind(&key, &table->tree, compare);
 
     return node != NULL ? *node : NULL;
 }
 
-struct store_entry *store_table_add(struct store_table *table,
-                                    struct store_key key)
+struct store_entry *store_table_find(const struct store_table *table,
+                                     struct store_key key)
 {
-    struct store_entry *entry = malloc(sizeof(*entry) + key.bytes);
+    struct store_entry *entry = store_table_find_any(table, key);
+
+    return entry != NULL && !entry->is_gone ? entry : NULL;
+}
+
+struct store_entry *store_table_touch(struct store_table *table,
+                                      struct store_key key)
+{
+    struct store_entry *entry = store_table_find_any(table, key);
     struct store_entry **node;
 
+    if (entry != NULL)
+        return entry;
+    entry = malloc(sizeof(*entry) + key.bytes);
     if (entry == NULL)
         return NULL;
     memset(entry, 0, sizeof(*entry));
     memcpy(entry->text, key.text, key.bytes);
     entry->key = (struct store_key){entry->text, key.bytes};
+    entry->is_gone = true;
 
     node = tsearch(entry, &table->tree, compare);
     if (node == NULL) {
@@ -116,12 +148,28 @@ struct store_entry *store_table_add(struct store_table *table,
     if (table->first != NULL)
         table->first->previous = entry;
     table->first = entry;
-    table->count++;
-    table->bytes += store_entry_cost(key);
     return entry;
 }
 
-void store_table_remove(struct store_table *table, struct store_entry *entry)
+static void come_back(struct store_table *table, struct store_entry *entry)
+{
+    must(entry->is_gone && entry->value.first == NULL);
+    entry->is_gone = false;
+    table->count++;
+    table->bytes += store_entry_cost(entry->key);
+}
+
+struct store_entry *store_table_add(struct store_table *table,
+                                    struct store_key key)
+{
+    struct store_entry *entry = store_table_touch(table, key);
+
+    if (entry != NULL)
+        come_back(table, entry);
+    return entry;
+}
+
+static void forget(struct store_table *table, struct store_entry *entry)
 {
     must(tdelete(entry, &table->tree, compare) != NULL);
     if (entry->next != NULL)
@@ -130,17 +178,73 @@ void store_table_remove(struct store_table *table, struct store_entry *entry)
         entry->previous->next = entry->next;
     else
         table->first = entry->next;
-    table->count--;
-    table->bytes -= store_entry_cost(entry->key) + entry->value.cost;
-    store_chain_fini(&entry->value);
     free(entry);
+}
+
+/* Its value is no more; what a record wants of it goes there. */
+static void drop_value(struct store_table *table, struct store_entry *entry)
+{
+    struct store_record *record = entry->record;
+
+    table->bytes -= entry->value.cost;
+    if (record != NULL && record->is_in_place) {
+        record->is_in_place = false;
+        *record->old_bytes -= record->old.cost;
+        store_chain_split(&entry->value, record->kept, &record->old);
+        *record->old_bytes += record->old.cost;
+    }
+    store_chain_fini(&entry->value);
+}
+
+void store_table_remove(struct store_table *table, struct store_entry *entry)
+{
+    drop_value(table, entry);
+    table->count--;
+    table->bytes -= store_entry_cost(entry->key);
+    entry->is_gone = true;
+    entry->is_list = false;
+    entry->expires_ns = 0;
+    if (entry->record == NULL)
+        forget(table, entry);
+}
+
+void store_table_settle(struct store_table *table, struct store_record *record)
+{
+    struct store_entry *entry = record->entry;
+
+    entry->record = NULL;
+    store_chain_fini(&record->old);
+    if (entry->is_gone)
+        forget(table, entry);
+}
+
+void store_table_undo(struct store_table *table, struct store_record *record)
+{
+    struct store_entry *entry = record->entry;
+
+    if (!entry->is_gone)
+        drop_value(table, entry);
+    if (!entry->is_gone && !record->was_there) {
+        table->count--;
+        table->bytes -= store_entry_cost(entry->key);
+        entry->is_gone = true;
+    } else if (entry->is_gone && record->was_there) {
+        come_back(table, entry);
+    }
+    if (record->was_there) {
+        table->bytes += record->old.cost;
+        store_chain_join(&entry->value, &record->old);
+        entry->is_list = record->is_list;
+        store_table_expire(table, entry, record->expires_ns);
+    }
+    store_table_settle(table, record);
 }
 
 void store_table_set(struct store_table *table, struct store_entry *entry,
                      bool is_list, struct store_chain *chain)
 {
-    table->bytes = table->bytes - entry->value.cost + chain->cost;
-    store_chain_fini(&entry->value);
+    drop_value(table, entry);
+    table->bytes += chain->cost;
     store_chain_join(&entry->value, chain);
     entry->is_list = is_list;
 }
@@ -155,19 +259,18 @@ void store_table_extend(struct store_table *table, struct store_entry *entry,
 
 void store_table_shift(struct store_table *table, struct store_entry *entry)
 {
-    struct store_chain *list = &entry->value;
-    struct store_item *item = list->first;
-    size_t cost;
+    struct store_record *record = entry->record;
+    struct store_chain first = {0};
 
-    must(entry->is_list && item != NULL);
-    cost = item_cost(item->bytes);
-    list->first = item->next;
-    if (list->first == NULL)
-        list->last = NULL;
-    list->count--;
-    list->cost -= cost;
-    table->bytes -= cost;
-    free(item);
+    must(entry->is_list && entry->value.first != NULL);
+    store_chain_split(&entry->value, 1, &first);
+    table->bytes -= first.cost;
+    if (record != NULL && record->is_in_place && record->kept > 0) {
+        record->kept--;
+        *record->old_bytes += first.cost;
+        store_chain_join(&record->old, &first);
+    }
+    store_chain_fini(&first);
 }
 
 void store_table_expire(struct store_table *table, struct store_entry *entry,
@@ -187,6 +290,8 @@ void store_table_sweep(struct store_table *table, uint64_t now_ns)
     table->due_ns = 0;
     for (; entry != NULL; entry = next) {
         next = entry->next;
+        if (entry->is_gone)
+            continue;
         if (entry->expires_ns != 0 && now_ns >= entry->expires_ns)
             store_table_remove(table, entry);
         else
@@ -204,7 +309,9 @@ static void visit(const void *node, VISIT order, void *closure)
     const struct store_entry *const *entry = node;
     const struct walk *walk = closure;
 
-    if (order == postorder || order == leaf) /* the C library's "in order" */
+    if (order != postorder && order != leaf) /* the C library's "in order" */
+        return;
+    if (!(*entry)->is_gone)
         walk->fn(walk->context, *entry);
 }
 
@@ -216,22 +323,39 @@ void store_table_walk(const struct store_table *table, store_visit_fn fn,
     twalk_r(table->tree, visit, &walk);
 }
 
+static bool copy_items(struct store_chain *to, const struct store_item *item,
+                       uint64_t count)
+{
+    for (; count > 0; count--, item = item->next)
+        if (!store_chain_add(to, item->cbor, item->bytes))
+            return false;
+    return true;
+}
+
 static bool copy_entry(struct store_table *table,
                        const struct store_entry *other)
 {
-    struct store_entry *entry = store_table_add(table, other->key);
+    const struct store_record as_it_is = {.was_there = !other->is_gone,
+                                          .is_list = other->is_list,
+                                          .is_in_place = true,
+                                          .expires_ns = other->expires_ns,
+                                          .kept = other->value.count};
+    const struct store_record *was =
+        other->record != NULL ? other->record : &as_it_is;
     struct store_chain chain = {0};
-    bool done = entry != NULL;
+    struct store_entry *entry;
 
-    for (const struct store_item *i = other->value.first; done && i != NULL;
-         i = i->next)
-        done = store_chain_add(&chain, i->cbor, i->bytes);
-    if (!done) {
+    if (!was->was_there)
+        return true;
+    entry = store_table_add(table, other->key);
+    if (entry == NULL || !copy_items(&chain, was->old.first, was->old.count) ||
+        (was->is_in_place &&
+         !copy_items(&chain, other->value.first, was->kept))) {
         store_chain_fini(&chain);
         return false;
     }
-    store_table_set(table, entry, other->is_list, &chain);
-    store_table_expire(table, entry, other->expires_ns);
+    store_table_set(table, entry, was->is_list, &chain);
+    store_table_expire(table, entry, was->expires_ns);
     return true;
 }
 

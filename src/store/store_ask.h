@@ -5,8 +5,8 @@
  * A row asks: a call's name, its arguments and its answer, as JSON.  Time
  * passes when a test says so.
  */
-#ifndef RUNTIME_STORE_ASK_H
-#define RUNTIME_STORE_ASK_H
+#ifndef STORE_STORE_ASK_H
+#define STORE_STORE_ASK_H
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,13 +18,13 @@
 #include <cmocka.h>
 
 #include "base/check.h"
-#include "runtime/store.h"
+#include "store/store.h"
 
 #define SECOND 1000000000ull
 
 static struct store store;
-static struct host_calls calls;
 static struct gbx_error why;
+static struct store_journal *journal; /* whose questions they are */
 static uint64_t now_ns;
 
 static uint64_t fake_now_ns(void)
@@ -37,9 +37,9 @@ static inline int set_up(void **state)
     (void)state;
     store_init(&store);
     store.now_ns = fake_now_ns;
+    journal = &store.alone;
     now_ns = 1000 * SECOND;
-    calls.count = 0;
-    return store_register(&store, &calls);
+    return 0;
 }
 
 static inline int tear_down(void **state)
@@ -53,13 +53,13 @@ static inline int ask(const char *name, const struct gbx_message *arguments,
                       struct gbx_builder *answer)
 {
     char full[64] = "state.";
-    const struct host_call *call;
+    const struct store_call *call;
 
     strncat(full, name, 32);
-    call = host_calls_find(&calls, full);
+    call = store_call_find(full);
     assert_non_null(call);
     why = (struct gbx_error){0};
-    return call->fn(call->context, arguments, answer, &why);
+    return call->fn(journal, arguments, answer, &why);
 }
 
 /* Write JSON as JSON is. Returns its length. */

@@ -3,8 +3,8 @@
 
 #include "base/check.h"
 #include "base/error.h"
-#include "runtime/store.h"
-#include "runtime/store/change.h"
+#include "store/store.h"
+#include "store/change.h"
 
 static int no_memory(const struct store_input *in, struct gbx_error *err)
 {
@@ -93,11 +93,18 @@ int store_change_settle(const struct store_input *in,
     return answer->error == 0 ? 0 : no_memory(in, err);
 }
 
-static int check_room(const struct store_input *in, size_t bytes,
+static int check_room(const struct store_input *in,
+                      const struct store_table *table, size_t bytes,
                       struct gbx_error *err)
 {
-    if (bytes <= STORE_BYTES_MAX)
+    if (bytes + table->reserved <= STORE_BYTES_MAX)
         return 0;
+    if (bytes <= STORE_BYTES_MAX)
+        return fail(
+            err, GBX_ELIMIT,
+            "%s: \"%.*s\" does not fit while other calls run: what they "
+            "have replaced may come back, %zu bytes",
+            in->call, store_input_shown(in), in->key.text, table->reserved);
     return fail(err, GBX_ELIMIT,
                 "%s: \"%.*s\" does not fit: the state would take %zu bytes, "
                 "%u are allowed; delete what is not needed",
@@ -118,7 +125,7 @@ int store_change_commit(struct store_change *change, struct store_table *table,
         bytes += store_entry_cost(in->key);
     else if (!change->append)
         bytes -= entry->value.cost;
-    rc = check_room(in, bytes, err);
+    rc = check_room(in, table, bytes, err);
     if (rc == 0)
         rc = store_change_settle(in, answer, err);
     if (rc < 0)

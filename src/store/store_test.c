@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* store_test.c - what each host call of context.state promises. */
-#include "runtime/store_ask.h"
+#include "store/store_ask.h"
 
 static void what_was_set_is_got_until_it_is_deleted(void **state)
 {

@@ -7,11 +7,11 @@
  *
  * Threads: any.
  */
-#ifndef RUNTIME_STORE_INPUT_H
-#define RUNTIME_STORE_INPUT_H
+#ifndef STORE_INPUT_H
+#define STORE_INPUT_H
 
 #include "glovebox/message.h"
-#include "runtime/store/table.h"
+#include "store/table.h"
 
 /* One CBOR item as it is, in the arguments or in the store. */
 struct store_span {

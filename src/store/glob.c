@@ -6,7 +6,7 @@
  * goes on from there.  Earlier stars need no second look: what stood between
  * them was found as early as could be.
  */
-#include "runtime/store/glob.h"
+#include "store/glob.h"
 
 /* The character at *at, which is valid UTF-8 and not at its end. */
 static uint32_t next_character(const char **at)

@@ -9,13 +9,13 @@
  * Not fnmatch(3): its time is exponential in a script's stars, and what it
  * takes for a character is up to the embedding program's locale.
  */
-#ifndef RUNTIME_STORE_GLOB_H
-#define RUNTIME_STORE_GLOB_H
+#ifndef STORE_GLOB_H
+#define STORE_GLOB_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "runtime/store/table.h"
+#include "store/table.h"
 
 /*
  * Both are UTF-8.  *steps falls by the work done; the answer only counts while

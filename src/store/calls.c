@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * store.c - the host calls behind context.state.
+ * calls.c - the host calls behind context.state.
  *
  *  get [key] -> [] or [value]          set [key, value] -> null
  *  delete [key] -> was it there        exists [key] -> is it there
@@ -26,13 +26,13 @@
  * popped from; from then on as a chain of its elements.
  */
 #include <math.h>
+#include <string.h>
 
 #include "base/check.h"
-#include "base/clock.h"
 #include "base/error.h"
-#include "runtime/store.h"
-#include "runtime/store/change.h"
-#include "runtime/store/glob.h"
+#include "store/store.h"
+#include "store/change.h"
+#include "store/glob.h"
 
 #define GLOB_STEPS (1ll << 28) /* in one call: about a second */
 
@@ -326,16 +326,13 @@ static int do_keys(struct store_table *table, const struct store_input *in,
     return rc;
 }
 
+/* The table is an empty one already. */
 static int do_clear(struct store_table *table, const struct store_input *in,
                     struct gbx_builder *answer, struct gbx_error *err)
 {
-    int rc;
-
+    (void)table;
     gbx_build_null(answer);
-    rc = store_change_settle(in, answer, err);
-    if (rc == 0)
-        store_table_fini(table);
-    return rc;
+    return store_change_settle(in, answer, err);
 }
 
 static int do_size(struct store_table *table, const struct store_input *in,
@@ -365,11 +362,10 @@ static int do_get_all(struct store_table *table, const struct store_input *in,
     return 0;
 }
 
-/* A new table is made from the map, then the old one is dropped for it. */
+/* The same. */
 static int do_set_all(struct store_table *table, const struct store_input *in,
                       struct gbx_builder *answer, struct gbx_error *err)
 {
-    struct store_table fresh = {0};
     struct store_input pair = {.call = in->call};
     struct store_steps steps;
     int rc;
@@ -382,102 +378,108 @@ static int do_set_all(struct store_table *table, const struct store_input *in,
         rc = store_input_key(&pair, &pair.head, err);
         store_input_step(&steps, &pair.value, &pair.head);
         if (rc == 0)
-            rc = put(&fresh, &pair, answer, err);
+            rc = put(table, &pair, answer, err);
     }
-    if (rc < 0) {
-        store_table_fini(&fresh);
-        return rc;
-    }
-    store_table_fini(table);
-    *table = fresh;
-    return 0;
+    if (rc < 0)
+        store_table_fini(table);
+    return rc;
 }
 
 typedef int (*do_fn)(struct store_table *table, const struct store_input *in,
                      struct gbx_builder *answer, struct gbx_error *err);
 
-static int serve(struct store *store, const char *call, const char *shape,
-                 do_fn fn, const struct gbx_message *arguments,
+/* All of it is dropped for what fn makes, if that succeeds. */
+static int replace(struct store_journal *journal, const struct store_input *in,
+                   do_fn fn, struct gbx_builder *answer, struct gbx_error *err)
+{
+    struct store_table *table = &journal->store->table;
+    struct store_table was = *table;
+    int rc;
+
+    *table = (struct store_table){0};
+    rc = fn(table, in, answer, err);
+    if (rc < 0)
+        *table = was; /* it has left an empty one */
+    else
+        store_journal_replace_locked(journal, &was);
+    return rc;
+}
+
+struct question {
+    const char *call, *shape;
+    enum store_reach reach;
+    do_fn fn;
+};
+
+static int serve(struct store_journal *journal, const struct question *question,
+                 const struct gbx_message *arguments,
                  struct gbx_builder *answer, struct gbx_error *err)
 {
+    struct store *store = journal->store;
+    struct store_journal once = {.store = store, .may_wait = true};
     struct store_input in;
-    int rc = store_input_decode(&in, call, shape, arguments, err);
+    int rc = store_input_decode(&in, question->call, question->shape, arguments,
+                                err);
 
     if (rc < 0)
         return rc;
     pthread_mutex_lock(&store->lock);
+    if (journal->is_alone)
+        journal = &once;
+    rc = store_journal_hold_locked(journal, question->reach, &in, err);
     in.now_ns = store->now_ns();
-    store_table_sweep(&store->table, in.now_ns);
-    rc = fn(&store->table, &in, answer, err);
+    if (rc == 0)
+        rc = question->reach == STORE_CHANGES_ALL
+                 ? replace(journal, &in, question->fn, answer, err)
+                 : question->fn(&store->table, &in, answer, err);
+    if (rc == 0)
+        rc = store_journal_commit_locked(&once, err);
+    store_journal_end_locked(&once, false);
     pthread_mutex_unlock(&store->lock);
     return rc < 0 ? rc : store_change_settle(&in, answer, err);
 }
 
-/* X(name, its arguments' shape) */
+/* X(name, its arguments' shape, what it does to which keys) */
 #define CALLS(X)                                                               \
-    X(get, "k")                                                                \
-    X(set, "kv")                                                               \
-    X(delete, "k")                                                             \
-    X(increment, "kn")                                                         \
-    X(decrement, "kn")                                                         \
-    X(push, "kv")                                                              \
-    X(pop, "k")                                                                \
-    X(extend, "kl")                                                            \
-    X(expire, "kn")                                                            \
-    X(ttl, "k")                                                                \
-    X(exists, "k")                                                             \
-    X(keys, "p")                                                               \
-    X(clear, "")                                                               \
-    X(size, "")                                                                \
-    X(get_all, "")                                                             \
-    X(set_all, "m")
+    X(get, "k", READS)                                                         \
+    X(set, "kv", CHANGES)                                                      \
+    X(delete, "k", CHANGES)                                                    \
+    X(increment, "kn", CHANGES)                                                \
+    X(decrement, "kn", CHANGES)                                                \
+    X(push, "kv", CHANGES)                                                     \
+    X(pop, "k", CHANGES)                                                       \
+    X(extend, "kl", CHANGES)                                                   \
+    X(expire, "kn", CHANGES)                                                   \
+    X(ttl, "k", READS)                                                         \
+    X(exists, "k", READS)                                                      \
+    X(keys, "p", READS_ALL)                                                    \
+    X(clear, "", CHANGES_ALL)                                                  \
+    X(size, "", READS_ALL)                                                     \
+    X(get_all, "", READS_ALL)                                                  \
+    X(set_all, "m", CHANGES_ALL)
 
-#define X(name, shape)                                                         \
-    static int call_##name(void *store, const struct gbx_message *arguments,   \
+#define X(name, shape, reach)                                                  \
+    static int call_##name(void *journal, const struct gbx_message *arguments, \
                            struct gbx_builder *answer, struct gbx_error *err)  \
     {                                                                          \
-        return serve(store, "state." #name, shape, do_##name, arguments,       \
-                     answer, err);                                             \
+        static const struct question question = {"state." #name, shape,        \
+                                                 STORE_##reach, do_##name};    \
+                                                                               \
+        return serve(journal, &question, arguments, answer, err);              \
     }
 CALLS(X)
 #undef X
 
-int store_register(struct store *store, struct host_calls *calls)
-{
-    static const struct {
-        const char *name;
-        gbx_host_fn fn;
-    } all[] = {
-#define X(name, shape) {"state." #name, call_##name},
-        CALLS(X)
+const struct store_call store_calls[STORE_CALLS] = {
+#define X(name, shape, reach) {"state." #name, call_##name},
+    CALLS(X)
 #undef X
-    };
-    int rc = 0;
+};
 
-    for (size_t i = 0; i < ARRAY_SIZE(all) && rc == 0; i++)
-        rc = host_calls_add(calls, all[i].name, all[i].fn, store);
-    return rc;
-}
-
-void store_init(struct store *store)
+const struct store_call *store_call_find(const char *name)
 {
-    *store = (struct store){.now_ns = clock_now_ns};
-    pthread_mutex_init(&store->lock, NULL);
-}
-
-bool store_copy(struct store *store, struct store *other)
-{
-    bool done;
-
-    pthread_mutex_lock(&other->lock);
-    store_table_sweep(&other->table, other->now_ns());
-    done = store_table_copy(&store->table, &other->table);
-    pthread_mutex_unlock(&other->lock);
-    return done;
-}
-
-void store_fini(struct store *store)
-{
-    store_table_fini(&store->table);
-    pthread_mutex_destroy(&store->lock);
+    for (size_t i = 0; i < STORE_CALLS; i++)
+        if (strcmp(store_calls[i].name, name) == 0)
+            return &store_calls[i];
+    return NULL;
 }

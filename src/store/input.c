@@ -3,8 +3,8 @@
 
 #include "base/check.h"
 #include "base/error.h"
-#include "runtime/store.h"
-#include "runtime/store/input.h"
+#include "store/store.h"
+#include "store/input.h"
 
 #define SHOWN_MAX 60 /* bytes of a key in an error's text */
 

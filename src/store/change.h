@@ -10,11 +10,11 @@
  *
  * Threads: the holder of the store's lock.
  */
-#ifndef RUNTIME_STORE_CHANGE_H
-#define RUNTIME_STORE_CHANGE_H
+#ifndef STORE_CHANGE_H
+#define STORE_CHANGE_H
 
-#include "runtime/store/input.h"
-#include "runtime/store/table.h"
+#include "store/input.h"
+#include "store/table.h"
 
 struct store_change {
     struct store_entry *entry; /* NULL: the key is not there yet */

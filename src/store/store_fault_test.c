@@ -6,7 +6,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
-#include "runtime/store_ask.h"
+#include "store/store_ask.h"
 
 /*
  * The allocator, which fails once when fail_in has counted down to 0.  It is
@@ -259,9 +259,8 @@ static void without_memory_nothing_changes(void **state)
 
 static void *count_up(void *unused)
 {
-    const struct host_call *increment =
-        host_calls_find(&calls, "state.increment");
-    const struct host_call *push = host_calls_find(&calls, "state.push");
+    const struct store_call *increment = store_call_find("state.increment");
+    const struct store_call *push = store_call_find("state.push");
     struct gbx_message message = {
         .type = GBX_ARRAY, .body = "\x82\x61n\x01", .body_bytes = 4};
     struct gbx_message element = {
@@ -272,11 +271,11 @@ static void *count_up(void *unused)
     (void)unused;
     for (int i = 0; i < ROUNDS; i++) {
         gbx_builder_init(&out);
-        failed |= increment->fn(increment->context, &message, &out, NULL);
-        failed |= push->fn(push->context, &element, &out, NULL);
+        failed |= increment->fn(&store.alone, &message, &out, NULL);
+        failed |= push->fn(&store.alone, &element, &out, NULL);
         gbx_builder_fini(&out);
     }
-    return failed != 0 ? &calls : NULL;
+    return failed != 0 ? &store : NULL;
 }
 
 static void two_threads_lose_nothing(void **state)
