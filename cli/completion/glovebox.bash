@@ -23,8 +23,8 @@ _glovebox_value() {
         compopt -o filenames
         ;;
     --env | --workdir | --cpu | --threads | --processes | --files | --script-config) ;;
-    --repeat | --parallel | --max | --width | --workers) ;;
-    --svg)
+    --repeat | --parallel | --max | --width | --workers | --sample) ;;
+    --svg | --trace | --events | --state)
         mapfile -t COMPREPLY < <(compgen -f -- "$word")
         compopt -o filenames
         ;;
@@ -120,7 +120,7 @@ _glovebox() {
         case ${COMP_WORDS[2]} in
         check) words='--scripts --quick --json --timeout --isolation --help' ;;
         show) words='--svg --dot --list --ascii --width --help' ;;
-        run) words='--in --out --scripts --watch --quiet --isolation --workers --help' ;;
+        run) words='--in --out --scripts --watch --quiet --isolation --workers --state --trace --events --sample --help' ;;
         *) words='--help' ;;
         esac
         ;;

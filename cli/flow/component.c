@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "cli/flow/flow.h"
+#include "glovebox/builtin.h"
 
 struct loaded {
     char *path;    /* owned */
@@ -116,14 +117,35 @@ static struct loaded *find_by_metadata(struct components *c, const char *name)
     return NULL;
 }
 
+/* One that comes with Glovebox. */
+static bool find_builtin(const char *name, struct gbx_component *component)
+{
+    static const char *const none[] = {NULL};
+
+    for (const struct gbx_actor_type *const *type = gbx_builtin_types;
+         *type != NULL; type++) {
+        if (strcmp((*type)->component, name) != 0)
+            continue;
+        component->inports = (*type)->inports != NULL ? (*type)->inports : none;
+        component->outports =
+            (*type)->outports != NULL ? (*type)->outports : none;
+        component->await_all_inports = (*type)->await_all_inports;
+        return true;
+    }
+    return false;
+}
+
 int components_find(void *context, const struct gbx_graph_node *node,
                     struct gbx_component *component, struct gbx_error *err)
 {
     struct components *c = context;
     struct loaded *one = NULL;
     const char *path;
-    int rc = gbx_scripts_find(c->scripts, node->component, &path, err);
+    int rc;
 
+    if (find_builtin(node->component, component))
+        return 0;
+    rc = gbx_scripts_find(c->scripts, node->component, &path, err);
     if (rc == 0)
         one = load(c, path);
     else if (rc == GBX_EFILE)

@@ -8,12 +8,20 @@
 #include <unistd.h>
 
 #include "cli/flow/run.h"
+#include "glovebox/builtin.h"
 #include "glovebox/cache.h"
 
 #define LOOK_NS         250000000ull
 #define CLI_INTERRUPTED 130
 
-enum { OPTION_ISOLATION = 1024, OPTION_WORKERS };
+enum {
+    OPTION_ISOLATION = 1024,
+    OPTION_WORKERS,
+    OPTION_TRACE,
+    OPTION_EVENTS,
+    OPTION_SAMPLE,
+    OPTION_STATE
+};
 
 static volatile sig_atomic_t interrupts;
 
@@ -42,6 +50,17 @@ static const struct argp_option options[] = {
      "For all scripts: auto, microvm, process or wasm", 0},
     {"workers", OPTION_WORKERS, "N", 0,
      "Threads that run actors; default: one a CPU", 0},
+    {"state", OPTION_STATE, "FILE", 0,
+     "Where nodes keep what they remember whose metadata say \"state\": "
+     "\"persistent\"",
+     0},
+    {"trace", OPTION_TRACE, "FILE", 0,
+     "Write a trace of all runs and messages, for ui.perfetto.dev", 0},
+    {"events", OPTION_EVENTS, "FILE", 0,
+     "Write what happens as lines of JSON, Reflow's events; - standard output",
+     0},
+    {"sample", OPTION_SAMPLE, "N", 0,
+     "Of both: one message in so many; default: all", 0},
     {0}};
 
 static void add_text(const char **list, size_t *count, const char *name,
@@ -81,6 +100,19 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case OPTION_WORKERS:
         o->workers = (uint32_t)cli_option_number("workers", arg, 1, 256, state);
+        return 0;
+    case OPTION_STATE:
+        o->state = arg;
+        return 0;
+    case OPTION_TRACE:
+        o->trace = arg;
+        return 0;
+    case OPTION_EVENTS:
+        o->events = arg;
+        return 0;
+    case OPTION_SAMPLE:
+        o->sample =
+            (uint32_t)cli_option_number("sample", arg, 1, 1000000000, state);
         return 0;
     case ARGP_KEY_ARG:
         if (o->graph != NULL)
@@ -197,12 +229,17 @@ static int open_all(struct gbx_runtime **runtime, struct gbx_flow **flow,
         .output = print};
     struct gbx_flow_config how = {.struct_bytes = sizeof(how),
                                   .script = &o->script,
+                                  .types = gbx_builtin_types,
                                   .workers = o->workers,
+                                  .state_path = o->state,
+                                  .sample = o->sample,
                                   .output = traffic_output,
                                   .letter = traffic_letter,
                                   .context = traffic};
     struct gbx_error err;
 
+    if (o->trace != NULL || o->events != NULL)
+        how.event = traffic_event;
     if (gbx_runtime_open(runtime, &config, &err) < 0)
         return cli_fail(&err);
     how.runtime = *runtime;
@@ -224,6 +261,8 @@ static int run_graph(const struct gbx_graph *graph,
     if (o->scripts != NULL)
         snprintf(folder, sizeof(folder), "%s", o->scripts);
     rc = traffic_open(&traffic, o);
+    if (rc == CLI_OK)
+        rc = traffic_trace(&traffic);
     if (rc == CLI_OK && gbx_scripts_open(&scripts, folder, &err) < 0)
         rc = cli_fail(&err);
     if (rc == CLI_OK)

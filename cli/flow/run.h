@@ -9,6 +9,7 @@
 
 #include "cli/flow/flow.h"
 #include "glovebox/flow_graph.h"
+#include "glovebox/flow_trace.h"
 
 #define FLOW_PORTS_MAX 64
 
@@ -16,8 +17,9 @@ struct flow_options {
     const char *graph, *scripts;
     const char *in[FLOW_PORTS_MAX], *out[FLOW_PORTS_MAX]; /* PORT=... */
     size_t in_count, out_count;
-    uint32_t workers;
+    uint32_t workers, sample;
     bool watch, quiet;
+    const char *trace, *events, *state; /* files, or NULL */
     struct gbx_script_config script;
 };
 
@@ -28,11 +30,14 @@ struct traffic {
     FILE *files[FLOW_PORTS_MAX]; /* of options->out */
     pthread_mutex_t lock;        /* of what is written */
     size_t letters;
-    bool is_lost; /* something could not be written */
+    bool is_lost;                     /* something could not be written */
+    struct gbx_flow_trace *traces[2]; /* owned: --trace, --events */
 };
 
 /* Open what is written to.  Returns an exit code. */
 int traffic_open(struct traffic *traffic, const struct flow_options *options);
+/* What happens is written, too, where it is asked for. */
+int traffic_trace(struct traffic *traffic);
 /* Returns CLI_HOST where something was lost. */
 int traffic_close(struct traffic *traffic);
 
@@ -44,6 +49,8 @@ int traffic_send(struct gbx_flow *flow, const struct flow_options *options,
 void traffic_output(void *context, const char *port,
                     const struct gbx_message *message);
 void traffic_letter(void *context, const struct gbx_letter *letter);
+/* gbx_flow_event_fn; the same. */
+void traffic_event(void *context, const struct gbx_flow_event *event);
 
 /* ---- live.c ---- */
 

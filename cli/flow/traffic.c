@@ -130,8 +130,48 @@ int traffic_open(struct traffic *traffic, const struct flow_options *options)
     return CLI_OK;
 }
 
+int traffic_trace(struct traffic *traffic)
+{
+    const char *const paths[] = {traffic->options->trace,
+                                 traffic->options->events};
+    struct gbx_error err;
+
+    for (int i = 0; i < 2; i++) {
+        const struct gbx_flow_trace_config config = {
+            .struct_bytes = sizeof(config),
+            .path = paths[i],
+            .form = i == 0 ? GBX_FLOW_TRACE_CHROME : GBX_FLOW_TRACE_LINES};
+
+        if (paths[i] != NULL &&
+            gbx_flow_trace_open(&traffic->traces[i], &config, &err) < 0)
+            return cli_fail(&err);
+    }
+    return CLI_OK;
+}
+
+void traffic_event(void *context, const struct gbx_flow_event *event)
+{
+    struct traffic *traffic = context;
+
+    for (int i = 0; i < 2; i++)
+        if (traffic->traces[i] != NULL)
+            gbx_flow_trace_event(traffic->traces[i], event);
+}
+
+static void close_traces(struct traffic *traffic)
+{
+    struct gbx_error err;
+
+    for (int i = 0; i < 2; i++)
+        if (gbx_flow_trace_close(traffic->traces[i], &err) < 0) {
+            cli_say(err.what, CLI_HOST);
+            traffic->is_lost = true;
+        }
+}
+
 int traffic_close(struct traffic *traffic)
 {
+    close_traces(traffic);
     for (size_t i = 0; i < traffic->options->out_count; i++)
         if (traffic->files[i] != NULL && traffic->files[i] != stdout &&
             fclose(traffic->files[i]) != 0)

@@ -219,6 +219,33 @@ class Flow(unittest.TestCase):
         self.one("this is no Python\n")
         self.outputs(self.path, code=126)
 
+    def test_what_happens_is_written(self):
+        flow = pathlib.Path(EXAMPLES, "flow", "double.graph.json")
+        trace, events = self.folder / "trace", self.folder / "events"
+        self.glovebox("run", flow, "--trace", trace, "--events", events)
+        kinds = {json.loads(line)["_type"]
+                 for line in events.read_text().splitlines()}
+        self.assertLessEqual({"NetworkStarted", "ActorStarted", "ActorEmit",
+                              "MessageSent", "MessageReceived", "NetworkIdle",
+                              "NetworkShutdown"}, kinds)
+        self.assertGreater(len(json.loads(trace.read_text())["traceEvents"]
+                               if trace.read_text()[0] == "{"
+                               else json.loads(trace.read_text())), 4)
+
+    def test_actors_that_come_with_it_are_known(self):
+        made = graph({"t": "timer", "c": "counter"}, [("t.out", "c.in")])
+        made["processes"]["t"]["metadata"] = {"interval_ms": 1, "count": 5}
+        made["outports"] = {"out": {**end("c", "out"), "portName": "out"}}
+        self.path.write_text(json.dumps(made))
+        self.glovebox("check", self.path)
+        out, _ = self.outputs(self.path)
+        self.assertEqual([line["message"]["data"] for line in out],
+                         [1, 2, 3, 4, 5])
+        made["processes"]["t"]["metadata"] = {}
+        self.path.write_text(json.dumps(made))
+        _, err = self.outputs(self.path, code=2)
+        self.assertIn("interval_ms", err)
+
     def test_an_interrupt_lets_what_is_on_its_way_arrive(self):
         self.one("import time\n"
                  "def process(context):\n"
