@@ -69,7 +69,7 @@ struct gbx_actor_type {
 
     /* Below 0 the run has failed: what it sent has left all the same. */
     int (*run)(void *self, struct gbx_actor *actor);
-    void (*close)(void *self); /* or NULL; also after an open that failed */
+    void (*close)(void *self); /* or NULL */
     void *context;
     int runs_at_start; /* 1: once without a message, before all else */
 };

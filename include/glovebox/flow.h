@@ -163,8 +163,9 @@ int gbx_flow_send_room(struct gbx_flow *flow, const char *inport, void *room,
                        struct gbx_error *err);
 
 /* Wait until no message is left and nobody runs or is to be tried again. Actors
- * that wake by themselves do not count.  Returns 0; GBX_ETIME; GBX_EAGAIN: what
- * is left stands still (below). */
+ * that wake by themselves do not count.  Returns 0; GBX_ETIME; GBX_ECANCELED
+ * (by gbx_flow_cancel: what is left stays); GBX_EAGAIN: what is left stands
+ * still (below). */
 int gbx_flow_drain(struct gbx_flow *flow, uint64_t deadline_ns);
 
 /*

@@ -99,7 +99,14 @@ void build_begin(struct gbx_flow *flow, struct flow_node *node)
 {
     bool touched;
 
+    flow_tell(flow, &(struct gbx_flow_event){.kind = GBX_FLOW_ACTOR_STARTED,
+                                             .node = node->id,
+                                             .text = node->component});
     pthread_mutex_lock(&node->lock);
+    if (node->state == GBX_NODE_GONE) { /* somebody was quicker */
+        pthread_mutex_unlock(&node->lock);
+        return;
+    }
     node->state = GBX_NODE_IDLE;
     if (node->type != NULL && node->type->runs_at_start != 0) {
         atomic_fetch_add(&flow->pending, 1);
@@ -110,9 +117,6 @@ void build_begin(struct gbx_flow *flow, struct flow_node *node)
     pthread_mutex_unlock(&node->lock);
     if (touched)
         schedule_put(&flow->schedule, NULL, flow_node_get(node));
-    flow_tell(flow, &(struct gbx_flow_event){.kind = GBX_FLOW_ACTOR_STARTED,
-                                             .node = node->id,
-                                             .text = node->component});
 }
 
 static int add_locked(struct gbx_flow *flow, struct flow_node *node,
@@ -120,8 +124,12 @@ static int add_locked(struct gbx_flow *flow, struct flow_node *node,
 {
     if (build_find_locked(flow, node->id) != NULL)
         return fail(err, GBX_EARGUMENT, "there is a node %s already", node->id);
-    if (tsearch(node, &flow->by_name, by_id) == NULL)
+    /* So that none that is to be woken finds no room. */
+    if (!schedule_reserve(&flow->schedule, ++flow->node_count) ||
+        tsearch(node, &flow->by_name, by_id) == NULL) {
+        flow->node_count--;
         return fail(err, GBX_EHOST, "no memory for node %s", node->id);
+    }
     node->link = flow->nodes_end;
     *flow->nodes_end = node;
     flow->nodes_end = &node->after;
@@ -163,6 +171,7 @@ struct flow_node *build_remove_locked(struct gbx_flow *flow,
                                       struct flow_node *node)
 {
     tdelete(node, &flow->by_name, by_id);
+    flow->node_count--;
     *node->link = node->after;
     if (node->after != NULL)
         node->after->link = node->link;
@@ -181,42 +190,63 @@ struct flow_node *build_remove_locked(struct gbx_flow *flow,
     return node;
 }
 
+void build_free_port(struct gbx_flow *flow, struct flow_node *node,
+                     struct inport *port)
+{
+    struct flow_node *freed;
+
+    pthread_mutex_lock(&node->lock);
+    freed = port->blocked;
+    port->blocked = NULL;
+    pthread_mutex_unlock(&node->lock);
+    flow_free_blocked(flow, freed);
+}
+
+/* What is in its queues. */
+static void return_queues(struct flow_node *node, const char *reason)
+{
+    struct flow_batch batch = {.step = 1};
+
+    for (uint32_t i = 0; i < node->inport_count; i++)
+        while (queue_get(&node->inports[i]->queue, &batch.packets[0])) {
+            batch.at = 0;
+            batch.count = 1;
+            batch.ports[0] = i;
+            run_return(node, &batch, reason);
+        }
+}
+
 void build_bury(struct gbx_flow *flow, struct flow_node *node,
                 const char *reason)
 {
-    struct flow_batch *batch = calloc(1, sizeof(*batch));
     struct flow_node *freed;
     struct wiring *wiring;
-    bool is_running, starts;
+    uint64_t owed;
+    bool is_running;
 
     pthread_mutex_lock(&node->lock);
-    starts = node->starts;
-    node->starts = false;
     is_running = node->state == GBX_NODE_RUNNING;
+    owed = (node->woken_ns != 0 ? 1u : 0u) +
+           (!is_running && node->is_woken ? 1u : 0u);
+    node->woken_ns = 0;
     node->state = GBX_NODE_GONE;
+    atomic_store(&node->is_gone, true);
     freed = flow_node_freed_locked(node);
     wiring = node->wiring; /* in a circle, they would hold each other */
     node->wiring = NULL;
     pthread_mutex_unlock(&node->lock);
     wiring_put(wiring);
     flow_free_blocked(flow, freed);
-    if (starts)
-        flow_done(flow, 1);
     if (is_running && node->kind->interrupt != NULL)
         node->kind->interrupt(node);
     /* Nobody puts anything into its queues any more, nor takes from them. */
     if (!is_running && node->held != NULL)
         run_return(node, node->held, reason);
-    for (uint32_t i = 0; i < node->inport_count && batch != NULL; i++)
-        while (queue_get(&node->inports[i]->queue, &batch->packets[0])) {
-            batch->at = 0;
-            batch->count = 1;
-            batch->ports[0] = i;
-            run_return(node, batch, reason);
-        }
+    return_queues(node, reason);
     flow_say_room(flow);
     schedule_wake_at(&flow->schedule, node, 0);
-    free(batch);
+    if (owed > 0)
+        flow_done(flow, owed);
     flow_node_put(node);
 }
 

@@ -28,6 +28,10 @@ struct flow_node *build_find_locked(struct gbx_flow *flow, const char *id);
 /* Of a node or a port.  Returns 0 or GBX_EARGUMENT. */
 int build_check_name(const char *what, const char *name, struct gbx_error *err);
 
+/* Those that wait for room at a port look again. */
+void build_free_port(struct gbx_flow *flow, struct flow_node *node,
+                     struct inport *port);
+
 /* edge.c.  Out of its list; and the flow's inports of a node, or, NULL, all. */
 void edge_remove(struct edge **link);
 void edge_remove_ports(struct gbx_flow *flow, const struct flow_node *node);

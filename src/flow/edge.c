@@ -146,6 +146,7 @@ int gbx_flow_disconnect(struct gbx_flow *flow, const char *from,
                         struct gbx_error *err)
 {
     struct flow_node *source, *target;
+    struct inport *port = NULL;
     struct edge **link;
     int rc = GBX_EARGUMENT;
 
@@ -154,15 +155,22 @@ int gbx_flow_disconnect(struct gbx_flow *flow, const char *from,
     target = build_find_locked(flow, to);
     if (source != NULL && target != NULL)
         rc = find_edge(source, outport, target, inport, &link);
-    if (rc == 0)
+    if (rc == 0) {
+        port = (*link)->port;
+        flow_node_get(target);
         edge_remove(link);
+    }
     if (rc == 0 && flow->is_started && !wire_all_locked(flow))
         rc = GBX_EHOST;
     pthread_mutex_unlock(&flow->lock);
+    if (port != NULL) {
+        build_free_port(flow, target, port);
+        flow_node_put(target);
+    }
     return rc == 0 ? 0
                    : fail(err, rc,
-                          "node %s, port %s is not connected to node "
-                          "%s, port %s",
+                          "node %s, port %s is not connected to node %s, port "
+                          "%s",
                           from, outport, to, inport);
 }
 

@@ -70,6 +70,7 @@ void run_flush(struct gbx_actor *actor, bool is_last)
     for (uint32_t i = 0; i < box->count;)
         i += deliver(actor, i, is_last);
     box->count = 0;
+    box->number++;
 }
 
 /* Who is far behind is waited for; who would wait for itself is told. */
@@ -85,9 +86,10 @@ static int await_reader(struct gbx_actor *actor, const struct wire *wire)
         return queue_count(&wire->port->queue) < bound * FLOW_SOFT_TIMES
                    ? 0
                    : GBX_ELIMIT;
-    atomic_store(&actor->node->is_held_up, true);
+    atomic_store(&actor->node->waits_bound, bound);
+    atomic_store(&actor->node->waits_for, wire->port);
     rc = flow_await_room(actor->flow, wire->port, bound, 0);
-    atomic_store(&actor->node->is_held_up, false);
+    atomic_store(&actor->node->waits_for, NULL);
     return rc;
 }
 
@@ -132,7 +134,7 @@ int run_send(struct gbx_actor *actor, uint32_t outport,
              const struct gbx_message *message, struct body *body)
 {
     struct outbox *box = actor->worker->outbox;
-    const struct wiring *wiring = actor->wiring;
+    struct wiring *wiring = actor->wiring;
     struct packet packet = {.message = *message};
     bool is_made = false;
     int rc = 0;
@@ -143,7 +145,7 @@ int run_send(struct gbx_actor *actor, uint32_t outport,
         tell_emit(actor, outport, &packet);
     }
     for (uint32_t i = 0; i < wiring->count && rc == 0; i++) {
-        const struct wire *wire = &wiring->wires[i];
+        struct wire *wire = &wiring->wires[i];
 
         if (wire->outport != outport)
             continue;
@@ -157,8 +159,10 @@ int run_send(struct gbx_actor *actor, uint32_t outport,
         if (box->count == ARRAY_SIZE(box->outs))
             run_flush(actor, false);
         /* Each reader, once for what an outbox holds. */
-        if (box->count < wiring->count && (rc = await_reader(actor, wire)) < 0)
+        if (wire->checked != box->number &&
+            (rc = await_reader(actor, wire)) < 0)
             break;
+        wire->checked = box->number;
         packet_hold(&box->outs[box->count].packet, &packet);
         box->outs[box->count++].wire = wire;
     }

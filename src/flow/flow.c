@@ -60,6 +60,7 @@ int gbx_flow_open(struct gbx_flow **flow, const struct gbx_flow_config *config,
     schedule_open(&made->schedule,
                   config->workers != 0 ? config->workers : cpu_count(),
                   run_node, run_wake);
+    made->schedule.pending = &made->pending;
     if (made->folder == NULL)
         rc = fail(err, GBX_EHOST, "no memory for a flow");
     else if (config->state_path != NULL)
@@ -73,8 +74,33 @@ int gbx_flow_open(struct gbx_flow **flow, const struct gbx_flow_config *config,
     return 0;
 }
 
+/* All nodes, held, and NULL; NULL without memory. */
+static struct flow_node **all_locked(struct gbx_flow *flow)
+{
+    struct flow_node **all =
+        calloc((size_t)flow->node_count + 1, sizeof(struct flow_node *));
+    size_t at = 0;
+
+    for (struct flow_node *n = flow->nodes; n != NULL && all != NULL;
+         n = n->after)
+        all[at++] = flow_node_get(n);
+    return all;
+}
+
+/* Nobody is told anything under the lock: who is told may send. */
+static void begin_all(struct gbx_flow *flow, struct flow_node **all)
+{
+    flow_tell(flow, &(struct gbx_flow_event){.kind = GBX_FLOW_NETWORK_STARTED});
+    for (size_t i = 0; all[i] != NULL; i++) {
+        build_begin(flow, all[i]);
+        flow_node_put(all[i]);
+    }
+    free(all);
+}
+
 int gbx_flow_start(struct gbx_flow *flow, struct gbx_error *err)
 {
+    struct flow_node **all = NULL;
     int rc = 0;
 
     pthread_mutex_lock(&flow->lock);
@@ -84,14 +110,12 @@ int gbx_flow_start(struct gbx_flow *flow, struct gbx_error *err)
         rc = fail(err, GBX_EHOST, "no memory for a flow's connections");
     else
         rc = schedule_start(&flow->schedule, err);
-    if (rc == 0) {
-        flow->is_started = true;
-        flow_tell(flow,
-                  &(struct gbx_flow_event){.kind = GBX_FLOW_NETWORK_STARTED});
-        for (struct flow_node *n = flow->nodes; n != NULL; n = n->after)
-            build_begin(flow, n);
-    }
+    if (rc == 0 && (all = all_locked(flow)) == NULL)
+        rc = fail(err, GBX_EHOST, "no memory for a flow's nodes");
+    flow->is_started = flow->is_started || rc == 0;
     pthread_mutex_unlock(&flow->lock);
+    if (rc == 0)
+        begin_all(flow, all);
     return rc;
 }
 

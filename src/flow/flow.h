@@ -56,6 +56,7 @@ struct gbx_flow {
     pthread_mutex_t lock; /* of nodes, edges, ports */
     void *by_name;        /* of nodes: tsearch's */
     struct flow_node *nodes, **nodes_end;
+    uint32_t node_count;
     struct flow_port *inports;
     bool is_started;
 

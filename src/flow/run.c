@@ -16,6 +16,7 @@
 
 #define ROOM_RUNS    16u /* so many runs, and readers are looked at */
 #define NO_MEMORY_NS 10000000u
+#define QUICK_NS     5000u
 
 /* One of its readers that is behind; NULL: all have room. */
 static const struct wire *full_wire(const struct wiring *wiring)
@@ -94,8 +95,28 @@ static uint64_t retry_at(struct gbx_actor *actor, struct flow_batch *batch)
     return clock_now_ns() + (node->backoff_ns << doubled);
 }
 
+/* So many runs since then.  Returns the time now. */
+static uint64_t note_time(struct flow_node *node, uint64_t from_ns,
+                          uint32_t runs)
+{
+    struct times *times = atomic_load(&node->times);
+    const uint64_t now_ns = clock_now_ns();
+
+    if (runs == 0)
+        return now_ns;
+    if (times == NULL) {
+        times = calloc(1, sizeof(*times));
+        atomic_store(&node->times, times);
+    }
+    flow_node_count(&node->counts.run_ns, now_ns - from_ns);
+    if (times != NULL)
+        times_add(times, (now_ns - from_ns) / runs, runs);
+    return now_ns;
+}
+
 /* Why a node does not run on, and what it waits for. */
 struct stop {
+    bool has_run;            /* at least once */
     const struct wire *full; /* this reader; NULL: */
     uint64_t due_ns;         /* this time, after a run that failed; or 0 */
 };
@@ -104,16 +125,25 @@ struct stop {
 static struct stop run_batch(struct gbx_actor *actor, struct flow_batch *batch)
 {
     struct flow_node *node = actor->node;
-    struct stop stop = {.full = NULL};
-    uint32_t runs = 0;
+    const uint64_t slice_ns = node->kind->slice_ns, begin_ns = clock_now_ns();
+    struct stop stop = {.has_run = false};
+    uint64_t from_ns = begin_ns;
+    uint32_t runs = 0, timed = 0;
 
     do {
         int rc;
 
-        if (runs++ % ROOM_RUNS == 0 &&
+        if (runs % ROOM_RUNS == 0 &&
             (stop.full = full_wire(actor->wiring)) != NULL)
             break;
+        /* Nothing is begun any more; who removed it waits for nobody. */
+        if (runs > 0 && (atomic_load(&actor->flow->is_canceled) ||
+                         atomic_load(&node->is_gone)))
+            break;
+        runs++;
         rc = run_once(actor, batch);
+        if (!node->is_quick)
+            run_flush(actor, false);
         flow_node_count(&node->counts.runs, 1);
         if (rc < 0) {
             flow_node_count(&node->counts.failures, 1);
@@ -126,50 +156,84 @@ static struct stop run_batch(struct gbx_actor *actor, struct flow_batch *batch)
             packet_drop(&batch->packets[batch->at + i]);
         batch->at += actor->input_count;
         batch->attempts = 0;
+        if (slice_ns == 0)
+            continue;
+        from_ns = note_time(node, from_ns, runs - timed);
+        timed = runs;
+        if (from_ns - begin_ns > slice_ns)
+            break;
     } while (batch->at < batch->count);
+    from_ns = note_time(node, from_ns, runs - timed);
+    node->is_quick = runs > 0 && (from_ns - begin_ns) / runs < QUICK_NS;
+    stop.has_run = runs > 0;
     return stop;
 }
 
-/* What it goes on with, or what has come since.  NULL: it has been removed. */
+/* What it goes on with, or what has come since.  NULL: there is nothing, or it
+ * has been removed, or nothing is begun any more. */
+static struct flow_batch *begin_locked(struct flow_node *node,
+                                       struct worker *worker, void **was,
+                                       uint64_t *owed)
+{
+    struct flow_batch *batch = node->held;
+
+    if (node->state == GBX_NODE_GONE)
+        return NULL;
+    if (atomic_load(&node->flow->is_canceled)) {
+        node->state = GBX_NODE_IDLE;
+        return NULL;
+    }
+    node->state = GBX_NODE_RUNNING;
+    atomic_store(&node->waits_for, NULL);
+    if (node->renewed != NULL) {
+        *was = node->self;
+        node->self = node->renewed;
+        node->renewed = NULL;
+    }
+    node->held = NULL;
+    if (node->woken_ns != 0) {
+        *owed = node->is_woken; /* once is enough */
+        node->is_woken = true;
+        node->wake_ns = node->asked_ns = node->woken_ns = 0;
+    }
+    if (batch != NULL)
+        return batch;
+    batch = worker->batch;
+    if (node->starts)
+        batch->at = batch->count = 0;
+    else
+        flow_node_fill_locked(node, batch);
+    flow_node_count(&node->counts.received, batch->count);
+    if (batch->count == 0 && !node->is_woken) {
+        node->state = GBX_NODE_IDLE;
+        return NULL;
+    }
+    worker->batch = NULL;
+    return batch;
+}
+
 static struct flow_batch *begin(struct flow_node *node, struct worker *worker,
                                 struct wiring **wiring)
 {
     struct flow_node *freed = NULL;
     struct flow_batch *batch;
     void *was = NULL;
+    uint64_t owed = 0;
 
     pthread_mutex_lock(&node->lock);
-    if (node->state == GBX_NODE_GONE) {
-        pthread_mutex_unlock(&node->lock);
-        return NULL;
-    }
-    node->state = GBX_NODE_RUNNING;
-    if (node->renewed != NULL) {
-        was = node->self;
-        node->self = node->renewed;
-        node->renewed = NULL;
-    }
-    *wiring = wiring_get(node->wiring);
-    batch = node->held;
-    node->held = NULL;
-    if (node->woken_ns != 0)
-        node->wake_ns = node->asked_ns = node->woken_ns = 0;
-    if (batch == NULL) {
-        batch = worker->batch;
-        worker->batch = NULL;
-        if (node->starts) /* without a message */
-            batch->at = batch->count = 0;
-        else
-            flow_node_fill_locked(node, batch);
-        flow_node_count(&node->counts.received, batch->count);
+    batch = begin_locked(node, worker, &was, &owed);
+    if (batch != NULL)
+        *wiring = wiring_get(node->wiring);
+    if (node->state != GBX_NODE_GONE)
         freed = flow_node_freed_locked(node);
-    }
     pthread_mutex_unlock(&node->lock);
     if (was != NULL)
         node->kind->drop(was);
     if (freed != NULL)
         flow_free_blocked(node->flow, freed);
     flow_say_room(node->flow);
+    if (owed > 0)
+        flow_done(node->flow, owed);
     return batch;
 }
 
@@ -179,33 +243,36 @@ static void leave(struct gbx_actor *actor, struct flow_batch *batch,
 {
     struct flow_node *node = actor->node;
     const bool has_left = batch->at < batch->count;
-    bool again = false, is_gone, has_started;
+    bool again = false, is_gone, owed;
 
     pthread_mutex_lock(&node->lock);
-    has_started = node->starts && stop->full == NULL;
-    if (has_started)
+    if (stop->has_run)
         node->starts = false;
     is_gone = node->state == GBX_NODE_GONE;
+    owed = is_gone && node->is_woken; /* who removed it left that to us */
+    node->is_woken = node->is_woken && !is_gone;
     if (!is_gone && has_left)
         node->held = batch;
     if (is_gone)
         ;
-    else if (stop->full != NULL)
+    else if (stop->full != NULL) {
         node->state = GBX_NODE_BLOCKED;
-    else if (stop->due_ns != 0)
+        atomic_store(&node->waits_bound, flow_node_low(stop->full->to) + 1);
+        atomic_store(&node->waits_for, stop->full->port);
+    } else if (stop->due_ns != 0)
         node->state = GBX_NODE_PAUSED;
     else if ((again = flow_node_is_ready_locked(node)))
         node->state = GBX_NODE_QUEUED;
     else
         node->state = GBX_NODE_IDLE;
     pthread_mutex_unlock(&node->lock);
-    if (has_started)
+    if (owed)
         flow_done(node->flow, 1);
     if (is_gone && has_left)
         run_return(node, batch, "its node was removed");
-    else if (has_left)
-        return;
-    if (actor->worker->batch == NULL)
+    if (has_left && !is_gone)
+        ; /* it is the node's now */
+    else if (actor->worker->batch == NULL)
         actor->worker->batch = batch;
     else
         free(batch);
@@ -239,23 +306,13 @@ static void block(struct flow_node *node, const struct wire *wire)
         schedule_put(&node->flow->schedule, NULL, flow_node_get(node));
 }
 
-static void note_time(struct flow_node *node, uint64_t took_ns, uint64_t runs)
-{
-    struct times *times = atomic_load(&node->times);
-
-    if (times == NULL) {
-        times = calloc(1, sizeof(*times));
-        atomic_store(&node->times, times);
-    }
-    flow_node_count(&node->counts.run_ns, took_ns);
-    if (times != NULL && runs > 0)
-        times_add(times, took_ns / runs, (uint32_t)runs);
-}
-
 static bool has_memory(struct worker *worker)
 {
-    if (worker->outbox == NULL)
+    if (worker->outbox == NULL) {
         worker->outbox = calloc(1, sizeof(*worker->outbox));
+        if (worker->outbox != NULL)
+            worker->outbox->number = (uint64_t)(worker->index + 1) << 48;
+    }
     if (worker->batch == NULL)
         worker->batch = calloc(1, sizeof(*worker->batch));
     return worker->outbox != NULL && worker->batch != NULL;
@@ -276,11 +333,10 @@ void run_node(struct worker *worker, struct flow_node *node)
 {
     struct gbx_actor actor = {
         .flow = node->flow, .node = node, .worker = worker};
-    const uint64_t from_ns = clock_now_ns();
     struct flow_batch *batch = NULL;
-    uint64_t runs;
     struct stop stop;
     uint32_t at;
+    bool woken;
 
     if (!has_memory(worker)) {
         postpone(node);
@@ -292,12 +348,12 @@ void run_node(struct worker *worker, struct flow_node *node)
         flow_node_put(node);
         return;
     }
-    runs = node->counts.runs;
     at = batch->at;
     stop = run_batch(&actor, batch);
     run_flush(&actor, true);
-    note_time(node, clock_now_ns() - from_ns, node->counts.runs - runs);
     at = batch->at - at;
+    woken = stop.has_run && node->is_woken;
+    node->is_woken = node->is_woken && !woken;
     if (stop.due_ns != 0) {
         node->asked_ns = 0; /* of the time that it asked for, later */
     } else if (node->wake_ns != node->asked_ns) {
@@ -309,6 +365,10 @@ void run_node(struct worker *worker, struct flow_node *node)
         block(node, stop.full);
     if (stop.due_ns != 0) /* only that makes it run again */
         schedule_wake_at(&actor.flow->schedule, node, stop.due_ns);
+    if (atomic_load(&node->is_gone)) /* it is nobody's to wake */
+        schedule_wake_at(&actor.flow->schedule, node, 0);
+    if (woken)
+        flow_done(actor.flow, 1);
     if (at > 0)
         flow_done(actor.flow, at);
     wiring_put(actor.wiring);
@@ -333,17 +393,20 @@ void run_return(struct flow_node *node, struct flow_batch *batch,
 /* Its time has come: to be tried again, or because it asked. */
 void run_wake(struct schedule *schedule, struct flow_node *node)
 {
-    bool again = false;
+    bool again = false, owed = true;
 
     pthread_mutex_lock(&node->lock);
     if (node->state == GBX_NODE_PAUSED) {
         node->state = GBX_NODE_QUEUED;
         again = true;
-    } else if (node->state != GBX_NODE_GONE) {
+    } else if (node->state != GBX_NODE_GONE && node->woken_ns == 0) {
         node->woken_ns = clock_now_ns();
         again = flow_node_touch_locked(node);
+        owed = false; /* until it has run */
     }
     pthread_mutex_unlock(&node->lock);
+    if (owed)
+        flow_done(node->flow, 1);
     if (again)
         schedule_put(schedule, NULL, node);
     else

@@ -18,6 +18,7 @@ struct out {
 
 struct outbox {
     uint32_t count;
+    uint64_t number; /* of the next time that it is emptied; no other has it */
     struct out outs[64];
 };
 

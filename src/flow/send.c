@@ -83,7 +83,7 @@ void flow_done(struct gbx_flow *flow, uint64_t count)
 
 int gbx_flow_is_over(struct gbx_flow *flow)
 {
-    return atomic_load(&flow->pending) == 0 && !schedule_wakes(&flow->schedule);
+    return !schedule_wakes(&flow->schedule);
 }
 
 /* Who waits for what, of a node at rest; false: it does not, or is at work. */
@@ -108,6 +108,15 @@ static bool waits(const struct flow_node *node, struct gbx_error *err)
     return true;
 }
 
+/* Has the one that it waits for still no room? */
+static bool is_held_up(const struct flow_node *node)
+{
+    const struct inport *port = atomic_load(&node->waits_for);
+
+    return port != NULL &&
+           atomic_load(&port->queue.count) >= atomic_load(&node->waits_bound);
+}
+
 /* All runs so far; UINT64_MAX: somebody is at work, or will be. */
 static uint64_t runs_at_rest_locked(struct gbx_flow *flow,
                                     struct gbx_error *err)
@@ -119,8 +128,9 @@ static uint64_t runs_at_rest_locked(struct gbx_flow *flow,
          n = n->after) {
         pthread_mutex_lock(&n->lock);
         is_at_rest =
-            n->state == GBX_NODE_IDLE || n->state == GBX_NODE_BLOCKED ||
-            (n->state == GBX_NODE_RUNNING && atomic_load(&n->is_held_up));
+            n->state == GBX_NODE_IDLE ||
+            ((n->state == GBX_NODE_BLOCKED || n->state == GBX_NODE_RUNNING) &&
+             is_held_up(n));
         has = has || waits(n, err);
         pthread_mutex_unlock(&n->lock);
         runs += n->counts.runs;
@@ -135,7 +145,7 @@ int gbx_flow_stalled(struct gbx_flow *flow, struct gbx_error *err)
     uint64_t runs[2] = {0, 1};
 
     if (!flow->is_started || atomic_load(&flow->pending) == 0 ||
-        schedule_wakes(&flow->schedule))
+        schedule_has(&flow->schedule))
         return 0;
     for (int i = 0; i < 2; i++) {
         pthread_mutex_lock(&flow->lock);
@@ -158,8 +168,8 @@ int gbx_flow_drain(struct gbx_flow *flow, uint64_t deadline_ns)
         uint64_t until_ns = clock_now_ns() + LOOK_NS;
         struct timespec until;
 
-        if (clock_is_past(deadline_ns)) {
-            rc = GBX_ETIME;
+        if (atomic_load(&flow->is_canceled) || clock_is_past(deadline_ns)) {
+            rc = atomic_load(&flow->is_canceled) ? GBX_ECANCELED : GBX_ETIME;
             break;
         }
         if (deadline_ns != 0 && deadline_ns < until_ns)

@@ -8,6 +8,7 @@
  * for itself.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "flow/flow.h"
 
@@ -72,10 +73,25 @@ static void find_from(struct search *search, struct flow_node *root)
     }
 }
 
+/* False: no memory for a name. */
+static bool fill(struct wire *wire, const struct edge *edge)
+{
+    *wire = (struct wire){
+        .outport = edge->outport,
+        .is_soft = edge->to != NULL &&
+                   edge->to->search.lowest == edge->from->search.lowest,
+        .to = edge->to != NULL ? flow_node_get(edge->to) : NULL,
+        .port = edge->port,
+        .outside = edge->outside != NULL ? strdup(edge->outside) : NULL,
+    };
+    return edge->outside == NULL || wire->outside != NULL;
+}
+
 static struct wiring *make(struct flow_node *node)
 {
     struct wiring *wiring;
-    uint32_t count = 0, at = 0;
+    uint32_t count = 0;
+    bool good = true;
 
     for (struct edge *e = node->edges; e != NULL; e = e->next)
         count++;
@@ -83,17 +99,12 @@ static struct wiring *make(struct flow_node *node)
     if (wiring == NULL)
         return NULL;
     atomic_init(&wiring->holders, 1);
-    wiring->count = count;
-    for (struct edge *e = node->edges; e != NULL; e = e->next)
-        wiring->wires[at++] = (struct wire){
-            .outport = e->outport,
-            .is_soft =
-                e->to != NULL && e->to->search.lowest == node->search.lowest,
-            .to = e->to != NULL ? flow_node_get(e->to) : NULL,
-            .port = e->port,
-            .outside = e->outside,
-        };
-    return wiring;
+    for (struct edge *e = node->edges; e != NULL && good; e = e->next)
+        good = fill(&wiring->wires[wiring->count++], e);
+    if (good)
+        return wiring;
+    wiring_put(wiring);
+    return NULL;
 }
 
 bool wire_all_locked(struct gbx_flow *flow)

@@ -239,26 +239,47 @@ static int script_open(struct flow_node *node, struct gbx_error *err)
                   : 0;
 }
 
-/* An inport that it no longer tells, is not awaited any more; its messages are
- * run all the same. */
+static uint32_t count_new(struct flow_node *node, const char *const *names,
+                          bool is_in, uint32_t *all)
+{
+    uint32_t count = 0;
+
+    for (*all = 0; names != NULL && names[*all] != NULL; ++*all)
+        count +=
+            (is_in ? flow_node_inport_locked(node, names[*all], false)
+                   : flow_node_outport_locked(node, names[*all], false)) < 0;
+    return count;
+}
+
+/* An inport that it no longer tells is not awaited any more: its messages are
+ * each run alone.  All fits, or nothing changes. */
 static int renew_ports_locked(struct flow_node *node, const struct ports *ports)
 {
+    const bool awaits = ports->awaits_all && ports->inports != NULL;
+    uint32_t ins, outs;
     int place = 0;
 
+    if (count_new(node, ports->inports, true, &ins) >
+            node->inport_room - node->inport_count ||
+        count_new(node, ports->outports, false, &outs) >
+            node->outport_room - node->outport_count ||
+        (awaits && ins > NODE_BATCH))
+        return GBX_ELIMIT;
+    for (uint32_t i = 0; i < ins && place >= 0; i++)
+        place = flow_node_inport_locked(node, ports->inports[i], true);
+    for (uint32_t i = 0; i < outs && place >= 0; i++)
+        place = flow_node_outport_locked(node, ports->outports[i], true);
+    if (place < 0)
+        return place;
     for (uint32_t i = 0; i < node->inport_count; i++)
         node->inports[i]->is_declared = false;
-    for (const char *const *name = ports->inports;
-         place >= 0 && name != NULL && *name != NULL; name++) {
-        place = flow_node_inport_locked(node, *name, true);
-        if (place >= 0)
-            node->inports[place]->is_declared = true;
+    for (uint32_t i = 0; i < ins; i++) {
+        place = flow_node_inport_locked(node, ports->inports[i], false);
+        node->inports[place]->is_declared = true;
     }
-    for (const char *const *name = ports->outports;
-         place >= 0 && name != NULL && *name != NULL; name++)
-        place = flow_node_outport_locked(node, *name, true);
     node->tells_ports[0] = ports->inports != NULL;
-    node->awaits_all = ports->awaits_all && ports->inports != NULL;
-    return place < 0 ? place : 0;
+    node->awaits_all = awaits;
+    return 0;
 }
 
 static int script_reload(struct flow_node *node, struct gbx_error *err)
@@ -296,5 +317,6 @@ const struct actor_kind kind_script = {
     .interrupt = script_interrupt,
     .reload = script_reload,
     .drop = script_drop,
-    .batch = 1,
+    .batch = 16,
+    .slice_ns = 1000000,
 };

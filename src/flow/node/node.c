@@ -75,8 +75,10 @@ void wiring_put(struct wiring *wiring)
     if (wiring == NULL || atomic_fetch_sub_explicit(&wiring->holders, 1,
                                                     memory_order_acq_rel) != 1)
         return;
-    for (uint32_t i = 0; i < wiring->count; i++)
+    for (uint32_t i = 0; i < wiring->count; i++) {
         flow_node_put(wiring->wires[i].to);
+        free(wiring->wires[i].outside);
+    }
     free(wiring);
 }
 
@@ -185,10 +187,21 @@ static bool has_any(const struct flow_node *node)
     return false;
 }
 
+/* At ports that are not awaited: each is run alone. */
+static bool has_other(const struct flow_node *node)
+{
+    for (uint32_t i = 0; i < node->inport_count; i++)
+        if (!node->inports[i]->is_declared &&
+            queue_count(&node->inports[i]->queue) > 0)
+            return true;
+    return false;
+}
+
 bool flow_node_is_ready_locked(const struct flow_node *node)
 {
     return node->held != NULL || node->woken_ns != 0 ||
-           (node->awaits_all ? has_all(node) : has_any(node));
+           (node->awaits_all ? has_all(node) || has_other(node)
+                             : has_any(node));
 }
 
 bool flow_node_touch_locked(struct flow_node *node)
@@ -227,7 +240,7 @@ void flow_node_fill_locked(struct flow_node *node, struct flow_batch *batch)
 
     batch->at = batch->count = batch->attempts = 0;
     batch->step = 1;
-    if (node->awaits_all) {
+    if (node->awaits_all && !has_other(node)) {
         fill_sets(node, batch);
         return;
     }
@@ -235,7 +248,8 @@ void flow_node_fill_locked(struct flow_node *node, struct flow_batch *batch)
         uint32_t port = node->turn < ports ? node->turn : 0;
 
         node->turn = port + 1;
-        if (queue_count(&node->inports[port]->queue) == 0) {
+        if (queue_count(&node->inports[port]->queue) == 0 ||
+            (node->awaits_all && node->inports[port]->is_declared)) {
             empty++;
             continue;
         }
@@ -252,7 +266,7 @@ struct flow_node *flow_node_freed_locked(struct flow_node *node)
         struct inport *port = node->inports[i];
 
         if (port->blocked == NULL ||
-            (queue_count(&port->queue) > node->bound / 2 &&
+            (queue_count(&port->queue) > flow_node_low(node) &&
              node->state != GBX_NODE_GONE))
             continue;
         for (struct flow_node *n = port->blocked, *next; n != NULL; n = next) {

@@ -46,7 +46,8 @@ struct wire {
     bool is_soft;         /* part of a circle: who sends here may not wait */
     struct flow_node *to; /* counted; NULL: */
     struct inport *port;  /* of to */
-    const char *outside;  /* the flow's outport; owned by the flow */
+    char *outside;        /* the flow's outport; owned */
+    uint64_t checked;     /* the run's: when its reader was looked at last */
 };
 
 /* All of a node's, by outport.  It is never changed, but replaced. */
@@ -79,6 +80,9 @@ struct actor_kind {
     int (*reload)(struct flow_node *node, struct gbx_error *err);
     void (*drop)(void *self);
     uint32_t batch; /* packets taken at once, at most NODE_BATCH */
+    /* Runs take so long that each is timed, and that others have their turn
+     * after this time; 0: they do not. */
+    uint64_t slice_ns;
 };
 
 struct flow_node {
@@ -101,21 +105,27 @@ struct flow_node {
     atomic_uint holders;
     pthread_mutex_t lock; /* of all that follows, but for: */
     enum gbx_node_state state;
+    atomic_bool is_gone;     /* so is it; read by any */
     struct inport **inports; /* each stays where it is */
     char **outports;
     uint32_t inport_count, outport_count;
     uint32_t inport_room, outport_room; /* fixed: runs read without the lock */
     uint32_t turn;                      /* the inport that is asked first */
     struct wiring *wiring;              /* counted */
-    atomic_bool is_held_up; /* its run waits for room in a reader's queue */
-    void *renewed;          /* becomes self at its next run; or NULL */
-    uint64_t woken_ns;      /* it runs without a message: since then; 0: not */
-    bool starts;            /* for the first time, which counts as pending */
+    /* It waits for room there: BLOCKED, or in its run. */
+    _Atomic(const struct inport *) waits_for;
+    _Atomic uint32_t waits_bound;
+    void *renewed;     /* becomes self at its next run; or NULL */
+    uint64_t woken_ns; /* it runs without a message: since then; 0: not.
+                          It counts as pending */
+    bool starts;       /* for the first time, without a message */
 
     /* run's: */
     struct flow_batch *held; /* owned: what a run has begun, and not finished */
     uint64_t wake_ns, asked_ns; /* it wants to be woken; it is known */
-    struct node_state *memory;  /* owned: what it remembers; NULL: nothing */
+    bool is_woken; /* and has not run since, which counts as pending */
+    bool is_quick; /* its runs are short: what they send leaves together */
+    struct node_state *memory; /* owned: what it remembers; NULL: nothing */
 
     /* the scheduler's lock: */
     struct flow_node *next;
@@ -175,6 +185,13 @@ void flow_node_fill_locked(struct flow_node *node, struct flow_batch *batch);
 /* Those that waited for room in what has been taken from; linked by
  * next_blocked, each counted. */
 struct flow_node *flow_node_freed_locked(struct flow_node *node);
+
+/* With so many messages or fewer, those that waited for room go on.  Who awaits
+ * all may be waiting for what one of them would send elsewhere. */
+static inline uint32_t flow_node_low(const struct flow_node *node)
+{
+    return node->awaits_all ? node->bound - 1 : node->bound / 2;
+}
 
 static inline void flow_node_count(_Atomic uint64_t *count, uint64_t more)
 {

@@ -76,6 +76,9 @@ static void give(struct schedule *schedule, struct flow_node *node)
     if (schedule->idle > 0 && schedule->running < schedule->wanted &&
         atomic_load(&schedule->spinning) == 0)
         pthread_cond_signal(&schedule->work);
+    /* All are stuck, and the watch sleeps: it is to replace one. */
+    if (schedule->idle == 0 && schedule->running < schedule->wanted)
+        pthread_cond_signal(&schedule->watch_work);
     pthread_mutex_unlock(&schedule->lock);
 }
 
@@ -227,7 +230,7 @@ int schedule_start(struct schedule *schedule, struct gbx_error *err)
 
     pthread_mutex_lock(&schedule->lock);
     schedule->is_started = true;
-    rc = schedule_watch_start(schedule);
+    rc = schedule->is_watched ? 0 : schedule_watch_start(schedule);
     for (uint32_t i = 0; i < schedule->wanted_min && rc == 0; i++)
         rc = add_worker_locked(schedule);
     pthread_mutex_unlock(&schedule->lock);

@@ -57,7 +57,9 @@ typedef void (*schedule_wake_fn)(struct schedule *schedule,
 struct schedule {
     schedule_run_fn run;
     schedule_wake_fn wake;
-    uint32_t wanted_min; /* threads that run */
+    uint32_t wanted_min;       /* threads that run */
+    _Atomic uint64_t *pending; /* grows by one for each that is woken, before it
+                                  is out of the heap */
 
     pthread_mutex_t lock; /* of all that follows */
     pthread_cond_t work;
@@ -99,7 +101,13 @@ void schedule_put(struct schedule *schedule, struct worker *worker,
 bool schedule_wake_at(struct schedule *schedule, struct flow_node *node,
                       uint64_t at_ns);
 
+/* Room for so many that are to be woken.  False: no memory. */
+bool schedule_reserve(struct schedule *schedule, uint32_t count);
+
 /* Is anybody to be woken? */
+bool schedule_has(struct schedule *schedule);
+
+/* Is anybody, or something pending? */
 bool schedule_wakes(struct schedule *schedule);
 
 /* One more thread, in place of one that is stuck; the lock is held. */

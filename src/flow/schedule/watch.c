@@ -65,9 +65,8 @@ static void take_out(struct schedule *schedule, struct flow_node *node)
     sink(schedule, last->heap_place);
 }
 
-static bool grow(struct schedule *schedule)
+static bool grow(struct schedule *schedule, uint32_t room)
 {
-    uint32_t room = schedule->heap_room == 0 ? 16 : 2 * schedule->heap_room;
     struct flow_node **heap = realloc(schedule->heap, room * sizeof(*heap));
 
     if (heap == NULL)
@@ -75,6 +74,17 @@ static bool grow(struct schedule *schedule)
     schedule->heap = heap;
     schedule->heap_room = room;
     return true;
+}
+
+bool schedule_reserve(struct schedule *schedule, uint32_t count)
+{
+    bool good = true;
+
+    pthread_mutex_lock(&schedule->lock);
+    if (count + 1 > schedule->heap_room)
+        good = grow(schedule, 2 * count + 16);
+    pthread_mutex_unlock(&schedule->lock);
+    return good;
 }
 
 bool schedule_wake_at(struct schedule *schedule, struct flow_node *node,
@@ -88,7 +98,7 @@ bool schedule_wake_at(struct schedule *schedule, struct flow_node *node,
         take_out(schedule, node);
     node->due_ns = at_ns;
     if (at_ns != 0 && schedule->heap_count + 1 >= schedule->heap_room)
-        good = grow(schedule);
+        good = grow(schedule, 2 * schedule->heap_room + 16);
     if (at_ns != 0 && good) {
         put_at(schedule, ++schedule->heap_count, node);
         rise(schedule, schedule->heap_count);
@@ -104,6 +114,16 @@ bool schedule_wake_at(struct schedule *schedule, struct flow_node *node,
 }
 
 bool schedule_wakes(struct schedule *schedule)
+{
+    bool some;
+
+    pthread_mutex_lock(&schedule->lock);
+    some = schedule->heap_count > 0 || atomic_load(schedule->pending) > 0;
+    pthread_mutex_unlock(&schedule->lock);
+    return some;
+}
+
+bool schedule_has(struct schedule *schedule)
 {
     bool some;
 
@@ -124,6 +144,7 @@ static struct flow_node *take_due_locked(struct schedule *schedule,
     if (schedule->heap_count == 0 || schedule->heap[1]->due_ns > now_ns)
         return NULL;
     node = schedule->heap[1];
+    atomic_fetch_add(schedule->pending, 1);
     take_out(schedule, node);
     return node;
 }
