@@ -60,6 +60,8 @@ void cli_progress(void *context, const char *path, unsigned permille);
 /* Print "glovebox: text" and return `code`. */
 int cli_say(const char *text, int code);
 
+uint64_t cli_now_ns(void); /* CLOCK_MONOTONIC */
+
 /* The value of --name, as 5s, 250ms, 2m or 1.5 (seconds), in nanoseconds; what
  * is wrong ends the program. */
 uint64_t cli_option_time(const char *name, const char *arg,

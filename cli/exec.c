@@ -9,7 +9,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -194,14 +193,6 @@ static void end_watch(struct watch *self)
     pthread_join(self->thread, NULL);
 }
 
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 /* Does what a program did without spoil its work, although it exited well?  Of
  * all else it may have asked only to see whether it is there. */
 static bool is_missed(const char *lacked)
@@ -325,7 +316,7 @@ int cli_exec(int argc, char **argv)
                 "LANG=C.UTF-8"},
         .env_count = 4,
         .program = {.struct_bytes = sizeof(o.program), .stdio = streams}};
-    uint64_t from_ns = now_ns();
+    uint64_t from_ns = cli_now_ns();
     struct gbx_program *program;
     struct gbx_error err = {0};
     char cache[4096];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -61,4 +62,12 @@ void cli_trace(void *context, const char *line)
 {
     (void)context;
     fprintf(stderr, "%s\n", line); /* nothing in it moves a cursor */
+}
+
+uint64_t cli_now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }

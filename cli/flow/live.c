@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli/flow/run.h"
@@ -12,14 +11,6 @@ struct live_row {
     char node[32];
     uint64_t received;
 };
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 /* "12.3 us" */
 static const char *in_unit(char text[16], uint64_t ns)
@@ -91,7 +82,7 @@ static void show_node(void *context, const struct gbx_node_stats *stats)
 void live_show(struct live *live, struct gbx_flow *flow)
 {
     struct winsize size = {.ws_row = 24};
-    const uint64_t now = now_ns();
+    const uint64_t now = cli_now_ns();
     struct showing showing = {.live = live};
 
     ioctl(STDERR_FILENO, TIOCGWINSZ, &size);

@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli/flow/run.h"
@@ -149,14 +148,6 @@ static const struct argp argp = {
         "Exit status: 0 all arrived; 1 some message was given up, or the graph "
         "cannot be run; 130 interrupted; see glovebox-flow(1)."};
 
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 static void print(void *context, int stream, const void *text, size_t bytes)
 {
     (void)context;
@@ -175,7 +166,7 @@ static void follow(struct gbx_flow *flow, const struct flow_options *o)
     if (o->watch)
         watched_open(&watched, flow);
     while (interrupts < 2) {
-        const uint64_t until_ns = now_ns() + LOOK_NS;
+        const uint64_t until_ns = cli_now_ns() + LOOK_NS;
         int rc = gbx_flow_drain(flow, until_ns);
         bool is_idle = rc == 0;
 
@@ -190,8 +181,8 @@ static void follow(struct gbx_flow *flow, const struct flow_options *o)
         if (is_idle &&
             (interrupts > 0 || (!o->watch && gbx_flow_is_over(flow))))
             break;
-        if (is_idle && now_ns() < until_ns)
-            usleep((useconds_t)((until_ns - now_ns()) / 1000));
+        if (is_idle && cli_now_ns() < until_ns)
+            usleep((useconds_t)((until_ns - cli_now_ns()) / 1000));
     }
     if (shows)
         live_end(&live, flow);

@@ -3,7 +3,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "cli/cli.h"
 #include "cli/run/repeat.h"
@@ -16,14 +15,6 @@ struct repeating {
     uint64_t *wall_ns; /* of each call; owned */
 };
 
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 static void *call_on(void *context)
 {
     struct repeating *self = context;
@@ -31,10 +22,10 @@ static void *call_on(void *context)
 
     while ((i = atomic_fetch_add(&self->next, 1)) < self->options->repeat &&
            atomic_load(&self->code) == CLI_OK) {
-        uint64_t from_ns = now_ns();
+        uint64_t from_ns = cli_now_ns();
         int none = CLI_OK, code = call_once(self->script, self->options, 0);
 
-        self->wall_ns[i] = now_ns() - from_ns;
+        self->wall_ns[i] = cli_now_ns() - from_ns;
         if (code != CLI_OK)
             atomic_compare_exchange_strong(&self->code, &none, code);
     }
@@ -74,7 +65,7 @@ static void print_summary(const struct repeating *self, uint64_t all_ns)
 int repeat(struct gbx_script *script, const struct run_options *options)
 {
     struct repeating self = {.script = script, .options = options};
-    uint64_t from_ns = now_ns();
+    uint64_t from_ns = cli_now_ns();
     pthread_t threads[RUN_PARALLEL_MAX];
     unsigned started = 0;
 
@@ -88,7 +79,7 @@ int repeat(struct gbx_script *script, const struct run_options *options)
     for (unsigned i = 0; i < started; i++)
         pthread_join(threads[i], NULL);
     if (options->stats && atomic_load(&self.code) == CLI_OK)
-        print_summary(&self, now_ns() - from_ns);
+        print_summary(&self, cli_now_ns() - from_ns);
     free(self.wall_ns);
     return atomic_load(&self.code);
 }

@@ -1,18 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
-#include <time.h>
 
 #include "cli/cli.h"
 #include "glovebox/cache.h"
 #include "cli/run/repeat.h"
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 struct printing {
     const struct run_options *options;
@@ -100,7 +91,7 @@ static int run_call(struct gbx_call *call, const struct run_options *o,
 int call_once(struct gbx_script *script, const struct run_options *o,
               uint64_t open_ns)
 {
-    uint64_t deadline_ns = o->timeout_ns ? now_ns() + o->timeout_ns : 0;
+    uint64_t deadline_ns = o->timeout_ns ? cli_now_ns() + o->timeout_ns : 0;
     struct gbx_error err = {0};
     struct gbx_call *call;
     int rc;
@@ -196,7 +187,7 @@ static int open_and_call(struct gbx_runtime *runtime,
                          const struct printing *printing,
                          const struct gbx_config *rules)
 {
-    const uint64_t from_ns = now_ns();
+    const uint64_t from_ns = cli_now_ns();
     struct gbx_route route = {0};
     struct gbx_script *script;
     struct gbx_error err;
@@ -211,7 +202,7 @@ static int open_and_call(struct gbx_runtime *runtime,
     }
     if (o->why)
         print_why(gbx_script_route(script), rules);
-    rc = call_all(script, o, now_ns() - from_ns);
+    rc = call_all(script, o, cli_now_ns() - from_ns);
     gbx_script_close(script);
     return rc;
 }
