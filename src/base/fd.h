@@ -9,6 +9,7 @@
 #define BASE_FD_H
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -39,6 +40,22 @@ static inline uint64_t fd_bytes_max(void)
     struct rlimit limit;
 
     return getrlimit(RLIMIT_FSIZE, &limit) < 0 ? RLIM_INFINITY : limit.rlim_cur;
+}
+
+/*
+ * F_ADD_SEALS.  A page that the kernel holds for a moment, to look at its age
+ * or to merge it, makes a file busy that nobody writes to: asked again then,
+ * for a second at most.  Returns 0, or -1 and errno.
+ */
+static inline int fd_seal(int fd, int seals)
+{
+    int rc = fcntl(fd, F_ADD_SEALS, seals);
+
+    for (int turn = 0; rc < 0 && errno == EBUSY && turn < 100; turn++) {
+        usleep(10000);
+        rc = fcntl(fd, F_ADD_SEALS, seals);
+    }
+    return rc < 0 ? -1 : 0;
 }
 
 /* All of them.  Returns 0, or -1 and errno. */

@@ -329,8 +329,7 @@ static int hold(struct opened *opened, enum template_how how,
             return rc;
         }
     }
-    fcntl(copy, F_ADD_SEALS,
-          F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+    fd_seal(copy, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
     close_fd(&opened->fd);
     opened->fd = copy;
     return 0;

@@ -83,7 +83,7 @@ static int step_file(struct snapshot *snapshot, const struct microvm *vm,
         write_pages(snapshot->fd, vm->system.host,
                     snapshot->system_bytes / PAGE, 0) < 0 ||
         write_frames(snapshot, &space->frames) < 0 ||
-        fcntl(snapshot->fd, F_ADD_SEALS, SEALS) < 0)
+        fd_seal(snapshot->fd, SEALS) < 0)
         return fail(err, GBX_EHOST, "keep a template's memory");
     return 0;
 }
