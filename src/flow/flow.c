@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/cond.h"
 #include "base/error.h"
 #include "flow/build.h"
 #include "flow/run.h"
@@ -34,7 +35,6 @@ int gbx_flow_open(struct gbx_flow **flow, const struct gbx_flow_config *config,
     static const struct gbx_flow_config defaults = {.struct_bytes =
                                                         sizeof(defaults)};
     struct gbx_flow *made;
-    pthread_condattr_t clock;
     int rc;
 
     *flow = NULL;
@@ -52,11 +52,8 @@ int gbx_flow_open(struct gbx_flow **flow, const struct gbx_flow_config *config,
     made->nodes_end = &made->nodes;
     must(pthread_mutex_init(&made->lock, NULL) == 0);
     must(pthread_mutex_init(&made->room_lock, NULL) == 0);
-    must(pthread_condattr_init(&clock) == 0);
-    must(pthread_condattr_setclock(&clock, CLOCK_MONOTONIC) == 0);
-    must(pthread_cond_init(&made->room, &clock) == 0);
-    must(pthread_cond_init(&made->idle, &clock) == 0);
-    pthread_condattr_destroy(&clock);
+    cond_init(&made->room);
+    cond_init(&made->idle);
     schedule_open(&made->schedule,
                   config->workers != 0 ? config->workers : cpu_count(),
                   run_node, run_wake);

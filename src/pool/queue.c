@@ -4,6 +4,7 @@
  * for.  Nobody is woken in vain: it is put into that waiter's hand.
  */
 #include "base/clock.h"
+#include "base/cond.h"
 #include "pool/list.h"
 #include "pool/queue.h"
 
@@ -126,12 +127,7 @@ void queue_tell_hopeless_locked(struct pool *pool)
 
 static void join_locked(struct pool *pool, struct pool_waiter *waiter)
 {
-    pthread_condattr_t attr;
-
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&waiter->given, &attr);
-    pthread_condattr_destroy(&attr);
+    cond_init(&waiter->given);
     if (pool->last != NULL)
         pool->last->next = waiter;
     else

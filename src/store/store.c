@@ -1,20 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/cond.h"
 #include "store/file.h"
 #include "store/store.h"
 
 void store_init(struct store *store)
 {
-    pthread_condattr_t clock;
-
     *store = (struct store){.now_ns = clock_now_ns,
                             .alone = {.store = store, .is_alone = true}};
     pthread_mutex_init(&store->lock, NULL);
-    must(pthread_condattr_init(&clock) == 0);
-    must(pthread_condattr_setclock(&clock, CLOCK_MONOTONIC) == 0);
-    must(pthread_cond_init(&store->ended, &clock) == 0);
-    pthread_condattr_destroy(&clock);
+    cond_init(&store->ended);
 }
 
 bool store_copy(struct store *store, struct store *other)

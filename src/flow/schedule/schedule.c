@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/error.h"
 #include "flow/schedule/schedule.h"
 
@@ -14,18 +15,13 @@
 void schedule_open(struct schedule *schedule, uint32_t workers,
                    schedule_run_fn run, schedule_wake_fn wake)
 {
-    pthread_condattr_t clock;
-
     *schedule = (struct schedule){.run = run, .wake = wake};
     if (workers > SCHEDULE_WORKERS_MAX / 2)
         workers = SCHEDULE_WORKERS_MAX / 2;
     schedule->wanted = schedule->wanted_min = workers;
     must(pthread_mutex_init(&schedule->lock, NULL) == 0);
-    must(pthread_condattr_init(&clock) == 0);
-    must(pthread_condattr_setclock(&clock, CLOCK_MONOTONIC) == 0);
     must(pthread_cond_init(&schedule->work, NULL) == 0);
-    must(pthread_cond_init(&schedule->watch_work, &clock) == 0);
-    pthread_condattr_destroy(&clock);
+    cond_init(&schedule->watch_work);
 }
 
 /* ---- lines ---- */

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/cond.h"
 #include "sandbox/wasm/watch.h"
 
 #define STACK_BYTES (64u << 10)
@@ -68,7 +69,6 @@ static void *watch_all(void *unused)
 
 static int start_locked(void)
 {
-    pthread_condattr_t clock;
     pthread_attr_t how;
     sigset_t all, before;
     pthread_t thread;
@@ -76,10 +76,7 @@ static int start_locked(void)
 
     if (watcher.runs)
         return 0;
-    must(pthread_condattr_init(&clock) == 0);
-    must(pthread_condattr_setclock(&clock, CLOCK_MONOTONIC) == 0);
-    must(pthread_cond_init(&watcher.earlier, &clock) == 0);
-    pthread_condattr_destroy(&clock);
+    cond_init(&watcher.earlier);
     must(pthread_attr_init(&how) == 0);
     pthread_attr_setdetachstate(&how, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&how, STACK_BYTES);

@@ -18,6 +18,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "sandbox/microvm/backend/microvm.h"
@@ -129,12 +130,7 @@ static int step_events(struct microvm *vm, struct gbx_error *err)
 
 static void init_lock(struct microvm *vm)
 {
-    pthread_condattr_t attr;
-
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    must(pthread_cond_init(&vm->changed, &attr) == 0);
-    pthread_condattr_destroy(&attr);
+    cond_init(&vm->changed);
     must(pthread_mutex_init(&vm->lock, NULL) == 0);
     vm->lock_open = true;
 }
