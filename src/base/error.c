@@ -51,3 +51,14 @@ const char *gbx_error_name(int code)
     }
     return "?";
 }
+
+int error_check_bytes(const char *type, size_t bytes, size_t want,
+                      struct gbx_error *err)
+{
+    return bytes == want
+               ? 0
+               : fail(err, GBX_EARGUMENT,
+                      "%s.struct_bytes is %zu, not %zu: built for another "
+                      "version of the library?",
+                      type, bytes, want);
+}

@@ -19,10 +19,11 @@ static uint32_t cpu_count(void)
 
 static int check(const struct gbx_flow_config *config, struct gbx_error *err)
 {
-    if (config->struct_bytes != sizeof(*config))
-        return fail(err, GBX_EARGUMENT,
-                    "gbx_flow_config: struct_bytes is %zu, not %zu",
-                    config->struct_bytes, sizeof(*config));
+    int rc = error_check_bytes("gbx_flow_config", config->struct_bytes,
+                               sizeof(*config), err);
+
+    if (rc < 0)
+        return rc;
     if (config->queue > FLOW_QUEUE_MAX)
         return fail(err, GBX_EARGUMENT, "queue: at most %u messages",
                     FLOW_QUEUE_MAX);

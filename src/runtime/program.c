@@ -51,8 +51,8 @@ static int print(void *context, int stream, const void *text, size_t bytes)
 
 static int check(const struct gbx_program_config *config, struct gbx_error *err)
 {
-    int rc = runtime_check_bytes("gbx_program_config", config->struct_bytes,
-                                 sizeof(*config), err);
+    int rc = error_check_bytes("gbx_program_config", config->struct_bytes,
+                               sizeof(*config), err);
 
     if (rc < 0)
         return rc;

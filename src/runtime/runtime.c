@@ -13,17 +13,6 @@ const char *runtime_find_libexec(const char *asked)
     return asked != NULL ? asked : GLOVEBOX_LIBEXEC_DIR;
 }
 
-int runtime_check_bytes(const char *type, size_t bytes, size_t want,
-                        struct gbx_error *err)
-{
-    return bytes == want
-               ? 0
-               : fail(err, GBX_EARGUMENT,
-                      "%s.struct_bytes is %zu, not %zu: built for another "
-                      "version of the library?",
-                      type, bytes, want);
-}
-
 int gbx_runtime_open(struct gbx_runtime **runtime,
                      const struct gbx_runtime_config *config,
                      struct gbx_error *err)
@@ -36,8 +25,8 @@ int gbx_runtime_open(struct gbx_runtime **runtime,
     *runtime = NULL;
     if (config == NULL)
         config = &none;
-    rc = runtime_check_bytes("gbx_runtime_config", config->struct_bytes,
-                             sizeof(*config), err);
+    rc = error_check_bytes("gbx_runtime_config", config->struct_bytes,
+                           sizeof(*config), err);
     if (rc < 0)
         return rc;
     made = calloc(1, sizeof(*made));

@@ -130,10 +130,6 @@ struct gbx_script {
  */
 const char *runtime_find_libexec(const char *asked);
 
-/* Of a config's struct_bytes, by the name of its type: 0 or GBX_EARGUMENT. */
-int runtime_check_bytes(const char *type, size_t bytes, size_t want,
-                        struct gbx_error *err);
-
 /* Defaults for what is 0; GBX_EARGUMENT for what no sandbox can have. */
 int limits_settle(struct gbx_limits *limits, struct gbx_error *err);
 

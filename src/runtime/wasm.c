@@ -40,8 +40,8 @@ static int settle(struct compile_how *how, int *cache_fd,
                                 .cache_fd = -1};
     if (config == NULL)
         return 0;
-    rc = runtime_check_bytes("gbx_wasm_config", config->struct_bytes,
-                             sizeof(*config), err);
+    rc = error_check_bytes("gbx_wasm_config", config->struct_bytes,
+                           sizeof(*config), err);
     if (rc < 0)
         return rc;
     how->libexec_dir = runtime_find_libexec(config->libexec_dir);
@@ -242,8 +242,8 @@ int gbx_wasm_start(struct gbx_wasm_instance **instance, struct gbx_wasm *module,
     made->output_context = limits->output_context;
     what.limits.memory_bytes =
         limits->memory_bytes != 0 ? limits->memory_bytes : MEMORY_BYTES;
-    rc = runtime_check_bytes("gbx_wasm_limits", limits->struct_bytes,
-                             sizeof(*limits), err);
+    rc = error_check_bytes("gbx_wasm_limits", limits->struct_bytes,
+                           sizeof(*limits), err);
     if (rc == 0 && what.limits.memory_bytes > INSTANCE_ADDRESSES)
         rc = fail(err, GBX_EARGUMENT, "a module has at most 4 GiB");
     if (rc == 0)

@@ -139,10 +139,11 @@ static void drop_nodes(struct gbx_flow_trace *trace)
 static int check(const struct gbx_flow_trace_config *config,
                  struct gbx_error *err)
 {
-    if (config->struct_bytes != sizeof(*config))
-        return fail(err, GBX_EARGUMENT,
-                    "gbx_flow_trace_config: struct_bytes is %zu, not %zu",
-                    config->struct_bytes, sizeof(*config));
+    int rc = error_check_bytes("gbx_flow_trace_config", config->struct_bytes,
+                               sizeof(*config), err);
+
+    if (rc < 0)
+        return rc;
     if (config->path == NULL || config->path[0] == '\0')
         return fail(err, GBX_EARGUMENT, "a trace needs a path");
     if ((unsigned)config->form > GBX_FLOW_TRACE_LINES)

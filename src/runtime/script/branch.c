@@ -17,10 +17,10 @@
 static int check(const struct gbx_script *origin,
                  const struct gbx_branch_config *config, struct gbx_error *err)
 {
-    int rc = config == NULL ? 0
-                            : runtime_check_bytes("gbx_branch_config",
-                                                  config->struct_bytes,
-                                                  sizeof(*config), err);
+    int rc = config == NULL
+                 ? 0
+                 : error_check_bytes("gbx_branch_config", config->struct_bytes,
+                                     sizeof(*config), err);
 
     if (rc == 0 && origin->backend->snapshot == NULL)
         return fail(err, GBX_EUNSUPPORTED,

@@ -74,8 +74,8 @@ static int step_config(struct gbx_script *script,
     int rc;
 
     if (config != NULL) {
-        rc = runtime_check_bytes("gbx_script_config", config->struct_bytes,
-                                 sizeof(*config), err);
+        rc = error_check_bytes("gbx_script_config", config->struct_bytes,
+                               sizeof(*config), err);
         if (rc < 0)
             return rc;
         *mine = *config;
