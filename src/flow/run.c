@@ -237,6 +237,29 @@ static struct flow_batch *begin(struct flow_node *node, struct worker *worker,
     return batch;
 }
 
+/* What it is now.  True: it is QUEUED. */
+static bool stand_locked(struct flow_node *node, const struct stop *stop)
+{
+    if (stop->full != NULL) {
+        atomic_store(&node->waits_bound, flow_node_low(stop->full->to) + 1);
+        atomic_store(&node->waits_for, stop->full->port);
+        node->state = GBX_NODE_BLOCKED;
+    } else if (stop->due_ns != 0) {
+        node->state = GBX_NODE_PAUSED;
+    } else {
+        node->state = GBX_NODE_IDLE;
+    }
+    return flow_node_touch_locked(node);
+}
+
+static void give_batch(struct worker *worker, struct flow_batch *batch)
+{
+    if (worker->batch == NULL)
+        worker->batch = batch;
+    else
+        free(batch);
+}
+
 /* From here on somebody else may run it. */
 static void leave(struct gbx_actor *actor, struct flow_batch *batch,
                   const struct stop *stop)
@@ -251,31 +274,17 @@ static void leave(struct gbx_actor *actor, struct flow_batch *batch,
     is_gone = node->state == GBX_NODE_GONE;
     owed = is_gone && node->is_woken; /* who removed it left that to us */
     node->is_woken = node->is_woken && !is_gone;
-    if (!is_gone && has_left)
-        node->held = batch;
-    if (is_gone)
-        ;
-    else if (stop->full != NULL) {
-        node->state = GBX_NODE_BLOCKED;
-        atomic_store(&node->waits_bound, flow_node_low(stop->full->to) + 1);
-        atomic_store(&node->waits_for, stop->full->port);
-    } else if (stop->due_ns != 0)
-        node->state = GBX_NODE_PAUSED;
-    else if ((again = flow_node_is_ready_locked(node)))
-        node->state = GBX_NODE_QUEUED;
-    else
-        node->state = GBX_NODE_IDLE;
+    if (!is_gone) {
+        node->held = has_left ? batch : NULL;
+        again = stand_locked(node, stop);
+    }
     pthread_mutex_unlock(&node->lock);
     if (owed)
         flow_done(node->flow, 1);
     if (is_gone && has_left)
         run_return(node, batch, "its node was removed");
-    if (has_left && !is_gone)
-        ; /* it is the node's now */
-    else if (actor->worker->batch == NULL)
-        actor->worker->batch = batch;
-    else
-        free(batch);
+    if (is_gone || !has_left)
+        give_batch(actor->worker, batch);
     if (again) /* others first */
         schedule_put(&actor->flow->schedule, NULL, flow_node_get(node));
 }
@@ -284,26 +293,18 @@ static void leave(struct gbx_actor *actor, struct flow_batch *batch,
 static void block(struct flow_node *node, const struct wire *wire)
 {
     struct flow_node *to = wire->to;
-    bool is_full, again = false;
+    bool is_full;
 
+    flow_node_get(node);
     pthread_mutex_lock(&to->lock);
     is_full = queue_count(&wire->port->queue) >= to->bound &&
               to->state != GBX_NODE_GONE;
-    if (is_full) {
-        node->next_blocked = wire->port->blocked;
-        wire->port->blocked = flow_node_get(node);
-    }
-    pthread_mutex_unlock(&to->lock);
+    node->next_blocked = is_full ? wire->port->blocked : NULL;
     if (is_full)
-        return;
-    pthread_mutex_lock(&node->lock);
-    if (node->state == GBX_NODE_BLOCKED) {
-        node->state = GBX_NODE_QUEUED;
-        again = true;
-    }
-    pthread_mutex_unlock(&node->lock);
-    if (again)
-        schedule_put(&node->flow->schedule, NULL, flow_node_get(node));
+        wire->port->blocked = node;
+    pthread_mutex_unlock(&to->lock);
+    if (!is_full)
+        flow_free_blocked(node->flow, node);
 }
 
 static bool has_memory(struct worker *worker)

@@ -95,10 +95,10 @@ static bool spin(struct schedule *schedule)
     const uint64_t until_ns = clock_now_ns() + SPIN_NS;
     bool has = false;
 
-    if (schedule->wanted_min < 2 ||
-        atomic_fetch_add(&schedule->spinning, 1) > 0) {
-        if (schedule->wanted_min >= 2)
-            atomic_fetch_sub(&schedule->spinning, 1);
+    if (schedule->wanted_min < 2)
+        return false;
+    if (atomic_fetch_add(&schedule->spinning, 1) > 0) {
+        atomic_fetch_sub(&schedule->spinning, 1);
         return false;
     }
     do {
