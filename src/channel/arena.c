@@ -16,12 +16,20 @@ void arena_init(struct arena *arena, uint64_t bytes)
     arena->bytes = bytes;
     arena->count = 0;
     arena->lent = 0;
+    arena->freed = NULL;
+}
+
+static uint64_t line_of(uint64_t bytes)
+{
+    if (bytes < GBX_PAGED_BYTES)
+        return GBX_BLOCK_ALIGN;
+    return bytes < GBX_HUGE_BYTES ? GBX_PAGE_BYTES : GBX_HUGE_BYTES;
 }
 
 static int take(struct arena *arena, uint64_t bytes, uint64_t arena_bytes,
                 uint64_t *off, uint64_t *wanted)
 {
-    uint64_t line = bytes < GBX_HUGE_BYTES ? GBX_BLOCK_ALIGN : GBX_HUGE_BYTES;
+    uint64_t line = line_of(bytes);
     struct arena_block *blocks = arena->blocks;
     uint64_t start = 0;
     uint32_t i;
@@ -95,6 +103,8 @@ static void free_unheld(struct arena *arena, struct arena_block *block)
 
     if (block->mine > 0 || block->peers > 0)
         return;
+    if (arena->freed != NULL)
+        arena->freed(arena->freed_context, block->off);
     memmove(block, block + 1, after * sizeof(*block));
     arena->count--;
 }

@@ -30,6 +30,10 @@ struct arena {
     uint64_t bytes; /* how much of it exists */
     uint32_t count;
     uint32_t lent; /* all peers; at most GBX_ARENA_BLOCKS, as gives has room */
+    /* Told where each block lay that becomes free; NULL: nobody is.  It leaves
+     * the arena alone. */
+    void (*freed)(void *context, uint64_t off);
+    void *freed_context;
     struct arena_block {
         uint64_t off, bytes;
         uint32_t mine, peers; /* holders */
@@ -39,7 +43,8 @@ struct arena {
 void arena_init(struct arena *arena, uint64_t bytes);
 
 /*
- * A new block, held by me.  Returns 0 and *off; else GBX_EARENA and *wanted:
+ * A new block, held by me; it starts on a line as abi/region.h says.  Returns 0
+ * and *off; else GBX_EARENA and *wanted:
  * the length of arena that would do now, 0 when the table is full.
  */
 int arena_take(struct arena *arena, uint64_t bytes, uint64_t *off,

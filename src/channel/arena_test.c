@@ -47,7 +47,9 @@ static void blocks_start_on_lines_and_large_ones_on_huge_lines(void **state)
     assert_int_equal(take(1), 64);
     assert_int_equal(take(64), 128);
     assert_int_equal(take(65), 192);
-    assert_int_equal(take(HUGE - 1), 320);
+    assert_int_equal(take(GBX_PAGED_BYTES - 1), 320);
+    assert_int_equal(take(GBX_PAGED_BYTES), 69632);
+    assert_int_equal(take(HUGE - 1), 135168);
     assert_int_equal(take(HUGE), 2 * HUGE);
 }
 
@@ -73,14 +75,14 @@ static void a_huge_block_needs_a_gap_with_a_huge_line_in_it(void **state)
     uint64_t b, c;
 
     (void)state;
-    take(64);
-    b = take(HUGE - 64);
-    c = take(HUGE - 64);
+    take(4096);
+    b = take(HUGE - 8192);
+    c = take(HUGE - 8192);
     take(64);
     assert_int_equal(arena_drop(&arena, b), 0);
-    assert_int_equal(arena_drop(&arena, c), 0); /* 64 .. 4 MiB - 64 */
+    assert_int_equal(arena_drop(&arena, c), 0); /* 4,096 .. 4 MiB - 12,288 */
     assert_int_equal(take(HUGE), 2 * (uint64_t)HUGE);
-    assert_int_equal(take(HUGE - 64), b);
+    assert_int_equal(take(HUGE - 8192), b);
 }
 
 static void a_full_arena_says_how_long_it_would_have_to_be(void **state)
@@ -94,6 +96,28 @@ static void a_full_arena_says_how_long_it_would_have_to_be(void **state)
     refuse(UINT64_MAX - 63, UINT64_MAX);
     assert_int_equal(arena_drop(&arena, 8 * MIB - 1), 0);
     assert_int_equal(take(8 * MIB), 0);
+}
+
+static void note_freed(void *context, uint64_t off)
+{
+    *(uint64_t *)context = off;
+}
+
+static void who_wants_to_hears_where_a_block_became_free(void **state)
+{
+    uint64_t freed = 1, off;
+
+    (void)state;
+    take(64);
+    off = take(100);
+    arena.freed = note_freed;
+    arena.freed_context = &freed;
+    assert_int_equal(arena_hold(&arena, off, 1), 0);
+    assert_int_equal(arena_lend(&arena, off, 1), 0);
+    assert_int_equal(arena_drop(&arena, off + 50), 0);
+    assert_int_equal(freed, 1); /* somebody has it still */
+    assert_int_equal(arena_give(&arena, off + 99), 0);
+    assert_int_equal(freed, off);
 }
 
 static void a_full_table_is_no_matter_of_length(void **state)
@@ -210,6 +234,7 @@ int main(void)
         TEST(the_lowest_gap_that_is_large_enough_is_taken),
         TEST(a_huge_block_needs_a_gap_with_a_huge_line_in_it),
         TEST(a_full_arena_says_how_long_it_would_have_to_be),
+        TEST(who_wants_to_hears_where_a_block_became_free),
         TEST(a_full_table_is_no_matter_of_length),
         TEST(a_block_is_free_when_its_last_holder_left),
         TEST(a_peer_gives_and_passes_only_what_it_holds),

@@ -57,6 +57,8 @@
 #define GBX_ARENA_BLOCKS 1024u /* live blocks in an arena; a power of two */
 #define GBX_BLOCK_ALIGN  64u
 #define GBX_HUGE_BYTES   (2u << 20) /* blocks this large start on such a line */
+#define GBX_PAGED_BYTES  (64u << 10) /* blocks this large start on a page */
+#define GBX_PAGE_BYTES   4096u
 
 /* In the word `asleep`. */
 #define GBX_ASLEEP      1u
