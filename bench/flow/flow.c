@@ -17,6 +17,7 @@
 #define HOPS    3
 #define SMALL   64u
 #define LARGE   (16u << 20)
+#define LARGES  16
 #define ROUNDS  5
 #define ONES    2000 /* messages that are alone */
 #define NODES   10000
@@ -160,17 +161,12 @@ static bool give_room(struct line *line, void *room, size_t bytes)
 }
 
 /* One alone, to its arrival. */
-static bool send_one(struct line *line, const void *body, size_t bytes,
+static bool send_one(struct line *line, void *room, size_t bytes,
                      struct samples *samples)
 {
     const size_t before = atomic_load(&arrived);
-    uint64_t from_ns;
-    void *room;
+    const uint64_t from_ns = measure_now_ns();
 
-    if (gbx_flow_room(line->flow, bytes, &room, NULL) < 0)
-        return false;
-    memcpy(room, body, bytes);
-    from_ns = measure_now_ns();
     if (!give_room(line, room, bytes))
         return false;
     while (atomic_load(&arrived) == before)
@@ -178,6 +174,30 @@ static bool send_one(struct line *line, const void *body, size_t bytes,
             return false;
     samples_add(samples, atomic_load(&arrived_ns) - from_ns);
     return true;
+}
+
+/* One after the other.  They are filled ahead: what is sent has been written
+ * long ago, whatever its size, and nobody has gone to sleep meanwhile. */
+static bool send_ones(struct line *line, const void *body, size_t bytes,
+                      size_t count, struct samples *samples)
+{
+    void **rooms = calloc(count, sizeof(*rooms));
+    bool good = rooms != NULL;
+    size_t sent = 0;
+
+    for (size_t i = 0; i < count && good; i++) {
+        good = gbx_flow_room(line->flow, bytes, &rooms[i], NULL) == 0;
+        if (good)
+            memcpy(rooms[i], body, bytes);
+    }
+    while (good && sent < count) {
+        good = send_one(line, rooms[sent], bytes, samples);
+        rooms[sent++] = NULL;
+    }
+    for (size_t i = sent; rooms != NULL && i < count; i++)
+        gbx_flow_drop_room(line->flow, rooms[i]);
+    free(rooms);
+    return good;
 }
 
 static bool send_many(struct line *line, const void *body, size_t count,
@@ -215,7 +235,7 @@ static void measure(struct bench *bench, int where, const uint8_t *body,
     struct gbx_error err = {.what = "it stands still"};
     struct line line;
     double before;
-    bool good = true;
+    bool good;
 
     if (row->why[0] != '\0')
         return;
@@ -223,14 +243,12 @@ static void measure(struct bench *bench, int where, const uint8_t *body,
         snprintf(row->why, sizeof(row->why), "%s", err.what);
         return;
     }
-    for (size_t i = 0; i < ones[where] / ROUNDS && good; i++)
-        good = send_one(&line, body, SMALL, &row->small);
-    if (good)
-        good = send_many(&line, body, counts[where], &row->rates);
+    good =
+        send_ones(&line, body, SMALL, ones[where] / ROUNDS, &row->small) &&
+        send_many(&line, body, counts[where], &row->rates);
     before = copied(&line);
-    for (size_t i = 0; i < 10 && good; i++)
-        good = send_one(&line, body, LARGE, &row->large);
-    row->copied_bytes = (copied(&line) - before) / 10;
+    good = good && send_ones(&line, body, LARGE, LARGES, &row->large);
+    row->copied_bytes = (copied(&line) - before) / LARGES;
     if (!good)
         snprintf(row->why, sizeof(row->why), "%s", err.what);
     close_line(&line);

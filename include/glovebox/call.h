@@ -13,6 +13,7 @@
 #ifndef GBX_CALL_H
 #define GBX_CALL_H
 
+#include "glovebox/body.h"
 #include "glovebox/message.h"
 
 #ifdef __cplusplus
@@ -47,6 +48,15 @@ int gbx_call_array(struct gbx_call *call, const char *port,
 /* An input that is already a message; a body is copied once. */
 int gbx_call_put(struct gbx_call *call, const char *port,
                  const struct gbx_message *message, struct gbx_error *err);
+
+/*
+ * The same of a message whose body lies in `body` (body.h): shown to the script
+ * where it lies, if it is large and the isolation can, else copied once.
+ * Returns as put; GBX_EBOUNDS: it does not lie there.
+ */
+int gbx_call_put_body(struct gbx_call *call, const char *port,
+                      const struct gbx_message *message, struct gbx_body *body,
+                      struct gbx_error *err);
 
 /*
  * Run the script on the inputs and wait for its end.
@@ -88,6 +98,19 @@ void gbx_call_on_output(struct gbx_call *call, gbx_arrival_fn fn,
  */
 int gbx_call_next(struct gbx_call *call, const char **port,
                   struct gbx_message *message);
+
+/*
+ * Keep an output's body beyond the call: message is one that next gave, or that
+ * an arrival is given, before it returns.  A Stream or a typed array stays
+ * where it lies, and its block with it; text and structured values, and what
+ * would be too much (body.h), are copied.  The message's body lies in it, at
+ * *data, or nowhere where it has none.
+ * Returns 0 and a body to put; GBX_EARGUMENT: no such output, or no body;
+ * GBX_ELIMIT, GBX_EHOST.
+ */
+int gbx_call_keep(struct gbx_call *call, const struct gbx_message *message,
+                  struct gbx_body **body, const void **data,
+                  struct gbx_error *err);
 
 /* From any thread, between begin and finish: ends the call with GBX_ECANCELED
  * as soon as can be, and its sandbox with it. */

@@ -35,6 +35,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "channel/keep.h"
 #include "channel/region.h"
 
 #define FIRST_BYTES GBX_HUGE_BYTES /* of an arena, after open */
@@ -250,6 +251,10 @@ int region_open(struct region *region, uint64_t half_bytes,
 
 void region_close(struct region *region)
 {
+    if (region->keep != NULL) {
+        keep_end(region);
+        return;
+    }
     if (region->base != NULL)
         munmap(region->base, 2 * region->half_bytes);
     close_fd(&region->host_read_fd);

@@ -22,12 +22,15 @@
 
 enum half { HALF_HOST, HALF_GUEST, HALF_COUNT };
 
+struct keep;
+
 struct region {
     uint8_t *base; /* owned mapping of the whole window, or NULL */
     uint64_t half_bytes;
     int fd[HALF_COUNT];               /* owned memfds, or -1 */
     int host_read_fd;                 /* owned: the host half, read-only */
     uint64_t arena_bytes[HALF_COUNT]; /* private truth about what exists */
+    struct keep *keep; /* of bodies that outlive their call, or NULL: keep.h */
 };
 
 #define REGION_NONE                                                            \
@@ -43,7 +46,8 @@ struct region {
  */
 int region_open(struct region *region, uint64_t half_bytes,
                 struct gbx_error *err);
-void region_close(struct region *region); /* idempotent */
+/* Idempotent.  Bodies that are kept keep the memory. */
+void region_close(struct region *region);
 
 /*
  * Make an arena at least `bytes` long; doubles, so that it is seldom called.

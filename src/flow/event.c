@@ -77,16 +77,22 @@ void flow_letter(struct gbx_flow *flow, struct flow_node *node,
                  const char *port, const struct packet *packet,
                  const char *reason, uint32_t attempts)
 {
-    const struct gbx_letter letter = {.node = node->id,
-                                      .port = port,
-                                      .message = &packet->message,
-                                      .reason = reason,
-                                      .attempts = attempts};
+    struct packet stable;
+    struct gbx_letter letter = {.node = node->id,
+                                .port = port,
+                                .message = &stable.message,
+                                .reason = reason,
+                                .attempts = attempts};
 
     /* Also by who removes a node, while nobody runs it. */
     atomic_fetch_add_explicit(&node->counts.letters, 1, memory_order_relaxed);
-    if (flow->config.letter != NULL)
-        flow->config.letter(flow->config.context, &letter);
+    if (flow->config.letter == NULL)
+        return;
+    packet_hold(&stable, packet);
+    if (packet_settle(&stable) < 0) /* better without than another one */
+        stable.message = (struct gbx_message){.type = stable.message.type};
+    flow->config.letter(flow->config.context, &letter);
+    packet_drop(&stable);
 }
 
 void gbx_flow_stats(struct gbx_flow *flow, gbx_node_stats_fn each,

@@ -27,7 +27,7 @@ struct gbx_actor {
     struct flow_node *node;
     struct worker *worker;
     struct wiring *wiring;       /* held by the run */
-    const struct packet *inputs; /* in the batch */
+    struct packet *inputs;       /* in the batch */
     const uint32_t *ports;       /* of them */
     uint32_t input_count, room_count;
     struct body *rooms[GBX_ACTOR_ROOMS_MAX]; /* owned until the run is over */

@@ -69,6 +69,7 @@ int gbx_call_begin_for(struct gbx_call **call, struct gbx_script *script,
         return rc;
     }
     c = member->extra;
+    sandbox_take_back(c->sandbox);
     sandbox_begin(c->sandbox);
     c->phase = CALL_FILLING;
     c->result = 0;

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "runtime/runtime.h"
+#include "sandbox/borrow.h"
 
 /* Does the script have this port?  One that declares none takes any. */
 static int check_port(struct gbx_script *script, const char *port,
@@ -163,6 +164,70 @@ static void put_body(struct gbx_call *call, void *to, const void *body,
     if (bytes > 0)
         memcpy(to, body, bytes);
     call->sandbox->channel.count.copied_bytes += bytes;
+}
+
+/* Elements that do not start on a line must be copied to one. */
+static bool is_aligned(const struct gbx_message *message, uint64_t off)
+{
+    struct gbx_array array;
+
+    return !(message->flags & GBX_TYPED) ||
+           (gbx_message_array(message, &array) == 0 &&
+            (off + (uint64_t)((const uint8_t *)array.data -
+                              (const uint8_t *)message->body)) %
+                    GBX_BLOCK_ALIGN ==
+                0);
+}
+
+/* The body as it lies.  Returns 0; or GBX_EUNSUPPORTED: a copy will do. */
+static int show_body(struct gbx_call *call, const char *port,
+                     const struct gbx_message *message, struct gbx_body *body,
+                     struct gbx_error *err)
+{
+    const bool is_typed = (message->flags & GBX_TYPED) != 0;
+    struct sandbox *sandbox = call->sandbox;
+    struct gbx_message seen = *message;
+    struct call_input *input;
+    uint64_t off;
+    int rc;
+
+    if (message->body_bytes < GBX_BODY_SHOWN ||
+        (!is_typed && message->type != GBX_STREAM &&
+         message->type != GBX_ENCODED))
+        return GBX_EUNSUPPORTED;
+    input = add_input(call, port, err, &rc);
+    if (input == NULL)
+        return rc;
+    if (borrow_body(sandbox, body, message->body, message->body_bytes, is_typed,
+                    &off) < 0)
+        return GBX_EUNSUPPORTED;
+    /* Its head is a copy by now, that nobody changes. */
+    seen.body = channel_at(&sandbox->channel, off);
+    if (!is_aligned(&seen, off)) {
+        channel_drop(&sandbox->channel, off);
+        return GBX_EUNSUPPORTED;
+    }
+    input->descriptor.type = (uint8_t)message->type;
+    input->descriptor.flags |= is_typed ? GBX_TYPED : 0;
+    input->descriptor.body_off = off;
+    input->descriptor.body_bytes = (uint32_t)message->body_bytes;
+    call->stats.input_bytes += message->body_bytes;
+    call->input_count++;
+    return 0;
+}
+
+int gbx_call_put_body(struct gbx_call *call, const char *port,
+                      const struct gbx_message *message, struct gbx_body *body,
+                      struct gbx_error *err)
+{
+    uint64_t at;
+    int rc;
+
+    if (!body_find(body, message->body, message->body_bytes, &at))
+        return fail(err, GBX_EBOUNDS,
+                    "port \"%s\": the message does not lie in its body", port);
+    rc = show_body(call, port, message, body, err);
+    return rc == GBX_EUNSUPPORTED ? gbx_call_put(call, port, message, err) : rc;
 }
 
 int gbx_call_put(struct gbx_call *call, const char *port,

@@ -198,6 +198,15 @@ struct backend {
                   struct region *shared, struct gbx_error *err);
     void (*discard)(struct suspended *suspended);
 
+    /*
+     * The guest finds [at, at + bytes) of a file at [off, off + bytes) of the
+     * host's half, which it can only read; with fd -1 the half's own bytes
+     * again.  Whole pages that exist.  Also while the guest runs.
+     * Returns 0 or GBX_EHOST, and it is as it was.  NULL: it cannot be done.
+     */
+    int (*borrow)(void *self, uint64_t off, uint64_t bytes, int fd,
+                  uint64_t at);
+
     void (*kill)(void *self);  /* from any thread; does not wait */
     void (*close)(void *self); /* also on a half-opened one; idempotent */
 };

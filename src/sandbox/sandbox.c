@@ -3,7 +3,10 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/error.h"
+#include "channel/keep.h"
+#include "sandbox/borrow.h"
 #include "sandbox/sandbox.h"
 
 void sandbox_become(struct sandbox *sandbox, enum sandbox_state next)
@@ -29,12 +32,31 @@ bool sandbox_goes_on(struct sandbox *sandbox)
 
 /* The channel's four ways to the world, for every backend alike. */
 
+/* A guest that waits for room may wait for blocks that others read, and whoever
+ * puts a body rings nobody: then there is a look now and then. */
+#define LOOK_NS 1000000u
+
+static bool awaits_readers(const struct sandbox *sandbox)
+{
+    return keep_is_used(&sandbox->region) &&
+           (atomic_load(&sandbox->channel.peer->asleep) & GBX_WANTS_SPACE) != 0;
+}
+
 static int bell_sleep(void *context, uint32_t seen, uint64_t deadline_ns)
 {
     struct sandbox *sandbox = context;
+    uint64_t soon_ns;
+    int rc;
 
     (void)seen;
-    return sandbox_run(sandbox, deadline_ns);
+    sandbox_take_back(sandbox);
+    if (!awaits_readers(sandbox))
+        return sandbox_run(sandbox, deadline_ns);
+    soon_ns = clock_now_ns() + LOOK_NS;
+    if (deadline_ns != 0 && deadline_ns <= soon_ns)
+        return sandbox_run(sandbox, deadline_ns);
+    rc = sandbox_run(sandbox, soon_ns);
+    return rc == GBX_ETIME ? 0 : rc;
 }
 
 static void bell_ring(void *context)
@@ -202,6 +224,8 @@ static int follow(struct sandbox *sandbox, struct gbx_error *err)
     if (rc < 0)
         return fail(err, rc, "bring back what a region held");
     channel_follow(&sandbox->channel, &template->channel);
+    for (uint32_t i = 0; i < template->give_count; i++)
+        channel_give(&sandbox->channel, template->gives[i]);
     atomic_store_explicit(&sandbox->channel.mine->spin_ns,
                           sandbox->channel.config.spin_ns,
                           memory_order_relaxed);
@@ -276,6 +300,7 @@ void sandbox_close(struct sandbox *sandbox)
         sandbox_become(sandbox, SANDBOX_BROKEN);
     if (sandbox->backend != NULL && sandbox->self != NULL)
         sandbox->backend->close(sandbox->self);
+    borrow_fini(sandbox);
     free(sandbox->self);
     if (sandbox->suspended != NULL)
         sandbox->backend->discard(sandbox->suspended);
@@ -297,7 +322,13 @@ int sandbox_wipe(struct sandbox *sandbox, uint64_t deadline_ns,
 
     must(sandbox->state == SANDBOX_IDLE || sandbox->template != NULL);
     sandbox_become(sandbox, SANDBOX_WIPING);
-    rc = sandbox->backend->wipe(sandbox->self, err);
+    sandbox_take_back(sandbox);
+    if (keep_is_used(&sandbox->region))
+        rc = fail(err, GBX_EAGAIN, "what it sent is still read");
+    else if ((rc = borrow_forget(sandbox)) < 0)
+        fail(err, rc, "take back what it was shown");
+    else
+        rc = sandbox->backend->wipe(sandbox->self, err);
     forget(sandbox);
     if (rc == 0 && follows(sandbox)) {
         rc = follow(sandbox, err);
@@ -406,6 +437,11 @@ int sandbox_send_copy(struct sandbox *sandbox,
 int sandbox_fd(struct sandbox *sandbox)
 {
     return sandbox->backend->fd(sandbox->self);
+}
+
+void sandbox_take_back(struct sandbox *sandbox)
+{
+    keep_take_back(&sandbox->region, &sandbox->channel);
 }
 
 void sandbox_give(struct sandbox *sandbox, uint64_t body_off)

@@ -51,6 +51,7 @@ struct sandbox {
     struct suspended *suspended; /* owned: the backend's; or NULL, and: */
     struct region_image held;    /* what the region held */
     struct scratch scratch;      /* arguments of a host call */
+    struct borrows *borrows;     /* owned: borrow.h; or NULL */
 
     const struct host_calls *calls;
     void *asker; /* borrowed: who its calls are told they are for; or NULL */
@@ -164,6 +165,9 @@ bool sandbox_goes_on(struct sandbox *sandbox);
 
 /* The body of an event is no longer needed. */
 void sandbox_give(struct sandbox *sandbox, uint64_t body_off);
+
+/* Bodies that were kept beyond their call, and are no more, are given back. */
+void sandbox_take_back(struct sandbox *sandbox);
 
 /* Between the files of this room: */
 void sandbox_become(struct sandbox *sandbox, enum sandbox_state next);

@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "sandbox/borrow.h"
 #include "sandbox/sandbox.h"
 
 /* The step did its work inside; nothing for the caller. */
@@ -50,9 +51,8 @@ static const char *see_message(struct sandbox *sandbox,
     default:
         if (message->flags != 0 && d->type != GBX_ARRAY)
             return "elements that are in no Array";
-        message->body = d->body_off != 0
-                            ? channel_at(&sandbox->channel, d->body_off)
-                            : NULL;
+        message->body =
+            d->body_off != 0 ? borrow_at(sandbox, d->body_off) : NULL;
         message->body_bytes = d->body_bytes;
         return NULL;
     }
@@ -70,8 +70,7 @@ static int serve_print(struct sandbox *sandbox, const struct gbx_descriptor *d,
                     (unsigned long long)sandbox->printed_max);
     if (sandbox->output != NULL && d->body_off != 0)
         sandbox->output(sandbox->output_context, (int)d->scalar,
-                        channel_at(&sandbox->channel, d->body_off),
-                        d->body_bytes);
+                        borrow_at(sandbox, d->body_off), d->body_bytes);
     sandbox_give(sandbox, d->body_off);
     return SERVED;
 }

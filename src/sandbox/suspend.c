@@ -8,6 +8,8 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "channel/keep.h"
+#include "sandbox/borrow.h"
 #include "sandbox/sandbox.h"
 
 /* Of a region: to copy more would make others wait. */
@@ -29,8 +31,16 @@ bool sandbox_suspend(struct sandbox *sandbox)
     int rc;
 
     if (sandbox->state != SANDBOX_IDLE || backend->suspend == NULL ||
-        sandbox->template == NULL ||
-        region_held(&sandbox->region) > SUSPENDED_BYTES_MAX)
+        sandbox->template == NULL)
+        return false;
+    sandbox_take_back(sandbox);
+    if (keep_is_used(&sandbox->region))
+        return false;
+    if (borrow_settle(sandbox) < 0) {
+        sandbox_break(sandbox);
+        return false;
+    }
+    if (region_held(&sandbox->region) > SUSPENDED_BYTES_MAX)
         return false;
     rc = backend->suspend(sandbox->self, &sandbox->suspended, &err);
     if (rc < 0)

@@ -11,6 +11,8 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "channel/keep.h"
+#include "sandbox/borrow.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/template.h"
 
@@ -80,6 +82,21 @@ int template_prepare(struct template **template,
     return rc;
 }
 
+static bool list_kept(struct template *template, struct sandbox *sandbox)
+{
+    uint32_t count;
+
+    sandbox_take_back(sandbox);
+    count = keep_list(&sandbox->region, NULL);
+    if (count == 0)
+        return true;
+    template->gives = calloc(count, sizeof(*template->gives));
+    if (template->gives == NULL)
+        return false;
+    template->give_count = keep_list(&sandbox->region, template->gives);
+    return true;
+}
+
 int template_take(struct template **template, struct sandbox *sandbox,
                   struct gbx_error *err)
 {
@@ -93,9 +110,15 @@ int template_take(struct template **template, struct sandbox *sandbox,
         return fail(err, GBX_EUNSUPPORTED,
                     "a %s sandbox that has started is no template",
                     backend->name);
+    if (borrow_settle(sandbox) < 0) {
+        sandbox_break(sandbox);
+        return fail(err, GBX_EHOST, "take back what it was shown");
+    }
     made = make(backend);
-    if (made == NULL)
+    if (made == NULL || !list_kept(made, sandbox)) {
+        template_put(made);
         return fail(err, GBX_EHOST, "no memory for a template");
+    }
     rc = backend->snapshot(sandbox->self, &made->snapshot, err);
     if (rc == 0)
         rc = region_image_take(&made->region, &sandbox->region, err);
@@ -124,6 +147,7 @@ void template_put(struct template *template)
     if (template->snapshot != NULL)
         template->backend->put(template->snapshot);
     region_image_fini(&template->region);
+    free(template->gives);
     free(template);
 }
 

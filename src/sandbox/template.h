@@ -38,6 +38,9 @@ struct template
     struct region_image region;
     struct channel channel; /* where the host's side stood */
     uint32_t last_call;
+    /* Owned: of bodies that were kept then; those of clones are not. */
+    uint64_t *gives;
+    uint32_t give_count;
 };
 
 /*

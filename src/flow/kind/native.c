@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* native.c - an actor written in C, of a type that the embedder gave. */
 #include "base/error.h"
-#include "flow/flow.h"
+#include "flow/run.h"
 #include "store/file.h"
 
 static const char *native_isolation(const struct flow_node *node)
@@ -33,8 +33,26 @@ static int native_open(struct flow_node *node, struct gbx_error *err)
     return rc;
 }
 
+/* Code in C looks twice: what a script may still change, it gets as a copy. */
+static int settle_inputs(struct gbx_actor *actor)
+{
+    int rc = 0;
+
+    for (uint32_t i = 0; i < actor->input_count && rc >= 0; i++) {
+        rc = packet_settle(&actor->inputs[i]);
+        if (rc > 0)
+            flow_node_count(&actor->node->counts.copied_bytes,
+                            actor->inputs[i].message.body_bytes);
+    }
+    return rc < 0 ? rc : 0;
+}
+
 static int native_run(struct flow_node *node, struct gbx_actor *actor)
 {
+    int rc = settle_inputs(actor);
+
+    if (rc < 0)
+        return rc;
     return node->type->run(node->self, actor);
 }
 

@@ -2,9 +2,10 @@
 /*
  * script.c - a script as an actor, sealed: each run is a call.
  *
- * Streams and typed arrays of an input are copied once, into the arena that the
- * script reads; what it sends is copied once, out of the arena that it may
- * still write.
+ * A large Stream or typed array that it sends is kept where it wrote it, and
+ * shown there to the scripts that it goes to (glovebox/body.h).  All else is
+ * copied once out of the arena that it may still write, and once into the one
+ * that the next script reads.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +37,41 @@ static const char *script_isolation(const struct flow_node *node)
     return gbx_script_isolation(script->script);
 }
 
+/* Is it worth it, and does anybody read it later? */
+static bool is_kept(const struct gbx_actor *actor, uint32_t place,
+                    const struct gbx_message *message)
+{
+    if (message->body_bytes < GBX_BODY_SHOWN ||
+        (message->type != GBX_STREAM && message->type != GBX_ENCODED &&
+         !(message->flags & GBX_TYPED)))
+        return false;
+    for (uint32_t i = 0; i < actor->wiring->count; i++)
+        if (actor->wiring->wires[i].outport == place &&
+            actor->wiring->wires[i].to != NULL)
+            return true;
+    return false;
+}
+
+static int send_kept(struct gbx_actor *actor, uint32_t place,
+                     const struct gbx_message *message)
+{
+    struct script_actor *script = actor->node->self;
+    struct gbx_message kept = *message;
+    struct gbx_body *shared;
+    struct packet packet;
+    int rc;
+
+    rc = gbx_call_keep(script->call, message, &shared, &kept.body, NULL);
+    if (rc < 0) /* for want of memory: a copy may still do */
+        return run_send(actor, place, message, NULL);
+    rc = packet_keep(&packet, &kept, shared);
+    if (rc < 0)
+        return rc;
+    rc = run_send(actor, place, &kept, packet.body);
+    packet_drop(&packet);
+    return rc;
+}
+
 static void send_output(void *context, const char *port,
                         const struct gbx_message *message)
 {
@@ -48,8 +84,12 @@ static void send_output(void *context, const char *port,
     pthread_mutex_lock(&actor->node->lock);
     place = flow_node_outport_locked(actor->node, port, true);
     pthread_mutex_unlock(&actor->node->lock);
-    sending->rc =
-        place < 0 ? place : run_send(actor, (uint32_t)place, message, NULL);
+    if (place < 0)
+        sending->rc = place;
+    else if (is_kept(actor, (uint32_t)place, message))
+        sending->rc = send_kept(actor, (uint32_t)place, message);
+    else
+        sending->rc = run_send(actor, (uint32_t)place, message, NULL);
     run_flush(actor, false);
     if (sending->rc < 0) {
         struct script_actor *script = actor->node->self;
@@ -67,10 +107,12 @@ static int put_inputs(struct gbx_call *call, struct gbx_actor *actor,
 
     for (uint32_t i = 0;
          rc == 0 && gbx_actor_input_at(actor, i, &port, &message) == 0; i++) {
-        rc = gbx_call_put(call, port, &message, err);
-        if (rc == 0)
-            flow_node_count(&actor->node->counts.copied_bytes,
-                            message.body_bytes);
+        struct body *body = actor->inputs[i].body;
+
+        if (body != NULL && body->shared != NULL)
+            rc = gbx_call_put_body(call, port, &message, body->shared, err);
+        else
+            rc = gbx_call_put(call, port, &message, err);
     }
     return rc;
 }
@@ -117,6 +159,7 @@ static int script_run(struct flow_node *node, struct gbx_actor *actor)
     struct sending sending = {.actor = actor};
     const uint64_t until_ns = deadline(node);
     struct gbx_error err = {.what = ""};
+    struct gbx_call_stats stats;
     struct gbx_call *call;
     int rc;
 
@@ -132,6 +175,8 @@ static int script_run(struct flow_node *node, struct gbx_actor *actor)
     if (rc == 0)
         rc = gbx_call_run(call, until_ns, &err);
     hide(script);
+    gbx_call_stats(call, &stats);
+    flow_node_count(&node->counts.copied_bytes, stats.copied_bytes);
     if (sending.rc < 0)
         rc = fail(&err, sending.rc, "what it sent was not taken: %s",
                   gbx_strerror(sending.rc));

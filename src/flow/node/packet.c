@@ -4,7 +4,21 @@
 
 #include "flow/node/packet.h"
 
-struct body *body_make(size_t bytes)
+static struct body *make_shared(size_t bytes)
+{
+    struct gbx_body *shared;
+    struct body *body;
+    void *data;
+
+    if (gbx_body_make(&shared, bytes, &data, NULL) < 0)
+        return NULL;
+    body = body_of_bytes(data);
+    *body = (struct body){
+        .holders = 1, .shared = shared, .at = data, .bytes = bytes};
+    return body;
+}
+
+static struct body *make_small(size_t bytes)
 {
     uint8_t *block = bytes > SIZE_MAX - 2 * sizeof(struct body)
                          ? NULL
@@ -15,10 +29,16 @@ struct body *body_make(size_t bytes)
         return NULL;
     /* malloc is quicker than aligned_alloc, and gives to any thread's cache. */
     body = (void *)(block + (-(uintptr_t)block & (sizeof(*body) - 1)));
-    atomic_init(&body->holders, 1);
-    body->block = block;
-    body->bytes = bytes;
+    *body = (struct body){
+        .holders = 1, .block = block, .at = body + 1, .bytes = bytes};
     return body;
+}
+
+struct body *body_make(size_t bytes)
+{
+    struct body *body = bytes < GBX_BODY_SHOWN ? NULL : make_shared(bytes);
+
+    return body == NULL ? make_small(bytes) : body;
 }
 
 void body_drop(struct body *body)
@@ -26,8 +46,12 @@ void body_drop(struct body *body)
     if (body == NULL)
         return;
     /* The last one sees all that others did with it. */
-    if (atomic_fetch_sub_explicit(&body->holders, 1, memory_order_acq_rel) == 1)
-        free(body->block);
+    if (atomic_fetch_sub_explicit(&body->holders, 1, memory_order_acq_rel) == 1) {
+        struct gbx_body *shared = body->shared;
+
+        free(body->block); /* body is in there; or in what is shared */
+        gbx_body_put(shared);
+    }
 }
 
 static void hold(struct body *body)
@@ -54,6 +78,41 @@ int packet_make(struct packet *packet, const struct gbx_message *message,
     packet->message.body = body_bytes(packet->body);
     memcpy(body_bytes(packet->body), message->body, message->body_bytes);
     return 0;
+}
+
+int packet_keep(struct packet *packet, const struct gbx_message *message,
+                struct gbx_body *shared)
+{
+    struct body *body = NULL;
+    void *block = aligned_alloc(_Alignof(struct body), sizeof(*body));
+
+    *packet = (struct packet){.message = *message};
+    if (block == NULL) {
+        gbx_body_put(shared);
+        return GBX_EHOST;
+    }
+    body = block;
+    *body = (struct body){.holders = 1, .block = block, .shared = shared};
+    body->bytes = gbx_body_view(shared, &body->at);
+    packet->body = body;
+    return 0;
+}
+
+int packet_settle(struct packet *packet)
+{
+    struct packet copy;
+    int rc;
+
+    if (packet->body == NULL || packet->body->shared == NULL ||
+        !gbx_body_is_loose(packet->body->shared))
+        return 0;
+    rc = packet_make(&copy, &packet->message, NULL);
+    if (rc < 0)
+        return rc;
+    packet->message = copy.message;
+    body_drop(packet->body);
+    packet->body = copy.body;
+    return 1;
 }
 
 void packet_hold(struct packet *packet, const struct packet *other)

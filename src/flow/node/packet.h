@@ -4,11 +4,13 @@
  * packets that show it, and a run that looks at it.
  *
  *  packet_make(&packet, &message, NULL);    the body is copied
+ *  packet_keep(&packet, &message, body);    or it is a script's (body.h)
  *  packet_hold(&other, &packet);            one body, two packets
  *  packet_drop(&packet);
  *
  * Threads: holders of one body in any.  A packet belongs to one.
- * Memory:  bodies are malloc's, 64-byte aligned behind their head.
+ * Memory:  small bodies are malloc's, 64-byte aligned behind their head; large
+ *          ones can be shown to scripts.
  */
 #ifndef FLOW_NODE_PACKET_H
 #define FLOW_NODE_PACKET_H
@@ -17,14 +19,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "glovebox/body.h"
 #include "glovebox/message.h"
 
 struct body {
     _Alignas(64) atomic_uint holders;
-    void *block; /* malloc's */
+    void *block;             /* malloc's, or NULL */
+    struct gbx_body *shared; /* counted: where the bytes are; or NULL */
+    const void *at;
     size_t bytes;
-    /* the bytes follow, on the next line */
+    /* Unless a script wrote it, the bytes follow, on the next line. */
 };
+
+_Static_assert(sizeof(struct body) == GBX_BODY_HEAD, "it fits in front");
 
 struct packet {
     struct gbx_message message; /* its body lies in body's bytes */
@@ -32,6 +39,7 @@ struct packet {
     uint64_t id, cause;         /* 0: nobody asks */
 };
 
+/* Of one that was made. */
 static inline void *body_bytes(struct body *body)
 {
     return body + 1;
@@ -52,6 +60,14 @@ void body_drop(struct body *body); /* NULL is allowed */
  */
 int packet_make(struct packet *packet, const struct gbx_message *message,
                 struct body *body);
+
+/* shared: where the message's body lies; it is put.  Returns 0 or GBX_EHOST. */
+int packet_keep(struct packet *packet, const struct gbx_message *message,
+                struct gbx_body *shared);
+
+/* What a script may change, becomes a copy.  Returns 1: it has; 0, GBX_EHOST. */
+int packet_settle(struct packet *packet);
+
 void packet_hold(struct packet *packet, const struct packet *other);
 void packet_drop(struct packet *packet);
 
@@ -59,7 +75,7 @@ void packet_drop(struct packet *packet);
 static inline bool body_has(const struct body *body,
                             const struct gbx_message *message)
 {
-    const uint8_t *at = message->body, *from = (const uint8_t *)(body + 1);
+    const uint8_t *at = message->body, *from = body == NULL ? NULL : body->at;
 
     return body != NULL && at >= from && at <= from + body->bytes &&
            message->body_bytes <= (size_t)(from + body->bytes - at);

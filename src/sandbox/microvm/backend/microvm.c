@@ -304,6 +304,13 @@ static int wake_up(void *context, struct gbx_error *err)
                         : microvm_wake(vm, err);
 }
 
+static int borrow(void *context, uint64_t off, uint64_t bytes, int fd,
+                  uint64_t at)
+{
+    return is_child(context) ? GBX_EHOST
+                             : microvm_borrow(context, off, bytes, fd, at);
+}
+
 static int microvm_run(void *context, uint64_t deadline_ns)
 {
     struct microvm *vm = context;
@@ -407,6 +414,7 @@ const struct backend backend_microvm = {
     .suspend = suspend,
     .resume = resume,
     .discard = microvm_discard,
+    .borrow = borrow,
     .kill = microvm_kill,
     .close = microvm_close,
 };

@@ -162,6 +162,9 @@ int microvm_start(struct microvm *vm, const struct bundle *what,
 int microvm_wake(struct microvm *vm, struct gbx_error *err);
 struct kernel_config microvm_kernel_config(struct microvm *vm);
 void microvm_bind(struct microvm *vm); /* its kernel is another one */
+/* Of the door: bytes of another file in the host's half. */
+int microvm_borrow(struct microvm *vm, uint64_t off, uint64_t bytes, int fd,
+                   uint64_t at);
 void microvm_stop(struct microvm *vm);
 void microvm_leave(struct microvm *vm); /* the same in a child: its copies */
 

@@ -155,6 +155,22 @@ static int step_halves(struct microvm *vm, struct gbx_error *err)
     return 0;
 }
 
+/* KVM hears of it from the kernel, as of any change of the host's mappings. */
+int microvm_borrow(struct microvm *vm, uint64_t off, uint64_t bytes, int fd,
+                   uint64_t at)
+{
+    uint8_t *host = vm->halves[HALF_HOST].host + off;
+
+    if (fd < 0) {
+        fd = vm->shared->host_read_fd;
+        at = off;
+    }
+    return mmap(host, bytes, PROT_READ, MAP_SHARED | MAP_FIXED, fd,
+                (off_t)at) == host
+               ? 0
+               : GBX_EHOST;
+}
+
 static int add(struct microvm *vm, const struct microvm_memory *memory,
                uint64_t there, bool writable, struct gbx_error *err)
 {

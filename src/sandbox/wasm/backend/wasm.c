@@ -82,6 +82,7 @@ const struct backend backend_wasm = {
     .clone = wasm_clone,
     .put = wasm_put,
     .wipe = wasm_wipe,
+    .borrow = wasm_borrow,
     .kill = wasm_kill,
     .close = wasm_close,
 };

@@ -134,6 +134,7 @@ void wasm_call(void *self, uint32_t import, uint64_t *cells);
 /* window.c */
 uint64_t wasm_window_bytes(const struct region *shared); /* of addresses */
 int wasm_map(struct wasm *self, struct gbx_error *err);
+int wasm_borrow(void *self, uint64_t off, uint64_t bytes, int fd, uint64_t at);
 int wasm_reach(struct wasm *self); /* as much as exists now; or GBX_EHOST */
 
 #endif

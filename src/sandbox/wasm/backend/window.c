@@ -56,6 +56,22 @@ int wasm_map(struct wasm *self, struct gbx_error *err)
                : 0;
 }
 
+int wasm_borrow(void *context, uint64_t off, uint64_t bytes, int fd,
+                uint64_t at)
+{
+    struct wasm *self = context;
+    uint8_t *host = self->instance.memory_at + self->window_at + off;
+
+    if (fd < 0)
+        return map_half(self, HALF_HOST, off, off + bytes) < 0 ? GBX_EHOST : 0;
+    if (wasm_reach(self) < 0) /* or it would be mapped over later */
+        return GBX_EHOST;
+    return mmap(host, bytes, PROT_READ, MAP_SHARED | MAP_FIXED, fd,
+                (off_t)at) == host
+               ? 0
+               : GBX_EHOST;
+}
+
 /* Only when an arena has grown is there anything to do. */
 int wasm_reach(struct wasm *self)
 {

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "sandbox/borrow.h"
+
+struct borrow {
+    uint64_t block;      /* from the arena's start */
+    uint64_t off, bytes; /* of what is shown, in the region */
+    uint64_t from, to;   /* whole pages of it that are mapped */
+    const uint8_t *data;
+    struct gbx_body *body; /* counted */
+};
+
+struct borrows {
+    uint32_t count;
+    struct borrow all[BORROWS_MAX];
+};
+
+static uint64_t page_of(uint64_t off)
+{
+    return off & ~(GBX_PAGE_BYTES - 1ull);
+}
+
+/* Its pages are the arena's own again.  False: they are not to be had. */
+static bool map_back(struct sandbox *sandbox, const struct borrow *borrow)
+{
+    return sandbox->backend->borrow(sandbox->self, borrow->from,
+                                    borrow->to - borrow->from, -1, 0) == 0;
+}
+
+/* The arena has a block back.  Where its pages cannot be had back, they must
+ * not be written, and the body stays. */
+static void freed(void *context, uint64_t block)
+{
+    struct sandbox *sandbox = context;
+    struct borrows *borrows = sandbox->borrows;
+
+    for (uint32_t i = 0; i < borrows->count; i++) {
+        struct borrow *borrow = &borrows->all[i];
+
+        if (borrow->block != block)
+            continue;
+        if (!map_back(sandbox, borrow)) {
+            sandbox->channel.broken = GBX_EHOST;
+            return;
+        }
+        gbx_body_put(borrow->body);
+        *borrow = borrows->all[--borrows->count];
+        return;
+    }
+}
+
+static int open_table(struct sandbox *sandbox)
+{
+    if (sandbox->backend->borrow == NULL)
+        return GBX_EUNSUPPORTED;
+    if (sandbox->borrows == NULL)
+        sandbox->borrows = calloc(1, sizeof(*sandbox->borrows));
+    if (sandbox->borrows == NULL)
+        return GBX_EHOST;
+    sandbox->channel.arena.freed = freed; /* a new channel knows nobody */
+    sandbox->channel.arena.freed_context = sandbox;
+    return sandbox->borrows->count == BORROWS_MAX ? GBX_ELIMIT : 0;
+}
+
+/* The parts of pages that are not mapped, into the arena. */
+static void copy_edges(struct sandbox *sandbox, const struct borrow *b)
+{
+    uint8_t *to = channel_at(&sandbox->channel, 0);
+    const uint64_t end = b->off + b->bytes;
+
+    memcpy(to + b->off, b->data, b->from - b->off);
+    memcpy(to + b->to, b->data + (b->to - b->off), end - b->to);
+    sandbox->channel.count.copied_bytes += b->bytes - (b->to - b->from);
+}
+
+int borrow_body(struct sandbox *sandbox, struct gbx_body *body,
+                const void *data, size_t bytes, bool copies_head, uint64_t *off)
+{
+    struct borrow borrow = {.bytes = bytes, .data = data};
+    uint64_t at, shift;
+    int rc = open_table(sandbox);
+
+    if (rc < 0)
+        return rc;
+    if (!body_find(body, data, bytes, &at))
+        return GBX_EBOUNDS;
+    at += body->off;
+    shift = at % GBX_PAGE_BYTES;
+    if (bytes < GBX_PAGED_BYTES)
+        return GBX_EUNSUPPORTED;
+    rc = channel_try_reserve(&sandbox->channel, bytes + shift, off);
+    if (rc < 0)
+        return rc;
+    borrow.block = *off - GBX_ARENA_OFF;
+    borrow.off = *off + shift;
+    borrow.from = page_of(borrow.off + GBX_PAGE_BYTES - 1);
+    if (copies_head && borrow.from == borrow.off)
+        borrow.from += GBX_PAGE_BYTES;
+    borrow.to = page_of(borrow.off + bytes);
+    rc = sandbox->backend->borrow(sandbox->self, borrow.from,
+                                  borrow.to - borrow.from, body->fd,
+                                  at + (borrow.from - borrow.off));
+    if (rc < 0) {
+        channel_drop(&sandbox->channel, *off);
+        return rc;
+    }
+    copy_edges(sandbox, &borrow);
+    borrow.body = gbx_body_get(body);
+    sandbox->borrows->all[sandbox->borrows->count++] = borrow;
+    *off = borrow.off;
+    return 0;
+}
+
+static const struct borrow *find(const struct sandbox *sandbox, uint64_t off)
+{
+    const struct borrows *borrows = sandbox->borrows;
+
+    for (uint32_t i = 0; borrows != NULL && i < borrows->count; i++)
+        if (off >= borrows->all[i].off &&
+            off - borrows->all[i].off < borrows->all[i].bytes)
+            return &borrows->all[i];
+    return NULL;
+}
+
+const void *borrow_at(const struct sandbox *sandbox, uint64_t off)
+{
+    const struct borrow *borrow = find(sandbox, off);
+
+    return borrow != NULL ? borrow->data + (off - borrow->off)
+                          : channel_at(&sandbox->channel, off);
+}
+
+struct gbx_body *borrow_find(const struct sandbox *sandbox, uint64_t off)
+{
+    const struct borrow *borrow = find(sandbox, off);
+
+    return borrow != NULL ? borrow->body : NULL;
+}
+
+static int end_all(struct sandbox *sandbox, bool copies)
+{
+    struct borrows *borrows = sandbox->borrows;
+
+    while (borrows != NULL && borrows->count > 0) {
+        struct borrow *borrow = &borrows->all[borrows->count - 1];
+
+        if (copies) {
+            memcpy(channel_at(&sandbox->channel, borrow->from),
+                   borrow->data + (borrow->from - borrow->off),
+                   borrow->to - borrow->from);
+            sandbox->channel.count.copied_bytes += borrow->to - borrow->from;
+        }
+        if (!map_back(sandbox, borrow))
+            return GBX_EHOST;
+        gbx_body_put(borrow->body);
+        borrows->count--;
+    }
+    return 0;
+}
+
+int borrow_settle(struct sandbox *sandbox)
+{
+    return end_all(sandbox, true);
+}
+
+int borrow_forget(struct sandbox *sandbox)
+{
+    return end_all(sandbox, false);
+}
+
+void borrow_fini(struct sandbox *sandbox)
+{
+    struct borrows *borrows = sandbox->borrows;
+
+    for (uint32_t i = 0; borrows != NULL && i < borrows->count; i++)
+        gbx_body_put(borrows->all[i].body);
+    free(borrows);
+    sandbox->borrows = NULL;
+}
