@@ -243,9 +243,8 @@ static void measure(struct bench *bench, int where, const uint8_t *body,
         snprintf(row->why, sizeof(row->why), "%s", err.what);
         return;
     }
-    good =
-        send_ones(&line, body, SMALL, ones[where] / ROUNDS, &row->small) &&
-        send_many(&line, body, counts[where], &row->rates);
+    good = send_ones(&line, body, SMALL, ones[where] / ROUNDS, &row->small) &&
+           send_many(&line, body, counts[where], &row->rates);
     before = copied(&line);
     good = good && send_ones(&line, body, LARGE, LARGES, &row->large);
     row->copied_bytes = (copied(&line) - before) / LARGES;

@@ -42,8 +42,8 @@ struct gbx_body *gbx_body_get(struct gbx_body *body)
 void gbx_body_put(struct gbx_body *body)
 {
     /* The last one sees all that others did with it. */
-    if (body != NULL && atomic_fetch_sub_explicit(&body->holders, 1,
-                                                  memory_order_acq_rel) == 1)
+    if (body != NULL &&
+        atomic_fetch_sub_explicit(&body->holders, 1, memory_order_acq_rel) == 1)
         body->end(body);
 }
 
@@ -158,8 +158,8 @@ int gbx_body_make(struct gbx_body **body, size_t bytes, void **data,
         return fail(err, GBX_ELIMIT, "a body has at most %llu bytes, not %zu",
                     (unsigned long long)GBX_BODY_BYTES_MAX, bytes);
     pthread_mutex_lock(&store.lock);
-    rc = take_locked(GBX_PAGE_BYTES + (bytes < GBX_PAGED_BYTES ? GBX_PAGED_BYTES
-                                                               : bytes),
+    rc = take_locked(GBX_PAGE_BYTES +
+                         (bytes < GBX_PAGED_BYTES ? GBX_PAGED_BYTES : bytes),
                      &off);
     pthread_mutex_unlock(&store.lock);
     if (rc == GBX_ELIMIT)

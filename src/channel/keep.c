@@ -6,9 +6,9 @@
 
 struct kept {
     struct gbx_body body;
-    struct keep *keep; /* counted */
-    uint64_t off;      /* to give */
-    struct kept *next; /* of those that are back */
+    struct keep *keep;                 /* counted */
+    uint64_t off;                      /* to give */
+    struct kept *next;                 /* of those that are back */
     struct kept *other, *other_before; /* the owner's: of all */
 };
 
@@ -56,8 +56,7 @@ static struct keep *keep_of(struct region *region)
         return region->keep;
     region->keep = malloc(sizeof(*region->keep));
     if (region->keep != NULL)
-        *region->keep =
-            (struct keep){.references = 1, .memory = REGION_NONE};
+        *region->keep = (struct keep){.references = 1, .memory = REGION_NONE};
     return region->keep;
 }
 

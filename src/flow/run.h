@@ -26,9 +26,9 @@ struct gbx_actor {
     struct gbx_flow *flow;
     struct flow_node *node;
     struct worker *worker;
-    struct wiring *wiring;       /* held by the run */
-    struct packet *inputs;       /* in the batch */
-    const uint32_t *ports;       /* of them */
+    struct wiring *wiring; /* held by the run */
+    struct packet *inputs; /* in the batch */
+    const uint32_t *ports; /* of them */
     uint32_t input_count, room_count;
     struct body *rooms[GBX_ACTOR_ROOMS_MAX]; /* owned until the run is over */
     char reason[GBX_ERROR_TEXT_MAX];         /* why it failed; "" */

@@ -46,7 +46,8 @@ void body_drop(struct body *body)
     if (body == NULL)
         return;
     /* The last one sees all that others did with it. */
-    if (atomic_fetch_sub_explicit(&body->holders, 1, memory_order_acq_rel) == 1) {
+    if (atomic_fetch_sub_explicit(&body->holders, 1, memory_order_acq_rel) ==
+        1) {
         struct gbx_body *shared = body->shared;
 
         free(body->block); /* body is in there; or in what is shared */

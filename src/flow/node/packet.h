@@ -65,7 +65,8 @@ int packet_make(struct packet *packet, const struct gbx_message *message,
 int packet_keep(struct packet *packet, const struct gbx_message *message,
                 struct gbx_body *shared);
 
-/* What a script may change, becomes a copy.  Returns 1: it has; 0, GBX_EHOST. */
+/* What a script may change, becomes a copy.  Returns 1: it has; 0, GBX_EHOST.
+ */
 int packet_settle(struct packet *packet);
 
 void packet_hold(struct packet *packet, const struct packet *other);
