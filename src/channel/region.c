@@ -35,7 +35,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
-#include "channel/keep.h"
+#include "channel/body/keep.h"
 #include "channel/region.h"
 
 #define FIRST_BYTES GBX_HUGE_BYTES /* of an arena, after open */

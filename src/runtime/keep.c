@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "channel/keep.h"
+#include "channel/body/keep.h"
 #include "runtime/runtime.h"
 #include "sandbox/borrow.h"
 

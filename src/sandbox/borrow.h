@@ -18,7 +18,7 @@
 #ifndef SANDBOX_BORROW_H
 #define SANDBOX_BORROW_H
 
-#include "channel/body.h"
+#include "channel/body/body.h"
 #include "sandbox/sandbox.h"
 
 #define BORROWS_MAX 256u /* at a time, of one sandbox */

@@ -5,7 +5,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/error.h"
-#include "channel/keep.h"
+#include "channel/body/keep.h"
 #include "sandbox/borrow.h"
 #include "sandbox/sandbox.h"
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "channel/keep.h"
+#include "channel/body/keep.h"
 #include "sandbox/borrow.h"
 #include "sandbox/sandbox.h"
 

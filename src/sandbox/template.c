@@ -11,7 +11,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
-#include "channel/keep.h"
+#include "channel/body/keep.h"
 #include "sandbox/borrow.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/template.h"

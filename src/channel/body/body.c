@@ -8,10 +8,8 @@
  * The first free block is the lowest, so memory that has been touched is used
  * again.  What lies behind all blocks goes back to the host when it is much.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -19,7 +17,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "channel/arena.h"
-#include "channel/body.h"
+#include "channel/body/body.h"
 
 #define STORE_BYTES (64ull << 30) /* of addresses */
 #define IDLE_BYTES  (64u << 20)   /* kept, though nobody uses it */

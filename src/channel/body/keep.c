@@ -2,7 +2,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "channel/keep.h"
+#include "channel/body/keep.h"
 
 struct kept {
     struct gbx_body body;

@@ -15,7 +15,7 @@
 #ifndef CHANNEL_KEEP_H
 #define CHANNEL_KEEP_H
 
-#include "channel/body.h"
+#include "channel/body/body.h"
 #include "channel/channel.h"
 #include "channel/region.h"
 
