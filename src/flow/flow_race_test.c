@@ -52,16 +52,7 @@ static const struct gbx_actor_type *const more_types[] = {
 
 static void open_more(uint32_t workers, uint32_t queue)
 {
-    const struct gbx_flow_config config = {.struct_bytes = sizeof(config),
-                                           .types = more_types,
-                                           .workers = workers,
-                                           .queue = queue,
-                                           .output = output,
-                                           .letter = letter};
-
-    memset(&seen, 0, sizeof(seen));
-    atomic_store(&gate, 0);
-    assert_int_equal(gbx_flow_open(&flow, &config, &err), 0);
+    open_types(more_types, workers, queue);
 }
 
 static void await_seen(size_t count)

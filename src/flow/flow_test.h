@@ -221,10 +221,11 @@ static const struct gbx_actor_type *const types[] = {
 
 static struct gbx_flow *flow;
 
-static inline void open_flow(uint32_t workers, uint32_t queue)
+static inline void open_types(const struct gbx_actor_type *const *all,
+                              uint32_t workers, uint32_t queue)
 {
     const struct gbx_flow_config config = {.struct_bytes = sizeof(config),
-                                           .types = types,
+                                           .types = all,
                                            .workers = workers,
                                            .queue = queue,
                                            .output = output,
@@ -234,6 +235,11 @@ static inline void open_flow(uint32_t workers, uint32_t queue)
     atomic_store(&gate, 0);
     atomic_store(&fails_left, 0);
     assert_int_equal(gbx_flow_open(&flow, &config, &err), 0);
+}
+
+static inline void open_flow(uint32_t workers, uint32_t queue)
+{
+    open_types(types, workers, queue);
 }
 
 static inline void add(const char *id, const char *component,
