@@ -71,11 +71,11 @@ static struct pool_member *next_of(const struct pool *pool,
     struct pool_member *m;
 
     if (after != NULL)
-        m = has_chains ? after->same : after->other;
+        m = has_chains ? after->same : LIST_NEXT(after, other);
     else
-        m = has_chains ? *chain_of(pool, key) : pool->all;
+        m = has_chains ? *chain_of(pool, key) : LIST_FIRST(&pool->all);
     while (m != NULL && !list_has_key(m, key))
-        m = has_chains ? m->same : m->other;
+        m = has_chains ? m->same : LIST_NEXT(m, other);
     return m;
 }
 
@@ -99,7 +99,8 @@ static void make_room(struct pool *pool)
     free(pool->keys);
     pool->keys = keys;
     pool->key_room = room;
-    for (struct pool_member *m = pool->all; m != NULL; m = m->other)
+    for (struct pool_member *m = LIST_FIRST(&pool->all); m != NULL;
+         m = LIST_NEXT(m, other))
         join_chain(pool, m);
 }
 
@@ -130,10 +131,7 @@ void list_add_locked(struct pool *pool, struct pool_member *member,
     make_room(pool);
     member->is_lent = true;
     write_key(member, key);
-    member->other = pool->all;
-    if (pool->all != NULL)
-        pool->all->other_before = member;
-    pool->all = member;
+    LIST_INSERT_HEAD(&pool->all, member, other);
     pool->count++;
     join_chain(pool, member);
 }
@@ -141,12 +139,7 @@ void list_add_locked(struct pool *pool, struct pool_member *member,
 void list_remove_locked(struct pool *pool, struct pool_member *member)
 {
     leave_chain(pool, member);
-    if (member->other != NULL)
-        member->other->other_before = member->other_before;
-    if (member->other_before != NULL)
-        member->other_before->other = member->other;
-    else
-        pool->all = member->other;
+    LIST_REMOVE(member, other);
     pool->count--;
 }
 

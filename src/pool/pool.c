@@ -42,7 +42,8 @@ void pool_end(struct pool *pool)
     pthread_mutex_lock(&pool->lock);
     pool->is_ended = true;
     queue_cancel_locked(pool);
-    for (struct pool_member *m = pool->all; m != NULL; m = m->other)
+    for (struct pool_member *m = LIST_FIRST(&pool->all); m != NULL;
+         m = LIST_NEXT(m, other))
         if (m->is_used)
             sandbox_kill(&m->sandbox);
     pthread_mutex_unlock(&pool->lock);
@@ -54,11 +55,11 @@ void pool_close(struct pool *pool)
         return;
     if (pool->keeper != NULL)
         keeper_remove(pool->keeper, pool);
-    while (pool->all != NULL) {
-        struct pool_member *member = pool->all;
+    while (!LIST_EMPTY(&pool->all)) {
+        struct pool_member *member = LIST_FIRST(&pool->all);
 
         must(!member->is_lent);
-        pool->all = member->other;
+        LIST_REMOVE(member, other);
         member_end(pool, member);
         member_free(member);
     }

@@ -27,6 +27,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "glovebox/pool.h"
 
@@ -36,9 +37,9 @@
 
 struct pool_member {
     struct sandbox sandbox;
-    struct pool_member *newer, *older;        /* of the free ones of its kind */
-    struct pool_member *other, *other_before; /* of all */
-    struct pool_member *same;                 /* of those of similar keys */
+    struct pool_member *newer, *older; /* of the free ones of its kind */
+    LIST_ENTRY(pool_member) other;     /* of all */
+    struct pool_member *same;          /* of those of similar keys */
     bool has_key, is_clean; /* clean: nobody has used it since it was made */
     bool is_lent, is_parked;
     bool is_stuck;    /* it could not be suspended: not tried again */
@@ -85,9 +86,9 @@ struct keeper;
 
 struct pool {
     struct pool_config config;
-    struct template *template; /* counted, or NULL; with the lock */
-    pthread_mutex_t lock;      /* of all that follows */
-    struct pool_member *all;   /* these five: list.h */
+    struct template *template;    /* counted, or NULL; with the lock */
+    pthread_mutex_t lock;         /* of all that follows */
+    LIST_HEAD(, pool_member) all; /* these five: list.h */
     struct pool_free free[POOL_KINDS];
     struct pool_member **keys; /* owned */
     uint32_t key_room, count, clean;

@@ -136,16 +136,17 @@ static const uint8_t *search(const uint8_t *at, uint64_t bytes)
 
 static struct microvm *the_vm(void)
 {
-    assert_non_null(script->pool.all);
-    assert_null(script->pool.all->other);
-    return script->pool.all->sandbox.self;
+    assert_false(LIST_EMPTY(&script->pool.all));
+    assert_null(LIST_NEXT(LIST_FIRST(&script->pool.all), other));
+    return LIST_FIRST(&script->pool.all)->sandbox.self;
 }
 
 /* Where it is; NULL: nowhere. */
 static const char *look(void)
 {
     const struct microvm *vm = the_vm();
-    const struct region *region = &script->pool.all->sandbox.region;
+    const struct region *region =
+        &LIST_FIRST(&script->pool.all)->sandbox.region;
     const uint8_t *heap =
         (const uint8_t *)((uintptr_t)vm->kernel->heap & ~(HEAP_BYTES - 1));
 
@@ -198,7 +199,8 @@ static void the_search_looks_everywhere(void **state)
 {
     struct gbx_call *call = plant();
     struct microvm *vm = the_vm();
-    const struct region *region = &script->pool.all->sandbox.region;
+    const struct region *region =
+        &LIST_FIRST(&script->pool.all)->sandbox.region;
 
     (void)state;
     assert_non_null(search(vm->frames.host, vm->frames.bytes));

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/queue.h>
 
 #include "channel/body/keep.h"
 
 struct kept {
     struct gbx_body body;
-    struct keep *keep;                 /* counted */
-    uint64_t off;                      /* to give */
-    struct kept *next;                 /* of those that are back */
-    struct kept *other, *other_before; /* the owner's: of all */
+    struct keep *keep;      /* counted */
+    uint64_t off;           /* to give */
+    struct kept *next;      /* of those that are back */
+    LIST_ENTRY(kept) other; /* the owner's: of all */
 };
 
 struct keep {
@@ -19,7 +20,7 @@ struct keep {
     struct region memory; /* the region's, once it is closed */
     /* The owner's: */
     uint64_t bytes; /* of all that are kept */
-    struct kept *all;
+    LIST_HEAD(, kept) all;
 };
 
 static struct kept closed;
@@ -83,22 +84,9 @@ struct gbx_body *keep_body(struct region *region, uint64_t off, uint64_t bytes,
                  .off = is_guests ? off - region->half_bytes : off,
                  .end = end_kept},
         .keep = keep,
-        .off = off,
-        .other = keep->all};
-    if (keep->all != NULL)
-        keep->all->other_before = kept;
-    keep->all = kept;
+        .off = off};
+    LIST_INSERT_HEAD(&keep->all, kept, other);
     return &kept->body;
-}
-
-static void forget(struct keep *keep, const struct kept *kept)
-{
-    if (kept->other != NULL)
-        kept->other->other_before = kept->other_before;
-    if (kept->other_before != NULL)
-        kept->other_before->other = kept->other;
-    else
-        keep->all = kept->other;
 }
 
 uint32_t keep_list(const struct region *region, uint64_t *offs)
@@ -106,8 +94,8 @@ uint32_t keep_list(const struct region *region, uint64_t *offs)
     const struct keep *keep = region->keep;
     uint32_t count = 0;
 
-    for (const struct kept *kept = keep == NULL ? NULL : keep->all;
-         kept != NULL; kept = kept->other, count++)
+    for (const struct kept *kept = keep == NULL ? NULL : LIST_FIRST(&keep->all);
+         kept != NULL; kept = LIST_NEXT(kept, other), count++)
         if (offs != NULL)
             offs[count] = kept->off;
     return count;
@@ -124,7 +112,7 @@ void keep_take_back(struct region *region, struct channel *channel)
     for (kept = atomic_exchange(&keep->back, NULL); kept != NULL; kept = next) {
         next = kept->next;
         keep->bytes -= kept->body.count;
-        forget(keep, kept);
+        LIST_REMOVE(kept, other);
         channel_give(channel, kept->off);
         free(kept);
         drop(keep);
@@ -133,7 +121,7 @@ void keep_take_back(struct region *region, struct channel *channel)
 
 bool keep_is_used(const struct region *region)
 {
-    return region->keep != NULL && region->keep->all != NULL;
+    return region->keep != NULL && !LIST_EMPTY(&region->keep->all);
 }
 
 void keep_end(struct region *region)
