@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
+#include "message/raw.h"
 #include "runtime/call.h"
 #include "runtime/report.h"
 
@@ -169,8 +170,7 @@ void call_end(struct gbx_call *call, int result)
 /* Will somebody parse this body, or only pass its bytes on? */
 static bool is_parsed(const struct gbx_message *message)
 {
-    return message->body != NULL && message->type != GBX_STREAM &&
-           message->type != GBX_ENCODED && !(message->flags & GBX_TYPED);
+    return message->body != NULL && !message_is_raw(message);
 }
 
 static int keep_output(struct gbx_call *call, const struct sandbox_event *event,

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "message/raw.h"
 #include "runtime/runtime.h"
 #include "sandbox/borrow.h"
 
@@ -191,14 +192,8 @@ static int show_body(struct gbx_call *call, const char *port,
     uint64_t off;
     int rc;
 
-    if (message->body_bytes < GBX_BODY_SHOWN ||
-        (!is_typed && message->type != GBX_STREAM &&
-         message->type != GBX_ENCODED))
-        return GBX_EUNSUPPORTED;
-    input = add_input(call, port, err, &rc);
-    if (input == NULL)
-        return rc;
-    if (borrow_body(sandbox, body, message->body, message->body_bytes, is_typed,
+    if (!message_is_raw(message) ||
+        borrow_body(sandbox, body, message->body, message->body_bytes, is_typed,
                     &off) < 0)
         return GBX_EUNSUPPORTED;
     /* Its head is a copy by now, that nobody changes. */
@@ -206,6 +201,11 @@ static int show_body(struct gbx_call *call, const char *port,
     if (!is_aligned(&seen, off)) {
         channel_drop(&sandbox->channel, off);
         return GBX_EUNSUPPORTED;
+    }
+    input = add_input(call, port, err, &rc);
+    if (input == NULL) {
+        channel_drop(&sandbox->channel, off);
+        return rc;
     }
     input->descriptor.type = (uint8_t)message->type;
     input->descriptor.flags |= is_typed ? GBX_TYPED : 0;

@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "flow/kind/ports.h"
 #include "flow/run.h"
+#include "message/raw.h"
 
 struct script_actor {
     struct gbx_script *script;
@@ -41,9 +42,7 @@ static const char *script_isolation(const struct flow_node *node)
 static bool is_kept(const struct gbx_actor *actor, uint32_t place,
                     const struct gbx_message *message)
 {
-    if (message->body_bytes < GBX_BODY_SHOWN ||
-        (message->type != GBX_STREAM && message->type != GBX_ENCODED &&
-         !(message->flags & GBX_TYPED)))
+    if (message->body_bytes < GBX_BODY_SHOWN || !message_is_raw(message))
         return false;
     for (uint32_t i = 0; i < actor->wiring->count; i++)
         if (actor->wiring->wires[i].outport == place &&
