@@ -5,6 +5,9 @@
 #include "base/check.h"
 #include "sandbox/borrow.h"
 
+/* What the embedder is told is what starts on a page. */
+_Static_assert(GBX_BODY_SHOWN == GBX_PAGED_BYTES, "bodies that can be shown");
+
 struct borrow {
     uint64_t block;      /* from the arena's start */
     uint64_t off, bytes; /* of what is shown, in the region */
@@ -23,33 +26,32 @@ static uint64_t page_of(uint64_t off)
     return off & ~(GBX_PAGE_BYTES - 1ull);
 }
 
-/* Its pages are the arena's own again.  False: they are not to be had. */
-static bool map_back(struct sandbox *sandbox, const struct borrow *borrow)
+/* Its pages are the arena's own again, and the body is put.  False: they are
+ * not to be had, must not be written, and the body stays. */
+static bool end(struct sandbox *sandbox, struct borrow *borrow)
 {
-    return sandbox->backend->borrow(sandbox->self, borrow->from,
-                                    borrow->to - borrow->from, -1, 0) == 0;
+    struct borrows *borrows = sandbox->borrows;
+
+    if (sandbox->backend->borrow(sandbox->self, borrow->from,
+                                 borrow->to - borrow->from, -1, 0) < 0)
+        return false;
+    gbx_body_put(borrow->body);
+    *borrow = borrows->all[--borrows->count];
+    return true;
 }
 
-/* The arena has a block back.  Where its pages cannot be had back, they must
- * not be written, and the body stays. */
+/* The arena has a block back. */
 static void freed(void *context, uint64_t block)
 {
     struct sandbox *sandbox = context;
     struct borrows *borrows = sandbox->borrows;
 
-    for (uint32_t i = 0; i < borrows->count; i++) {
-        struct borrow *borrow = &borrows->all[i];
-
-        if (borrow->block != block)
-            continue;
-        if (!map_back(sandbox, borrow)) {
-            sandbox->channel.broken = GBX_EHOST;
+    for (uint32_t i = 0; i < borrows->count; i++)
+        if (borrows->all[i].block == block) {
+            if (!end(sandbox, &borrows->all[i]))
+                sandbox->channel.broken = GBX_EHOST;
             return;
         }
-        gbx_body_put(borrow->body);
-        *borrow = borrows->all[--borrows->count];
-        return;
-    }
 }
 
 static int open_table(struct sandbox *sandbox)
@@ -65,15 +67,14 @@ static int open_table(struct sandbox *sandbox)
     return sandbox->borrows->count == BORROWS_MAX ? GBX_ELIMIT : 0;
 }
 
-/* The parts of pages that are not mapped, into the arena. */
-static void copy_edges(struct sandbox *sandbox, const struct borrow *b)
+/* What of it lies at [from, to), into the arena: what no page of another file
+ * can show, or is to stay when that is gone. */
+static void copy(struct sandbox *sandbox, const struct borrow *borrow,
+                 uint64_t from, uint64_t to)
 {
-    uint8_t *to = channel_at(&sandbox->channel, 0);
-    const uint64_t end = b->off + b->bytes;
-
-    memcpy(to + b->off, b->data, b->from - b->off);
-    memcpy(to + b->to, b->data + (b->to - b->off), end - b->to);
-    sandbox->channel.count.copied_bytes += b->bytes - (b->to - b->from);
+    memcpy(channel_at(&sandbox->channel, from),
+           borrow->data + (from - borrow->off), to - from);
+    sandbox->channel.count.copied_bytes += to - from;
 }
 
 int borrow_body(struct sandbox *sandbox, struct gbx_body *body,
@@ -81,16 +82,17 @@ int borrow_body(struct sandbox *sandbox, struct gbx_body *body,
 {
     struct borrow borrow = {.bytes = bytes, .data = data};
     uint64_t at, shift;
-    int rc = open_table(sandbox);
+    int rc;
 
+    if (bytes < GBX_PAGED_BYTES)
+        return GBX_EUNSUPPORTED;
+    rc = open_table(sandbox);
     if (rc < 0)
         return rc;
     if (!body_find(body, data, bytes, &at))
         return GBX_EBOUNDS;
     at += body->off;
     shift = at % GBX_PAGE_BYTES;
-    if (bytes < GBX_PAGED_BYTES)
-        return GBX_EUNSUPPORTED;
     rc = channel_try_reserve(&sandbox->channel, bytes + shift, off);
     if (rc < 0)
         return rc;
@@ -107,7 +109,8 @@ int borrow_body(struct sandbox *sandbox, struct gbx_body *body,
         channel_drop(&sandbox->channel, *off);
         return rc;
     }
-    copy_edges(sandbox, &borrow);
+    copy(sandbox, &borrow, borrow.off, borrow.from);
+    copy(sandbox, &borrow, borrow.to, borrow.off + bytes);
     borrow.body = gbx_body_get(body);
     sandbox->borrows->all[sandbox->borrows->count++] = borrow;
     *off = borrow.off;
@@ -147,16 +150,10 @@ static int end_all(struct sandbox *sandbox, bool copies)
     while (borrows != NULL && borrows->count > 0) {
         struct borrow *borrow = &borrows->all[borrows->count - 1];
 
-        if (copies) {
-            memcpy(channel_at(&sandbox->channel, borrow->from),
-                   borrow->data + (borrow->from - borrow->off),
-                   borrow->to - borrow->from);
-            sandbox->channel.count.copied_bytes += borrow->to - borrow->from;
-        }
-        if (!map_back(sandbox, borrow))
+        if (copies)
+            copy(sandbox, borrow, borrow->from, borrow->to);
+        if (!end(sandbox, borrow))
             return GBX_EHOST;
-        gbx_body_put(borrow->body);
-        borrows->count--;
     }
     return 0;
 }
