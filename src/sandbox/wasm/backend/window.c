@@ -23,6 +23,13 @@ uint64_t wasm_window_bytes(const struct region *shared)
     return shared != NULL ? 2 * shared->half_bytes : 0;
 }
 
+static int map_file(uint8_t *at, uint64_t bytes, int how, int fd, uint64_t off)
+{
+    return mmap(at, bytes, how, MAP_SHARED | MAP_FIXED, fd, (off_t)off) == at
+               ? 0
+               : GBX_EHOST;
+}
+
 /* [from, to) of a half. */
 static int map_half(const struct wasm *self, enum half half, uint64_t from,
                     uint64_t to)
@@ -33,10 +40,7 @@ static int map_half(const struct wasm *self, enum half half, uint64_t from,
     const int fd = half == HALF_HOST ? shared->host_read_fd : shared->fd[half];
     const int how = half == HALF_HOST ? PROT_READ : PROT_READ | PROT_WRITE;
 
-    return mmap(at, to - from, how, MAP_SHARED | MAP_FIXED, fd, (off_t)from) ==
-                   at
-               ? 0
-               : -1;
+    return map_file(at, to - from, how, fd, from);
 }
 
 int wasm_map(struct wasm *self, struct gbx_error *err)
@@ -63,13 +67,10 @@ int wasm_borrow(void *context, uint64_t off, uint64_t bytes, int fd,
     uint8_t *host = self->instance.memory_at + self->window_at + off;
 
     if (fd < 0)
-        return map_half(self, HALF_HOST, off, off + bytes) < 0 ? GBX_EHOST : 0;
+        return map_half(self, HALF_HOST, off, off + bytes);
     if (wasm_reach(self) < 0) /* or it would be mapped over later */
         return GBX_EHOST;
-    return mmap(host, bytes, PROT_READ, MAP_SHARED | MAP_FIXED, fd,
-                (off_t)at) == host
-               ? 0
-               : GBX_EHOST;
+    return map_file(host, bytes, PROT_READ, fd, at);
 }
 
 /* Only when an arena has grown is there anything to do. */
