@@ -84,18 +84,15 @@ int packet_make(struct packet *packet, const struct gbx_message *message,
 int packet_keep(struct packet *packet, const struct gbx_message *message,
                 struct gbx_body *shared)
 {
-    struct body *body = NULL;
-    void *block = aligned_alloc(_Alignof(struct body), sizeof(*body));
+    struct body *body = aligned_alloc(_Alignof(struct body), sizeof(*body));
 
-    *packet = (struct packet){.message = *message};
-    if (block == NULL) {
+    *packet = (struct packet){.message = *message, .body = body};
+    if (body == NULL) {
         gbx_body_put(shared);
         return GBX_EHOST;
     }
-    body = block;
-    *body = (struct body){.holders = 1, .block = block, .shared = shared};
+    *body = (struct body){.holders = 1, .block = body, .shared = shared};
     body->bytes = gbx_body_view(shared, &body->at);
-    packet->body = body;
     return 0;
 }
 
