@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "channel/body/body.h"
 #include "runtime/runtime.h"
 
 const char *runtime_find_libexec(const char *asked)
@@ -50,6 +51,7 @@ int gbx_runtime_open(struct gbx_runtime **runtime,
     made->progress_context = config->progress_context;
     made->rules = config->rules;
     host_init(&made->host);
+    body_store_hold();
     measures_init(&made->measures);
     *runtime = made;
     return 0;
@@ -65,6 +67,7 @@ void gbx_runtime_close(struct gbx_runtime *runtime)
     host_fini(&runtime->host);
     warm_close(&runtime->warm);
     cache_close(&runtime->cache);
+    body_store_release();
     free(runtime->libexec_dir);
     free(runtime);
 }

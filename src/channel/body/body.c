@@ -24,6 +24,7 @@
 
 static struct {
     pthread_mutex_t lock; /* of all else */
+    uint32_t holders;
     pid_t owner;
     uint8_t *base; /* or NULL */
     int fd;
@@ -63,13 +64,43 @@ bool body_find(const struct gbx_body *body, const void *data, size_t bytes,
     return *at <= body->count && bytes <= body->count - *at;
 }
 
-/* A child of fork() does not have it, and makes its own. */
+/* A child of fork() has only the file of it. */
+static void close_store_locked(void)
+{
+    if (store.base != NULL && store.owner == getpid())
+        munmap(store.base, STORE_BYTES);
+    close_fd(&store.fd);
+    store.base = NULL;
+}
+
+static void tidy_store_locked(void)
+{
+    if (store.holders == 0 &&
+        (store.owner != getpid() || store.arena.count == 0))
+        close_store_locked();
+}
+
+void body_store_hold(void)
+{
+    pthread_mutex_lock(&store.lock);
+    store.holders++;
+    pthread_mutex_unlock(&store.lock);
+}
+
+void body_store_release(void)
+{
+    pthread_mutex_lock(&store.lock);
+    must(store.holders > 0);
+    store.holders--;
+    tidy_store_locked();
+    pthread_mutex_unlock(&store.lock);
+}
+
 static int open_store_locked(void)
 {
     if (store.base != NULL && store.owner == getpid())
         return 0;
-    close_fd(&store.fd);
-    store.base = NULL;
+    close_store_locked();
     store.fd = memfd_create("glovebox-bodies", MFD_CLOEXEC);
     if (store.fd < 0)
         return GBX_EHOST;
@@ -140,6 +171,7 @@ static void end_made(struct gbx_body *body)
 {
     pthread_mutex_lock(&store.lock);
     give_locked(body->off - GBX_PAGE_BYTES);
+    tidy_store_locked();
     pthread_mutex_unlock(&store.lock);
 }
 

@@ -28,4 +28,9 @@ struct gbx_body {
 bool body_find(const struct gbx_body *body, const void *data, size_t bytes,
                uint64_t *at);
 
+/* The memory of bodies that are made stays for the next ones while it is held;
+ * else it ends with the last of them. */
+void body_store_hold(void);
+void body_store_release(void);
+
 #endif
