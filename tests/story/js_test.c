@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Scripts in JavaScript: how a handler is found, and what it finds there. */
 #include <sys/stat.h>
+#include <time.h>
 
 #include "story.h"
 
@@ -145,19 +146,41 @@ static void the_usual_globals_are_there(void **state)
             "  const c = structuredClone({m: new Map([[1, new Date(0)]]),\n"
             "    a: new Uint8Array([1, 2])});\n"
             "  const r = crypto.getRandomValues(new Uint8Array(300));\n"
-            "  const t = performance.now();\n"
             "  return {out: [u.href, u.searchParams.get('a'), [...e].join(),\n"
             "    d.decode(e.subarray(0, 2), {stream: true})\n"
             "      + d.decode(e.subarray(2, 4)),\n"
             "    c.m.get(1).getTime(), c.a.length, new Set(r).size > 100,\n"
-            "    atob(btoa('x')), typeof queueMicrotask, t >= 0 && t < 1e7,\n"
+            "    atob(btoa('x')), typeof queueMicrotask,\n"
+            "    typeof performance.now(),\n"
             "    crypto.randomUUID().length, Math.random() < 1,\n"
             "    new Date().getFullYear() > 2024, typeof require,\n"
             "    [3, 1].toSorted().join(), 'x'.at(-1)]}; }",
             NULL),
         "{\"out\":{\"type\":\"Array\",\"data\":[\"https://e.org/p/x?a=1#h\","
         "\"1\",\"104,195,169,0,239,191,189\",\"h\xc3\xa9\\u0000\",0,2,true,"
-        "\"x\",\"function\",true,36,true,true,\"function\",\"1,3\",\"x\"]}}");
+        "\"x\",\"function\",\"number\",36,true,true,\"function\",\"1,3\",\"x\"]"
+        "}}");
+}
+
+/* Not when the program was built: its engine was started then. */
+static void the_clock_begins_with_the_script(void **state)
+{
+    struct story *s = *state;
+    char text[512];
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    snprintf(text, sizeof(text),
+             "const begun = %lld;\n"
+             "function process() {\n"
+             "  const {timeOrigin} = performance;\n"
+             "  const now = timeOrigin + performance.now();\n"
+             "  return {out: [timeOrigin >= begun, timeOrigin <= Date.now(),\n"
+             "    Math.abs(Date.now() - now) < 10000]}; }",
+             (long long)now.tv_sec * 1000);
+    assert_string_equal(
+        story_ask_once(s, text, NULL),
+        "{\"out\":{\"type\":\"Array\",\"data\":[true,true,true]}}");
 }
 
 static void write_file(struct story *s, const char *name, const char *text)
@@ -321,6 +344,7 @@ int main(void)
         test(print_and_outputs_keep_their_order),
         test(state_outlives_calls),
         test(the_usual_globals_are_there),
+        test(the_clock_begins_with_the_script),
         test(files_beside_it_are_imported),
         test(a_required_file_imports_what_lies_beside_it),
         test(a_script_that_imports_itself_runs_once),

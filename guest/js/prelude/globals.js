@@ -28,9 +28,14 @@ for (const [name, value] of Object.entries({
 Math.random = random;
 
 // From when the script was loaded: all that stands here is older than the
-// program (image/).
-let origin = 0;
+// program (image/).  The engine's own object counts from its context, which was
+// made with the image, and its members cannot be set.
+let origin = 0, timeOrigin = 0;
 export function startClock() {
     origin = native.now();
+    timeOrigin = Date.now();
 }
-performance.now = () => native.now() - origin;
+define("performance", {
+    now: () => native.now() - origin,
+    get timeOrigin() { return timeOrigin; },
+});
