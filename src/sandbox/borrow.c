@@ -120,23 +120,35 @@ int borrow_body(struct sandbox *sandbox, struct gbx_body *body,
     return 0;
 }
 
+/* The one in whose block this lies, be it of the body or not. */
 static const struct borrow *find(const struct sandbox *sandbox, uint64_t off)
 {
     const struct borrows *borrows = sandbox->borrows;
 
-    for (uint32_t i = 0; borrows != NULL && i < borrows->count; i++)
-        if (off >= borrows->all[i].off &&
-            off - borrows->all[i].off < borrows->all[i].bytes)
-            return &borrows->all[i];
+    for (uint32_t i = 0; borrows != NULL && i < borrows->count; i++) {
+        const struct borrow *borrow = &borrows->all[i];
+        const uint64_t start = GBX_ARENA_OFF + borrow->block,
+                       bytes = borrow->off - start + borrow->bytes;
+
+        if (off >= start && off - start < ((bytes + GBX_BLOCK_ALIGN - 1) &
+                                           ~(GBX_BLOCK_ALIGN - 1ull)))
+            return borrow;
+    }
     return NULL;
 }
 
-const void *borrow_at(const struct sandbox *sandbox, uint64_t off)
+const void *borrow_at(const struct sandbox *sandbox, uint64_t off,
+                      uint64_t bytes)
 {
     const struct borrow *borrow = find(sandbox, off);
+    uint64_t at;
 
-    return borrow != NULL ? borrow->data + (off - borrow->off)
-                          : channel_at(&sandbox->channel, off);
+    if (borrow == NULL)
+        return channel_at(&sandbox->channel, off);
+    at = off - borrow->off; /* huge, when it lies before */
+    return at <= borrow->bytes && bytes <= borrow->bytes - at
+               ? borrow->data + at
+               : NULL;
 }
 
 struct gbx_body *borrow_find(const struct sandbox *sandbox, uint64_t off)

@@ -34,8 +34,13 @@ int borrow_body(struct sandbox *sandbox, struct gbx_body *body,
                 const void *data, size_t bytes, bool copies_head,
                 uint64_t *off);
 
-/* Where a received offset's bytes are. */
-const void *borrow_at(const struct sandbox *sandbox, uint64_t off);
+/*
+ * Where the bytes of a received body are.  NULL: they are of a block that shows
+ * a body, and reach beyond it.  Blocks are a little longer than what they show,
+ * and what lies there is not the guest's to pass on.
+ */
+const void *borrow_at(const struct sandbox *sandbox, uint64_t off,
+                      uint64_t bytes);
 
 /* The body that is shown there; NULL: it is the region's own.  Borrowed. */
 struct gbx_body *borrow_find(const struct sandbox *sandbox, uint64_t off);

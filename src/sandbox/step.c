@@ -29,6 +29,17 @@ static int broken(struct gbx_error *err, const char *what)
     return fail(err, GBX_EBROKEN, "the guest broke the protocol: %s", what);
 }
 
+/* Returns NULL, or what is wrong. */
+static const char *find_body(const struct sandbox *sandbox,
+                             const struct gbx_descriptor *d, const void **body)
+{
+    *body = NULL;
+    if (d->body_off == 0)
+        return NULL;
+    *body = borrow_at(sandbox, d->body_off, d->body_bytes);
+    return *body == NULL ? "more than it was shown" : NULL;
+}
+
 /* See the message in a checked descriptor, or say what is wrong with it. */
 static const char *see_message(struct sandbox *sandbox,
                                const struct gbx_descriptor *d,
@@ -51,16 +62,19 @@ static const char *see_message(struct sandbox *sandbox,
     default:
         if (message->flags != 0 && d->type != GBX_ARRAY)
             return "elements that are in no Array";
-        message->body =
-            d->body_off != 0 ? borrow_at(sandbox, d->body_off) : NULL;
         message->body_bytes = d->body_bytes;
-        return NULL;
+        return find_body(sandbox, d, &message->body);
     }
 }
 
 static int serve_print(struct sandbox *sandbox, const struct gbx_descriptor *d,
                        struct gbx_error *err)
 {
+    const void *text;
+    const char *fault = find_body(sandbox, d, &text);
+
+    if (fault != NULL)
+        return broken(err, fault);
     if (d->scalar != 1 && d->scalar != 2)
         return broken(err, "text for no stream");
     sandbox->printed_bytes += d->body_bytes;
@@ -68,9 +82,9 @@ static int serve_print(struct sandbox *sandbox, const struct gbx_descriptor *d,
         return fail(err, GBX_EOUTPUT,
                     "the script printed more than %llu bytes in one call",
                     (unsigned long long)sandbox->printed_max);
-    if (sandbox->output != NULL && d->body_off != 0)
-        sandbox->output(sandbox->output_context, (int)d->scalar,
-                        borrow_at(sandbox, d->body_off), d->body_bytes);
+    if (sandbox->output != NULL && text != NULL)
+        sandbox->output(sandbox->output_context, (int)d->scalar, text,
+                        d->body_bytes);
     sandbox_give(sandbox, d->body_off);
     return SERVED;
 }

@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -39,6 +40,7 @@ struct play {
     struct channel guest;
     struct snapshot *snapshot;
     struct region *region;
+    uint8_t *window; /* the guest's own mapping of the region */
     bool killed;
 };
 
@@ -63,12 +65,43 @@ static inline void ring_nobody(void *context)
     (void)context;
 }
 
+/* As guests do: the host's half for reading alone. */
+static inline int map_window(struct play *play)
+{
+    const uint64_t half = play->region->half_bytes;
+    uint8_t *window = mmap(NULL, half * HALF_COUNT, PROT_NONE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (window == MAP_FAILED)
+        return GBX_EHOST;
+    play->window = window;
+    return mmap(window, half, PROT_READ, MAP_SHARED | MAP_FIXED,
+                play->region->host_read_fd, 0) == MAP_FAILED ||
+                   mmap(window + half, half, PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_FIXED, play->region->fd[HALF_GUEST],
+                        0) == MAP_FAILED
+               ? GBX_EHOST
+               : 0;
+}
+
+static inline int play_borrow(void *self, uint64_t off, uint64_t bytes, int fd,
+                              uint64_t at)
+{
+    struct play *play = self;
+
+    return mmap(play->window + off, bytes, PROT_READ, MAP_SHARED | MAP_FIXED,
+                fd < 0 ? play->region->host_read_fd : fd,
+                (off_t)(fd < 0 ? off : at)) == MAP_FAILED
+               ? GBX_EHOST
+               : 0;
+}
+
 static inline void start_guest(struct play *play)
 {
     channel_init(&play->guest,
                  &(struct channel_config){
                      .side = CHANNEL_GUEST,
-                     .base = play->region->base,
+                     .base = play->window,
                      .half_bytes = play->region->half_bytes,
                      .bell = {.sleep = play_sleep, .ring = ring_nobody}});
 }
@@ -79,11 +112,12 @@ static inline int play_open(void *self, const struct bundle *what,
     struct play *play = self;
 
     (void)what;
-    (void)err;
     play->region = shared;
-    start_guest(play);
     open_plays++;
-    return 0;
+    err->code = map_window(play);
+    if (err->code == 0)
+        start_guest(play);
+    return err->code;
 }
 
 static inline int play_snapshot(void *self, struct snapshot **snapshot,
@@ -118,7 +152,8 @@ static inline int play_clone(void *self, const struct bundle *what,
 {
     struct play *play = self;
 
-    play_open(self, what, shared, err);
+    if (play_open(self, what, shared, err) < 0)
+        return err->code;
     play->snapshot = snapshot;
     snapshot->references++;
     channel_follow(&play->guest, &snapshot->guest);
@@ -166,9 +201,9 @@ static inline int play_resume(void *self, const struct bundle *what,
 {
     struct play *play = self;
 
-    play_clone(self, what, snapshot, shared, err);
-    channel_follow(&play->guest, &suspended->guest);
-    return clone_code;
+    if (play_clone(self, what, snapshot, shared, err) == 0)
+        channel_follow(&play->guest, &suspended->guest);
+    return err->code;
 }
 
 static inline void play_discard(struct suspended *suspended)
@@ -213,6 +248,9 @@ static inline void play_close(void *self)
     struct play *play = self;
 
     open_plays -= play->region != NULL;
+    if (play->window != NULL)
+        munmap(play->window, play->region->half_bytes * HALF_COUNT);
+    play->window = NULL;
     play->region = NULL;
     if (play->snapshot != NULL)
         play_put(play->snapshot);
@@ -231,6 +269,7 @@ static const struct backend play = {.name = "play",
                                     .suspend = play_suspend,
                                     .resume = play_resume,
                                     .discard = play_discard,
+                                    .borrow = play_borrow,
                                     PLAY};
 static const struct backend plain = {.name = "plain", PLAY};
 
