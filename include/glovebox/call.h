@@ -104,7 +104,7 @@ int gbx_call_next(struct gbx_call *call, const char **port,
  * an arrival is given, before it returns.  A Stream or a typed array stays
  * where it lies, and its block with it; text and structured values, and what
  * would be too much (body.h), are copied.  The message's body lies in it, at
- * *data, or nowhere where it has none.
+ * *data, which may be message->body itself.
  * Returns 0 and a body to put; GBX_EARGUMENT: no such output, or no body;
  * GBX_ELIMIT, GBX_EHOST.
  */

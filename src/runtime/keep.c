@@ -37,6 +37,7 @@ int gbx_call_keep(struct gbx_call *call, const struct gbx_message *message,
                   struct gbx_error *err)
 {
     struct region *region = &call->sandbox->region;
+    const struct gbx_message said = *message; /* data may be its body */
     struct call_output *output = find(call, message);
     uint64_t most = (region->half_bytes - GBX_ARENA_OFF) / 2;
 
@@ -45,17 +46,17 @@ int gbx_call_keep(struct gbx_call *call, const struct gbx_message *message,
     if (output == NULL)
         return fail(err, GBX_EARGUMENT, "this call has no such output");
     if (output->body_off == 0)
-        return copy(call, message, body, data, err);
-    *data = message->body;
+        return copy(call, &said, body, data, err);
+    *data = said.body;
     *body = borrow_find(call->sandbox, output->body_off);
     if (*body != NULL) { /* it is somebody else's, and passed on */
         gbx_body_get(*body);
         return 0;
     }
     sandbox_take_back(call->sandbox);
-    *body = keep_body(region, output->body_off, message->body_bytes, most);
+    *body = keep_body(region, output->body_off, said.body_bytes, most);
     if (*body == NULL)
-        return copy(call, message, body, data, err);
+        return copy(call, &said, body, data, err);
     output->body_off = 0;
     return 0;
 }
