@@ -8,6 +8,9 @@
 #include "story.h"
 
 #include <errno.h>
+#include <sys/mman.h>
+
+#include "glovebox/body.h"
 
 static int countdown; /* 0: nothing fails; 1: the next one does */
 
@@ -29,6 +32,11 @@ static int fails(int sys)
     X(strndup, char *, (const char *t, size_t n), (t, n), NULL, ENOMEM)        \
     X(realpath, char *, (const char *p, char *r), (p, r), NULL, EACCES)        \
     X(read, ssize_t, (int f, void *p, size_t n), (f, p, n), -1, EIO)           \
+    X(mmap64, void *,                                                          \
+      (void *at, size_t n, int access, int flags, int f, off_t off),           \
+      (at, n, access, flags, f, off), MAP_FAILED, ENOMEM)                      \
+    X(memfd_create, int, (const char *t, unsigned f), (t, f), -1, EMFILE)      \
+    X(ftruncate64, int, (int f, off_t n), (f, n), -1, ENOSPC)                  \
     X(epoll_create1, int, (int f), (f), -1, EMFILE)                            \
     X(timerfd_create, int, (int c, int f), (c, f), -1, EMFILE)
 
@@ -185,6 +193,87 @@ static void a_large_output_without_memory_is_an_error(void **state)
     story_close(s, script);
 }
 
+/* The body of a call's one output, by *how many steps; NULL: not even a copy.
+ */
+static struct gbx_body *keep_failing(struct story *s, struct gbx_script *script,
+                                     int *n, struct gbx_message *message)
+{
+    struct gbx_call *call = story_call(s, script);
+    struct gbx_body *body;
+    const char *port;
+    int rc;
+
+    story_put(s, call, "in", "7");
+    assert_int_equal(story_run(s, call), 0);
+    assert_int_equal(gbx_call_next(call, &port, message), 0);
+    countdown = *n;
+    rc = gbx_call_keep(call, message, &body, &message->body, &s->err);
+    *n = countdown;
+    countdown = 0;
+    gbx_call_finish(call);
+    assert_int_equal(rc == 0, body != NULL);
+    assert_true(rc == 0 || (rc == GBX_EHOST && s->err.what[0] != '\0'));
+    return body;
+}
+
+static void a_body_is_kept_or_copied_or_not_there(void **state)
+{
+    struct story *s = *state;
+    struct gbx_script *script =
+        story_open(s, "def process(c): return {'out': b'x' * 1000000}\n");
+    struct gbx_message message;
+    int n, left = 0;
+
+    for (n = 1; left == 0; n++) {
+        struct gbx_body *body;
+
+        left = n;
+        body = keep_failing(s, script, &left, &message);
+        if (body == NULL)
+            continue;
+        for (size_t i = 0; i < 1000000; i += 999)
+            assert_int_equal(((const uint8_t *)message.body)[i], 'x');
+        gbx_body_put(body);
+    }
+    assert_true(n > 2);
+    story_close(s, script);
+}
+
+/* Shown, or copied; and the script that it is given to answers either way. */
+static void a_body_is_given_whole_or_not_at_all(void **state)
+{
+    struct story *s = *state;
+    struct gbx_script *script = story_open(
+        s,
+        "def process(c): return {'v': bytes(c.get_input('in')).count(b'x')}\n");
+    struct gbx_message message = {.type = GBX_STREAM, .body_bytes = 1000000};
+    struct gbx_body *body;
+    void *data;
+    int n, rc, left = 0;
+
+    assert_int_equal(gbx_body_make(&body, 1000000, &data, &s->err), 0);
+    memset(data, 'x', 1000000);
+    message.body = data;
+    for (n = 1; left == 0; n++) {
+        struct gbx_call *call = story_call(s, script);
+
+        countdown = n;
+        rc = gbx_call_put_body(call, "in", &message, body, &s->err);
+        left = countdown;
+        countdown = 0;
+        if (rc < 0) {
+            assert_true(s->err.code == rc && s->err.what[0] != '\0');
+        } else {
+            assert_int_equal(story_run(s, call), 0);
+            assert_string_equal(story_outputs(call), V_NUMBER(1000000));
+        }
+        gbx_call_finish(call);
+    }
+    assert_true(n > 2 || !story_is("microvm")); /* a copy has no steps */
+    gbx_body_put(body);
+    story_close(s, script);
+}
+
 /* And what it is a branch of, goes on as it was. */
 static void a_branch_opens_whole_or_not_at_all(void **state)
 {
@@ -237,6 +326,8 @@ int main(void)
         story_test(a_script_is_routed_or_not_opened),
         story_test(a_call_is_submitted_whole_or_not_at_all),
         story_test(a_large_output_without_memory_is_an_error),
+        story_test(a_body_is_kept_or_copied_or_not_there),
+        story_test(a_body_is_given_whole_or_not_at_all),
         story_test(a_branch_opens_whole_or_not_at_all),
     };
 
