@@ -18,6 +18,15 @@ const struct gbx_actor_type *gbx_builtin_find(const char *component)
     return *type;
 }
 
+int builtin_opened(void **self, int rc, void (*close)(void *self))
+{
+    if (rc < 0) {
+        close(*self);
+        *self = NULL;
+    }
+    return rc;
+}
+
 int builtin_send_number(struct gbx_actor *actor, uint32_t port, uint64_t value)
 {
     const struct gbx_message message = {.type = GBX_INTEGER,

@@ -20,6 +20,10 @@ extern const struct gbx_actor_type builtin_counter, builtin_file_in,
         __VA_ARGS__, NULL                                                      \
     }
 
+/* What an open returns: rc; where that says that it failed, what it has made so
+ * far is closed, which close allows to be NULL. */
+int builtin_opened(void **self, int rc, void (*close)(void *self));
+
 /* An Integer to an outport, by its place. */
 int builtin_send_number(struct gbx_actor *actor, uint32_t port, uint64_t value);
 

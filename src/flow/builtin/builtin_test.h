@@ -150,7 +150,7 @@ struct bad {
     const char *component, *metadata, *what;
 };
 
-static inline void refuse(const struct bad *bad)
+static inline void refuse_in_flow(const struct bad *bad)
 {
     open_with(gbx_builtin_types);
     assert_true(gbx_flow_add_node(flow, "bad one", bad->component,
@@ -160,6 +160,21 @@ static inline void refuse(const struct bad *bad)
         fail_msg("%s %s: %s", bad->component, bad->metadata, err.what);
     gbx_flow_close(flow);
     flow = NULL;
+}
+
+/* There, and alone: nothing of it is left. */
+static inline void refuse(const struct bad *bad)
+{
+    const struct gbx_actor_config config = {
+        .node = "bad one", .folder = folder, .config_json = bad->metadata};
+    const struct gbx_actor_type *const *type = gbx_builtin_types;
+    void *self = NULL;
+
+    refuse_in_flow(bad);
+    while (strcmp((*type)->component, bad->component) != 0)
+        type++;
+    assert_true((*type)->open(&self, &config, &err) < 0);
+    assert_null(self);
 }
 
 #define FACT(name) cmocka_unit_test_teardown(name, finish)

@@ -19,10 +19,12 @@ static int open_counter(void **self, const struct gbx_actor_config *config,
     if (counter == NULL)
         return fail(err, GBX_EHOST, "no memory for node %s", config->node);
     counter->every = 1;
-    return options_read(&(struct option){"every", OPTION_NUMBER,
-                                         &counter->every, .min = 1,
-                                         .max = INT64_MAX},
-                        1, config, err);
+    return builtin_opened(
+        self,
+        options_read(&(struct option){"every", OPTION_NUMBER, &counter->every,
+                                      .min = 1, .max = INT64_MAX},
+                     1, config, err),
+        free);
 }
 
 static int run_counter(void *self, struct gbx_actor *actor)

@@ -72,10 +72,21 @@ static int read_options(struct file_in *file,
     return 0;
 }
 
-static int open_file_in(void **self, const struct gbx_actor_config *config,
-                        struct gbx_error *err)
+static void close_file_in(void *self)
 {
-    struct file_in *file = *self = calloc(1, sizeof(*file));
+    struct file_in *file = self;
+
+    if (file == NULL)
+        return;
+    free(file->node);
+    free(file->folder);
+    free(file->path);
+    free(file);
+}
+
+static int begin(struct file_in *file, const struct gbx_actor_config *config,
+                 struct gbx_error *err)
+{
     int rc, fd;
 
     if (file != NULL) {
@@ -92,6 +103,13 @@ static int open_file_in(void **self, const struct gbx_actor_config *config,
         return fd;
     close_fd(&fd);
     return 0;
+}
+
+static int open_file_in(void **self, const struct gbx_actor_config *config,
+                        struct gbx_error *err)
+{
+    *self = calloc(1, sizeof(struct file_in));
+    return builtin_opened(self, begin(*self, config, err), close_file_in);
 }
 
 static int send_bytes(struct reading *r, const void *bytes, size_t count)
@@ -261,18 +279,6 @@ static int run_file_in(void *self, struct gbx_actor *actor)
     free(r.buffer);
     close_fd(&r.fd);
     return rc < 0 ? rc : builtin_send_number(actor, 1, r.count);
-}
-
-static void close_file_in(void *self)
-{
-    struct file_in *file = self;
-
-    if (file == NULL)
-        return;
-    free(file->node);
-    free(file->folder);
-    free(file->path);
-    free(file);
 }
 
 const struct gbx_actor_type builtin_file_in = {

@@ -40,10 +40,20 @@ static int read_options(struct file_out *file,
         5, config, err);
 }
 
-static int open_file_out(void **self, const struct gbx_actor_config *config,
-                         struct gbx_error *err)
+static void close_file_out(void *self)
 {
-    struct file_out *file = *self = calloc(1, sizeof(*file));
+    struct file_out *file = self;
+
+    if (file == NULL)
+        return;
+    close_fd(&file->fd);
+    free(file->path);
+    free(file);
+}
+
+static int begin(struct file_out *file, const struct gbx_actor_config *config,
+                 struct gbx_error *err)
+{
     int rc;
 
     if (file == NULL)
@@ -61,6 +71,13 @@ static int open_file_out(void **self, const struct gbx_actor_config *config,
         return fail(err, GBX_EFILE, "node %s: metadata.path: %s: %s",
                     config->node, file->path, strerrordesc_np(errno));
     return 0;
+}
+
+static int open_file_out(void **self, const struct gbx_actor_config *config,
+                         struct gbx_error *err)
+{
+    *self = calloc(1, sizeof(struct file_out));
+    return builtin_opened(self, begin(*self, config, err), close_file_out);
 }
 
 static int write_all(int fd, const char *bytes, size_t count)
@@ -132,17 +149,6 @@ static int run_file_out(void *self, struct gbx_actor *actor)
         free(json);
     }
     return rc < 0 ? rc : gbx_actor_send_at(actor, 0, &message);
-}
-
-static void close_file_out(void *self)
-{
-    struct file_out *file = self;
-
-    if (file == NULL)
-        return;
-    close_fd(&file->fd);
-    free(file->path);
-    free(file);
 }
 
 const struct gbx_actor_type builtin_file_out = {

@@ -15,6 +15,15 @@ struct log {
     const struct gbx_builtin_log *where; /* or NULL: descriptor 2 */
 };
 
+static void close_log(void *self)
+{
+    struct log *log = self;
+
+    if (log != NULL)
+        free(log->node);
+    free(log);
+}
+
 static int open_log(void **self, const struct gbx_actor_config *config,
                     struct gbx_error *err)
 {
@@ -25,12 +34,17 @@ static int open_log(void **self, const struct gbx_actor_config *config,
         log->node = json_dumps(node, JSON_ENCODE_ANY);
     json_decref(node);
     if (log == NULL || log->node == NULL)
-        return fail(err, GBX_EHOST, "no memory for node %s", config->node);
+        return builtin_opened(
+            self, fail(err, GBX_EHOST, "no memory for node %s", config->node),
+            close_log);
     log->bytes_max = 4096;
     log->where = config->context;
-    return options_read(&(struct option){"bytes_max", OPTION_NUMBER,
-                                         &log->bytes_max, .max = 16u << 20},
-                        1, config, err);
+    return builtin_opened(
+        self,
+        options_read(&(struct option){"bytes_max", OPTION_NUMBER,
+                                      &log->bytes_max, .max = 16u << 20},
+                     1, config, err),
+        close_log);
 }
 
 /* What JSON cannot hold, or is too long: its type, and how long it is. */
@@ -83,15 +97,6 @@ static int run_log(void *self, struct gbx_actor *actor)
     }
     free(text);
     return gbx_actor_send_at(actor, 0, &message);
-}
-
-static void close_log(void *self)
-{
-    struct log *log = self;
-
-    if (log != NULL)
-        free(log->node);
-    free(log);
 }
 
 const struct gbx_actor_type builtin_log = {

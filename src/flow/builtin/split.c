@@ -23,13 +23,16 @@ static int open_split(void **self, const struct gbx_actor_config *config,
     if (split == NULL)
         return fail(err, GBX_EHOST, "no memory for node %s", config->node);
     split->bytes = PIECE_BYTES;
-    return options_read(
-        (const struct option[]){
-            {"fields", OPTION_WORD, &split->fields, .words = fields},
-            {"bytes", OPTION_NUMBER, &split->bytes, .min = 4,
-             .max = GBX_BODY_BYTES_MAX},
-        },
-        2, config, err);
+    return builtin_opened(
+        self,
+        options_read(
+            (const struct option[]){
+                {"fields", OPTION_WORD, &split->fields, .words = fields},
+                {"bytes", OPTION_NUMBER, &split->bytes, .min = 4,
+                 .max = GBX_BODY_BYTES_MAX},
+            },
+            2, config, err),
+        free);
 }
 
 /* Views of the body: nothing is copied. */

@@ -85,11 +85,23 @@ static int cut(struct template *t, const struct gbx_actor_config *config,
     return 0;
 }
 
-static int open_template(void **self, const struct gbx_actor_config *config,
-                         struct gbx_error *err)
+static void close_template(void *self)
+{
+    struct template *t = self;
+
+    for (size_t i = 0; t != NULL && i < t->count; i++)
+        free(t->parts[i].path);
+    if (t != NULL) {
+        free(t->parts);
+        free(t->text);
+    }
+    free(t);
+}
+
+static int begin(struct template *t, const struct gbx_actor_config *config,
+                 struct gbx_error *err)
 {
     static const char *const missing[] = {"fail", "empty", NULL};
-    struct template *t = *self = calloc(1, sizeof(*t));
     int rc;
 
     if (t == NULL || (t->parts = calloc(PARTS_MAX, sizeof(*t->parts))) == NULL)
@@ -104,6 +116,13 @@ static int open_template(void **self, const struct gbx_actor_config *config,
         },
         3, config, err);
     return rc < 0 ? rc : cut(t, config, err);
+}
+
+static int open_template(void **self, const struct gbx_actor_config *config,
+                         struct gbx_error *err)
+{
+    *self = calloc(1, sizeof(struct template));
+    return builtin_opened(self, begin(*self, config, err), close_template);
 }
 
 static int put(struct text *out, const char *bytes, size_t count)
@@ -212,19 +231,6 @@ static int run_template(void *self, struct gbx_actor *actor)
         rc = gbx_actor_send_at(actor, 0, &message);
     free(out.bytes);
     return rc;
-}
-
-static void close_template(void *self)
-{
-    struct template *t = self;
-
-    for (size_t i = 0; t != NULL && i < t->count; i++)
-        free(t->parts[i].path);
-    if (t != NULL) {
-        free(t->parts);
-        free(t->text);
-    }
-    free(t);
 }
 
 const struct gbx_actor_type builtin_template = {

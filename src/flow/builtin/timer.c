@@ -23,14 +23,17 @@ static int open_timer(void **self, const struct gbx_actor_config *config,
 
     if (timer == NULL)
         return fail(err, GBX_EHOST, "no memory for node %s", config->node);
-    return options_read(
-        (const struct option[]){
-            {"interval_ms", OPTION_NUMBER, &timer->interval_ms,
-             .is_needed = true, .min = 1, .max = DAY_MS},
-            {"count", OPTION_NUMBER, &timer->count, .max = INT64_MAX},
-            {"sends", OPTION_WORD, &timer->sends, .words = kinds},
-        },
-        3, config, err);
+    return builtin_opened(
+        self,
+        options_read(
+            (const struct option[]){
+                {"interval_ms", OPTION_NUMBER, &timer->interval_ms,
+                 .is_needed = true, .min = 1, .max = DAY_MS},
+                {"count", OPTION_NUMBER, &timer->count, .max = INT64_MAX},
+                {"sends", OPTION_WORD, &timer->sends, .words = kinds},
+            },
+            3, config, err),
+        free);
 }
 
 /* The next one in the same rhythm, however late this one is. */
