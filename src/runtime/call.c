@@ -77,6 +77,7 @@ int gbx_call_begin_for(struct gbx_call **call, struct gbx_script *script,
     c->begin_deadline_ns = deadline_ns;
     c->input_count = c->output_count = c->output_next = 0;
     c->kept_bytes = 0;
+    c->lent = (struct lent){0};
     c->arrival = NULL;
     c->journal = (struct store_journal){.store = &script->store,
                                         .is_canceled = &c->sandbox->canceled};
@@ -162,6 +163,8 @@ void call_end(struct gbx_call *call, int result)
     stats->sleeps =
         (uint32_t)(sandbox->channel.count.sleeps - call->sleeps_before);
     stats->asks = sandbox->asks;
+    if (result == 0 && call->lent.is_chosen)
+        lending_note(&call->script->lending, &call->lent, stats->wall_ns);
     if (result == 0 && call->measure != NULL)
         measure_note(call->measure, stats->wall_ns,
                      stats->input_bytes + stats->output_bytes);

@@ -180,35 +180,64 @@ static bool is_aligned(const struct gbx_message *message, uint64_t off)
                 0);
 }
 
+static bool is_shown(struct gbx_call *call, const struct gbx_message *message)
+{
+    struct lending *lending = &call->script->lending;
+    int seen;
+
+    if (!message_is_raw(message) || message->body_bytes < GBX_BODY_SHOWN ||
+        call->sandbox->backend->borrow == NULL)
+        return false;
+    seen = borrow_seen(call->sandbox);
+    if (seen >= 0)
+        lending_saw(lending, (uint32_t)seen);
+    if (!call->lent.is_chosen)
+        lending_choose(lending, &call->lent);
+    call->lent.bytes += message->body_bytes;
+    return call->lent.is_shown;
+}
+
+/* A block that shows it.  Returns 0 and its offset; or a code: a copy will do.
+ */
+static int borrow(struct gbx_call *call, const struct gbx_message *message,
+                  struct gbx_body *body, uint64_t *off)
+{
+    const bool is_typed = (message->flags & GBX_TYPED) != 0;
+    const unsigned flags = (is_typed ? BORROW_COPIES_HEAD : 0) |
+                           (call->lent.is_watched ? BORROW_IS_WATCHED : 0);
+    struct sandbox *sandbox = call->sandbox;
+    struct gbx_message seen = *message;
+    int rc = borrow_body(sandbox, body, message->body, message->body_bytes,
+                         flags, off);
+
+    if (rc < 0)
+        return rc;
+    /* Its head is a copy by now, that nobody changes. */
+    seen.body = channel_at(&sandbox->channel, *off);
+    if (is_aligned(&seen, *off))
+        return 0;
+    channel_drop(&sandbox->channel, *off);
+    return GBX_EUNSUPPORTED;
+}
+
 /* The body as it lies.  Returns 0; or GBX_EUNSUPPORTED: a copy will do. */
 static int show_body(struct gbx_call *call, const char *port,
                      const struct gbx_message *message, struct gbx_body *body,
                      struct gbx_error *err)
 {
-    const bool is_typed = (message->flags & GBX_TYPED) != 0;
-    struct sandbox *sandbox = call->sandbox;
-    struct gbx_message seen = *message;
     struct call_input *input;
     uint64_t off;
     int rc;
 
-    if (!message_is_raw(message) ||
-        borrow_body(sandbox, body, message->body, message->body_bytes, is_typed,
-                    &off) < 0)
+    if (!is_shown(call, message) || borrow(call, message, body, &off) < 0)
         return GBX_EUNSUPPORTED;
-    /* Its head is a copy by now, that nobody changes. */
-    seen.body = channel_at(&sandbox->channel, off);
-    if (!is_aligned(&seen, off)) {
-        channel_drop(&sandbox->channel, off);
-        return GBX_EUNSUPPORTED;
-    }
     input = add_input(call, port, err, &rc);
     if (input == NULL) {
-        channel_drop(&sandbox->channel, off);
+        channel_drop(&call->sandbox->channel, off);
         return rc;
     }
     input->descriptor.type = (uint8_t)message->type;
-    input->descriptor.flags |= is_typed ? GBX_TYPED : 0;
+    input->descriptor.flags |= message->flags & GBX_TYPED;
     input->descriptor.body_off = off;
     input->descriptor.body_bytes = (uint32_t)message->body_bytes;
     call->stats.input_bytes += message->body_bytes;
@@ -220,14 +249,18 @@ int gbx_call_put_body(struct gbx_call *call, const char *port,
                       const struct gbx_message *message, struct gbx_body *body,
                       struct gbx_error *err)
 {
-    uint64_t at;
+    uint64_t at, start_ns;
     int rc;
 
     if (!body_find(body, message->body, message->body_bytes, &at))
         return fail(err, GBX_EBOUNDS,
                     "port \"%s\": the message does not lie in its body", port);
+    start_ns = clock_now_ns();
     rc = show_body(call, port, message, body, err);
-    return rc == GBX_EUNSUPPORTED ? gbx_call_put(call, port, message, err) : rc;
+    if (rc == GBX_EUNSUPPORTED)
+        rc = gbx_call_put(call, port, message, err);
+    call->lent.ns += clock_now_ns() - start_ns;
+    return rc;
 }
 
 int gbx_call_put(struct gbx_call *call, const char *port,

@@ -21,6 +21,7 @@
 #include "pool/keeper.h"
 #include "pool/pool.h"
 #include "runtime/cache/cache.h"
+#include "runtime/body/lend.h"
 #include "runtime/route/host.h"
 #include "runtime/route/measure.h"
 #include "store/store.h"
@@ -83,6 +84,7 @@ struct gbx_call {
     uint32_t output_count, output_next;
     struct call_output outputs[CALL_OUTPUTS_MAX];
 
+    struct lent lent;       /* bodies of others, among the inputs */
     uint64_t kept_bytes;    /* of outputs copied out */
     struct scratch scratch; /* names, text, copies; until finish */
     struct gbx_failure failure;
@@ -114,6 +116,7 @@ struct gbx_script {
     char **inports;                  /* NULL-terminated; NULL: any */
     struct host_calls calls;         /* the runtime's and the store's */
     struct store store;              /* context.state */
+    struct lending lending;          /* how it is given bodies of others */
 
     pthread_mutex_t
         lock;         /* of metadata and inports until open is over, and of: */

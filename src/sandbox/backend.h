@@ -207,6 +207,12 @@ struct backend {
     int (*borrow)(void *self, uint64_t off, uint64_t bytes, int fd,
                   uint64_t at);
 
+    /*
+     * How much of such a stretch the guest has looked at: about so many
+     * sixteenths; or GBX_EHOST.  NULL: looking costs no more than in a copy.
+     */
+    int (*seen)(void *self, uint64_t off, uint64_t bytes);
+
     void (*kill)(void *self);  /* from any thread; does not wait */
     void (*close)(void *self); /* also on a half-opened one; idempotent */
 };

@@ -14,10 +14,12 @@ struct borrow {
     uint64_t from, to;   /* whole pages of it that are mapped */
     const uint8_t *data;
     struct gbx_body *body; /* counted */
+    bool is_watched;
 };
 
 struct borrows {
     uint32_t count;
+    int seen; /* sixteenths of the last one watched, + 1; 0: not known */
     struct borrow all[BORROWS_MAX];
 };
 
@@ -32,6 +34,9 @@ static bool end(struct sandbox *sandbox, struct borrow *borrow)
 {
     struct borrows *borrows = sandbox->borrows;
 
+    if (borrow->is_watched && sandbox->backend->seen != NULL)
+        borrows->seen = 1 + sandbox->backend->seen(sandbox->self, borrow->from,
+                                                   borrow->to - borrow->from);
     if (sandbox->backend->borrow(sandbox->self, borrow->from,
                                  borrow->to - borrow->from, -1, 0) < 0)
         return false;
@@ -81,9 +86,10 @@ static __attribute__((noinline)) void copy(struct sandbox *sandbox,
 }
 
 int borrow_body(struct sandbox *sandbox, struct gbx_body *body,
-                const void *data, size_t bytes, bool copies_head, uint64_t *off)
+                const void *data, size_t bytes, unsigned flags, uint64_t *off)
 {
-    struct borrow borrow = {.bytes = bytes, .data = data};
+    struct borrow borrow = {
+        .bytes = bytes, .data = data, .is_watched = flags & BORROW_IS_WATCHED};
     uint64_t at, shift;
     int rc;
 
@@ -102,7 +108,7 @@ int borrow_body(struct sandbox *sandbox, struct gbx_body *body,
     borrow.block = *off - GBX_ARENA_OFF;
     borrow.off = *off + shift;
     borrow.from = page_of(borrow.off + GBX_PAGE_BYTES - 1);
-    if (copies_head && borrow.from == borrow.off)
+    if ((flags & BORROW_COPIES_HEAD) && borrow.from == borrow.off)
         borrow.from += GBX_PAGE_BYTES;
     borrow.to = page_of(borrow.off + bytes);
     rc = sandbox->backend->borrow(sandbox->self, borrow.from,
@@ -156,6 +162,16 @@ struct gbx_body *borrow_find(const struct sandbox *sandbox, uint64_t off)
     const struct borrow *borrow = find(sandbox, off);
 
     return borrow != NULL ? borrow->body : NULL;
+}
+
+int borrow_seen(struct sandbox *sandbox)
+{
+    struct borrows *borrows = sandbox->borrows;
+    int seen = borrows == NULL ? -1 : borrows->seen - 1;
+
+    if (borrows != NULL)
+        borrows->seen = 0;
+    return seen < 0 ? -1 : seen;
 }
 
 static int end_all(struct sandbox *sandbox, bool copies)

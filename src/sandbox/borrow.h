@@ -23,16 +23,24 @@
 
 #define BORROWS_MAX 256u /* at a time, of one sandbox */
 
+/* Of a borrow: */
+#define BORROW_COPIES_HEAD                                                     \
+    1u                       /* the first page is copied, too: what a guest    \
+                                parses shall not change meanwhile */
+#define BORROW_IS_WATCHED 2u /* what was looked at is told, by borrow_seen */
+
 /*
  * Reserve a block that shows [data, data + bytes) of the body, which gets a
- * holder.  copies_head: its first page is copied too, for what a guest parses
- * shall not change meanwhile.
+ * holder.
  * Returns 0 and the offset to send or to drop; or a code, and a copy will do:
  * GBX_EUNSUPPORTED (this isolation cannot), GBX_EARENA, GBX_ELIMIT, GBX_EHOST.
  */
 int borrow_body(struct sandbox *sandbox, struct gbx_body *body,
-                const void *data, size_t bytes, bool copies_head,
-                uint64_t *off);
+                const void *data, size_t bytes, unsigned flags, uint64_t *off);
+
+/* How much of the last watched one was looked at before it came back: 0 to 16
+ * sixteenths, told once; or -1. */
+int borrow_seen(struct sandbox *sandbox);
 
 /*
  * Where the bytes of a received body are.  NULL: they are of a block that shows

@@ -11,7 +11,7 @@ static void a_template_has_what_was_shown(void **state)
 
     (void)state;
     play_call(&first, 100);
-    off = borrow(&first, false);
+    off = borrow(&first, 0);
     input(&first, off);
     next = (struct gbx_descriptor){.kind = GBX_KIND_DONE, .call = first.call};
     act = say_next;
@@ -27,7 +27,7 @@ static void a_template_has_what_was_shown(void **state)
     borrow_code = 0;
     act = say_ready;
     assert_int_equal(sandbox_open(&first, &config, 0, &err), 0);
-    off = borrow(&first, false);
+    off = borrow(&first, 0);
     input(&first, off);
     next.call = first.call;
     act = say_next;
@@ -52,7 +52,7 @@ static uint64_t show_to_clone(void)
 
     play_take();
     assert_int_equal(sandbox_clone(&one, &config, template, &err), 0);
-    off = borrow(&one, false);
+    off = borrow(&one, 0);
     input(&one, off);
     next = (struct gbx_descriptor){.kind = GBX_KIND_DONE, .call = one.call};
     act = say_next;

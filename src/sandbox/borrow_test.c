@@ -5,8 +5,8 @@
 static void the_guest_sees_the_body_and_nothing_else(void **state)
 {
     (void)state;
-    for (int copies_head = 0; copies_head < 2; copies_head++) {
-        uint64_t off = borrow(&first, copies_head);
+    for (unsigned flags = 0; flags <= BORROW_COPIES_HEAD; flags++) {
+        uint64_t off = borrow(&first, flags);
 
         input(&first, off);
         expect_shown(&first, off);
@@ -21,7 +21,7 @@ static void the_guest_sees_the_body_and_nothing_else(void **state)
 
 static void its_pages_are_the_arenas_own_afterwards(void **state)
 {
-    uint64_t off = borrow(&first, false), again;
+    uint64_t off = borrow(&first, 0), again;
 
     (void)state;
     input(&first, off);
@@ -42,7 +42,7 @@ static void only_edges_are_copied(void **state)
     uint64_t before = first.channel.count.copied_bytes, copied;
 
     (void)state;
-    borrow(&first, false);
+    borrow(&first, 0);
     copied = first.channel.count.copied_bytes - before;
     assert_true(copied > 0 && copied < 2 * GBX_PAGE_BYTES);
 }
@@ -52,7 +52,8 @@ static void its_head_does_not_change(void **state)
     uint64_t off;
 
     (void)state;
-    assert_int_equal(borrow_body(&first, body, bytes, BYTES, true, &off), 0);
+    assert_int_equal(
+        borrow_body(&first, body, bytes, BYTES, BORROW_COPIES_HEAD, &off), 0);
     bytes[0] = 'n';
     assert_int_equal(play_of(&first)->window[off], OTHER);
     bytes[GBX_PAGE_BYTES] = 'n'; /* but this is shown */
@@ -63,7 +64,7 @@ static void its_head_does_not_change(void **state)
 
 static void what_it_passes_on_is_the_body(void **state)
 {
-    uint64_t off = borrow(&first, false);
+    uint64_t off = borrow(&first, 0);
 
     (void)state;
     input(&first, off);
@@ -89,7 +90,7 @@ static void what_lies_beside_it_cannot_be_passed_on(void **state)
     } lies[] = {{0, LEN + 1}, {1, LEN}, {LEN, 1}, {-1, 2}, {-1, 0}};
 
     for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
-        uint64_t off = borrow(&first, false);
+        uint64_t off = borrow(&first, 0);
 
         input(&first, off);
         assert_int_equal(
@@ -113,7 +114,7 @@ static void print_nothing(void *context, int stream, const void *text,
 static void nor_can_it_be_printed(void **state)
 {
     size_t printed = 0;
-    uint64_t off = borrow(&first, false);
+    uint64_t off = borrow(&first, 0);
 
     (void)state;
     first.output = print_nothing;
@@ -136,21 +137,21 @@ static void what_cannot_be_shown_is_said(void **state)
 
     (void)state;
     assert_int_equal(
-        borrow_body(&first, body, bytes, GBX_PAGED_BYTES - 1, false, &off),
+        borrow_body(&first, body, bytes, GBX_PAGED_BYTES - 1, 0, &off),
         GBX_EUNSUPPORTED);
-    assert_int_equal(borrow_body(&first, body, bytes + 1, BYTES, false, &off),
+    assert_int_equal(borrow_body(&first, body, bytes + 1, BYTES, 0, &off),
                      GBX_EBOUNDS);
     lender.borrow = NULL;
-    assert_int_equal(borrow_body(&first, body, bytes, BYTES, false, &off),
+    assert_int_equal(borrow_body(&first, body, bytes, BYTES, 0, &off),
                      GBX_EUNSUPPORTED);
     lender.borrow = faulty_borrow;
     borrow_code = GBX_EHOST;
-    assert_int_equal(borrow_body(&first, body, bytes, BYTES, false, &off),
+    assert_int_equal(borrow_body(&first, body, bytes, BYTES, 0, &off),
                      GBX_EHOST);
     assert_int_equal(first.channel.arena.count, 0);
     assert_int_equal(holders(), 1);
     borrow_code = 0;
-    channel_drop(&first.channel, borrow(&first, false));
+    channel_drop(&first.channel, borrow(&first, 0));
 }
 
 /* More would be copied. */
@@ -168,28 +169,27 @@ static void there_is_a_greatest_number(void **state)
     gbx_body_view(body, &data);
     for (size_t i = 0; i < BORROWS_MAX; i++)
         assert_int_equal(
-            borrow_body(&one, body, data, GBX_PAGED_BYTES, false, &offs[i]), 0);
-    assert_int_equal(
-        borrow_body(&one, body, data, GBX_PAGED_BYTES, false, &off),
-        GBX_ELIMIT);
+            borrow_body(&one, body, data, GBX_PAGED_BYTES, 0, &offs[i]), 0);
+    assert_int_equal(borrow_body(&one, body, data, GBX_PAGED_BYTES, 0, &off),
+                     GBX_ELIMIT);
     assert_int_equal(holders(), BORROWS_MAX + 1);
     channel_drop(&one.channel, offs[7]);
     assert_int_equal(
-        borrow_body(&one, body, data, GBX_PAGED_BYTES, false, &offs[7]), 0);
+        borrow_body(&one, body, data, GBX_PAGED_BYTES, 0, &offs[7]), 0);
     for (size_t i = 0; i < BORROWS_MAX; i++)
         channel_drop(&one.channel, offs[i]);
     assert_int_equal(holders(), 1);
     /* A full arena, too. */
-    while ((off = 0, borrow_body(&first, body, bytes, BYTES, false, &off)) == 0)
+    while ((off = 0, borrow_body(&first, body, bytes, BYTES, 0, &off)) == 0)
         ;
-    assert_int_equal(borrow_body(&first, body, bytes, BYTES, false, &off),
+    assert_int_equal(borrow_body(&first, body, bytes, BYTES, 0, &off),
                      GBX_EARENA);
 }
 
 /* Pages that still show a body must not be written to. */
 static void when_pages_cannot_be_taken_back_the_sandbox_is_over(void **state)
 {
-    uint64_t off = borrow(&first, false);
+    uint64_t off = borrow(&first, 0);
 
     (void)state;
     input(&first, off);

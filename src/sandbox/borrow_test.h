@@ -2,7 +2,7 @@
 /*
  * borrow_test.h - for tests: a sandbox of play (first), and a body to show it.
  *
- *  off = borrow(&first, false);    LEN bytes SHOWN of a body of OTHER
+ *  off = borrow(&first, 0);    LEN bytes SHOWN of a body of OTHER
  *  input(&first, off);             in a call
  *  step(&first, off, count);       the guest says so, and keeps its view
  *  give_back(&first, off);         until now
@@ -63,12 +63,12 @@ static inline int borrow_teardown(void **state)
     return play_teardown(state);
 }
 
-static inline uint64_t borrow(struct sandbox *sandbox, bool copies_head)
+static inline uint64_t borrow(struct sandbox *sandbox, unsigned flags)
 {
     uint64_t off = 0;
 
-    assert_int_equal(
-        borrow_body(sandbox, body, bytes + AT, LEN, copies_head, &off), 0);
+    assert_int_equal(borrow_body(sandbox, body, bytes + AT, LEN, flags, &off),
+                     0);
     return off;
 }
 

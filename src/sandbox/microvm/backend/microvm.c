@@ -22,6 +22,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "sandbox/microvm/backend/microvm.h"
+#include "sandbox/microvm/backend/seen.h"
 
 static const char of_parent[] =
     "a process cannot run the sandboxes of its parent; open its own";
@@ -311,6 +312,13 @@ static int borrow(void *context, uint64_t off, uint64_t bytes, int fd,
                              : microvm_borrow(context, off, bytes, fd, at);
 }
 
+static int seen(void *context, uint64_t off, uint64_t bytes)
+{
+    const struct microvm *vm = context;
+
+    return seen_sixteenths(vm->halves[HALF_HOST].host + off, bytes);
+}
+
 static int microvm_run(void *context, uint64_t deadline_ns)
 {
     struct microvm *vm = context;
@@ -415,6 +423,7 @@ const struct backend backend_microvm = {
     .resume = resume,
     .discard = microvm_discard,
     .borrow = borrow,
+    .seen = seen,
     .kill = microvm_kill,
     .close = microvm_close,
 };
