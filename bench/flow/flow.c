@@ -25,11 +25,11 @@
 #define IDLE_NS 1000000000u
 #define CALL_NS 60000000000u
 
-enum { NATIVE, PROCESS, MICROVM, WHERES };
-static const char *const names[WHERES] = {"native", "Python, process",
-                                          "Python, micro-VM"};
-static const size_t counts[WHERES] = {1000000, 5000, 5000};
-static const size_t ones[WHERES] = {ONES, 500, 500};
+enum { NATIVE, PROCESS, MICROVM, LOOKING, WHERES };
+static const char *const names[WHERES] = {
+    "native", "Python, process", "Python, micro-VM", "the same, and crc32"};
+static const size_t counts[WHERES] = {1000000, 5000, 5000, 5000};
+static const size_t ones[WHERES] = {ONES, 500, 500, 500};
 
 struct row {
     struct samples rates; /* messages a second */
@@ -119,7 +119,7 @@ static int open_line(struct line *line, int where, size_t nodes,
     const struct gbx_script_config script = {
         .struct_bytes = sizeof(script),
         .isolation =
-            where == MICROVM ? GBX_ISOLATION_MICROVM : GBX_ISOLATION_PROCESS};
+            where == PROCESS ? GBX_ISOLATION_PROCESS : GBX_ISOLATION_MICROVM};
     struct gbx_flow_config config = {.struct_bytes = sizeof(config),
                                      .script = &script,
                                      .types = types,
@@ -128,7 +128,8 @@ static int open_line(struct line *line, int where, size_t nodes,
     int rc = 0;
 
     *line = (struct line){.flow = NULL};
-    snprintf(path, sizeof(path), "%s/scripts/echo.py", paths->bench);
+    snprintf(path, sizeof(path), "%s/scripts/%s.py", paths->bench,
+             where == LOOKING ? "look" : "echo");
     if (where != NATIVE)
         rc = gbx_runtime_open(&line->runtime, &runtime, err);
     config.runtime = line->runtime;

@@ -12,7 +12,8 @@
  * and no others, read-only, until it has dropped its last view of them: whole
  * pages are mapped, the parts of a page at either end are copied.  What cannot
  * be shown so (a process's memory is its kernel's, and small bodies are cheaper
- * copied) is copied once.
+ * copied) is copied once; so is what a script is found to look at as a whole,
+ * where a copy takes less time than to show it.
  *
  * A body that a script wrote may be changed by that script as long as it lives:
  * gbx_body_is_loose.  Copy such a body once before you look at it twice; a
