@@ -42,9 +42,13 @@ static const struct argp_option options[] = {
     {"scripts", 's', "FOLDER", 0,
      "Where components are looked for; default: the graph's folder", 0},
     {"watch", 'w', NULL, 0,
-     "Load scripts anew when their files change; runs until it is interrupted",
+     "Load scripts anew when their files change, and follow the graph's; runs "
+     "until it is interrupted",
      0},
-    {"quiet", 'q', NULL, 0, "Do not show the nodes while they run", 0},
+    {"quiet", 'q', NULL, 0,
+     "Do not show the nodes while they run, nor events where standard error is "
+     "no terminal",
+     0},
     {"isolation", OPTION_ISOLATION, "KIND", 0,
      "For all scripts: auto, microvm, process or wasm", 0},
     {"workers", OPTION_WORKERS, "N", 0,
@@ -134,7 +138,9 @@ static const struct argp argp = {
     .doc =
         "Run a graph of actors until no message is left.  On a terminal each "
         "node has a line: what it got and sent, how long its runs take, what "
-        "waits for it.\v"
+        "waits for it; where standard error is none, what happens is written "
+        "there as "
+        "lines of JSON.\v"
         "Ctrl-C lets what is on its way arrive; twice, it ends at once.\n"
         "\n"
         "Examples:\n"
@@ -155,55 +161,108 @@ static void print(void *context, int stream, const void *text, size_t bytes)
     cli_print(stderr, text, bytes, false);
 }
 
-/* Until it is over, or somebody has had enough. */
-static void follow(struct gbx_flow *flow, const struct flow_options *o)
+/* What is run. */
+struct running {
+    struct gbx_flow *flow;
+    struct gbx_graph *graph;     /* owned */
+    struct gbx_scripts *scripts; /* owned */
+    const struct flow_options *options;
+    const char *folder; /* where scripts are looked for */
+};
+
+/* The graph's file has changed: the flow follows it, as far as it can. */
+static int follow_graph(struct running *r, struct gbx_error *err)
 {
+    struct components components = {.config = &r->options->script};
+    struct gbx_scripts *scripts = NULL;
+    struct gbx_graph *graph;
+    int rc = gbx_graph_open(&graph, r->options->graph, err);
+
+    if (rc == 0)
+        rc = gbx_scripts_open(&scripts, r->folder, err);
+    components.scripts = scripts;
+    if (rc == 0)
+        rc = gbx_flow_change_graph(r->flow, r->graph, graph, components_path,
+                                   &components, err);
+    components_fini(&components);
+    if (rc < 0) {
+        gbx_scripts_close(scripts);
+        gbx_graph_close(graph);
+        return rc;
+    }
+    gbx_scripts_close(r->scripts);
+    gbx_graph_close(r->graph);
+    r->scripts = scripts;
+    r->graph = graph;
+    return 0;
+}
+
+static void look(struct running *r, struct watched *watched)
+{
+    struct gbx_error err = {.what = ""};
+
+    if (!watched_look(watched, r->flow))
+        return;
+    if (follow_graph(r, &err) < 0)
+        fprintf(stderr, "glovebox: %s: not all of it is run: %s\n",
+                r->options->graph, err.what);
+    else
+        fprintf(stderr, "glovebox: %s: the flow follows it\n",
+                r->options->graph);
+    watched_close(watched);
+    watched_open(watched, r->flow, r->options->graph);
+}
+
+/* Until it is over, or somebody has had enough. */
+static void follow(struct running *r)
+{
+    const struct flow_options *o = r->options;
     const bool shows = !o->quiet && isatty(STDERR_FILENO);
     struct watched watched = {.files = NULL};
     struct live live = {.rows = NULL};
     struct gbx_error err;
 
     if (o->watch)
-        watched_open(&watched, flow);
+        watched_open(&watched, r->flow, o->graph);
     while (interrupts < 2) {
         const uint64_t until_ns = cli_now_ns() + LOOK_NS;
-        int rc = gbx_flow_drain(flow, until_ns);
+        int rc = gbx_flow_drain(r->flow, until_ns);
         bool is_idle = rc == 0;
 
         if (shows)
-            live_show(&live, flow);
+            live_show(&live, r->flow);
         if (o->watch)
-            watched_look(&watched, flow);
-        if (rc == GBX_EAGAIN && !o->watch && gbx_flow_stalled(flow, &err)) {
+            look(r, &watched);
+        if (rc == GBX_EAGAIN && !o->watch && gbx_flow_stalled(r->flow, &err)) {
             cli_say(err.what, CLI_OK);
             break; /* what is left is told as letters */
         }
         if (is_idle &&
-            (interrupts > 0 || (!o->watch && gbx_flow_is_over(flow))))
+            (interrupts > 0 || (!o->watch && gbx_flow_is_over(r->flow))))
             break;
         if (is_idle && cli_now_ns() < until_ns)
             usleep((useconds_t)((until_ns - cli_now_ns()) / 1000));
     }
     if (shows)
-        live_end(&live, flow);
+        live_end(&live, r->flow);
     watched_close(&watched);
 }
 
 /* From a graph to its end.  Returns an exit code. */
-static int run(struct gbx_flow *flow, const struct gbx_graph *graph,
-               struct gbx_scripts *scripts, const struct flow_options *o)
+static int run(struct running *r)
 {
-    struct components components = {.scripts = scripts, .config = &o->script};
+    struct components components = {.scripts = r->scripts,
+                                    .config = &r->options->script};
     struct gbx_error err = {.what = ""};
-    int rc =
-        gbx_flow_add_graph(flow, graph, components_path, &components, &err);
+    int rc = gbx_flow_add_graph(r->flow, r->graph, components_path, &components,
+                                &err);
 
     components_fini(&components);
-    if (rc < 0 || gbx_flow_start(flow, &err) < 0)
+    if (rc < 0 || gbx_flow_start(r->flow, &err) < 0)
         return cli_fail(&err);
-    if (traffic_send(flow, o, &err) < 0)
+    if (traffic_send(r->flow, r->options, &err) < 0)
         return cli_fail(&err);
-    follow(flow, o);
+    follow(r);
     return CLI_OK;
 }
 
@@ -229,7 +288,7 @@ static int open_all(struct gbx_runtime **runtime, struct gbx_flow **flow,
                                   .context = traffic};
     struct gbx_error err;
 
-    if (o->trace != NULL || o->events != NULL)
+    if (traffic->is_traced)
         how.event = traffic_event;
     if (gbx_runtime_open(runtime, &config, &err) < 0)
         return cli_fail(&err);
@@ -237,15 +296,14 @@ static int open_all(struct gbx_runtime **runtime, struct gbx_flow **flow,
     return gbx_flow_open(flow, &how, &err) < 0 ? cli_fail(&err) : CLI_OK;
 }
 
-static int run_graph(const struct gbx_graph *graph,
-                     const struct flow_options *o)
+/* Takes the graph. */
+static int run_graph(struct gbx_graph *graph, const struct flow_options *o)
 {
+    char folder[4096];
+    struct running r = {.graph = graph, .options = o, .folder = folder};
     struct gbx_runtime *runtime = NULL;
-    struct gbx_scripts *scripts = NULL;
-    struct gbx_flow *flow = NULL;
     struct traffic traffic;
     struct gbx_error err;
-    char folder[4096];
     int rc;
 
     flow_folder_of(folder, o->graph);
@@ -254,15 +312,16 @@ static int run_graph(const struct gbx_graph *graph,
     rc = traffic_open(&traffic, o);
     if (rc == CLI_OK)
         rc = traffic_trace(&traffic);
-    if (rc == CLI_OK && gbx_scripts_open(&scripts, folder, &err) < 0)
+    if (rc == CLI_OK && gbx_scripts_open(&r.scripts, folder, &err) < 0)
         rc = cli_fail(&err);
     if (rc == CLI_OK)
-        rc = open_all(&runtime, &flow, &traffic, o);
+        rc = open_all(&runtime, &r.flow, &traffic, o);
     if (rc == CLI_OK)
-        rc = run(flow, graph, scripts, o);
-    gbx_flow_close(flow);
+        rc = run(&r);
+    gbx_flow_close(r.flow);
     gbx_runtime_close(runtime);
-    gbx_scripts_close(scripts);
+    gbx_scripts_close(r.scripts);
+    gbx_graph_close(r.graph);
     if (traffic_close(&traffic) != CLI_OK && rc == CLI_OK)
         rc = CLI_HOST;
     if (rc == CLI_OK && interrupts > 0)
@@ -284,7 +343,5 @@ int cli_flow_run(int argc, char **argv)
     setvbuf(stdout, NULL, _IOLBF, 0); /* who reads a pipe wants it now */
     sigaction(SIGINT, &act, NULL);
     sigaction(SIGTERM, &act, NULL);
-    rc = run_graph(graph, &o);
-    gbx_graph_close(graph);
-    return rc;
+    return run_graph(graph, &o);
 }

@@ -31,6 +31,7 @@ struct traffic {
     pthread_mutex_t lock;        /* of what is written */
     size_t letters;
     bool is_lost;                     /* something could not be written */
+    bool is_traced;                   /* there are any of: */
     struct gbx_flow_trace *traces[2]; /* owned: --trace, --events */
 };
 
@@ -71,14 +72,16 @@ struct watched {
     struct watched_file {
         char *node, *path;
         int64_t changed_ns, bytes;
-    } * files; /* owned */
+    } * files; /* owned; the first is the graph's, of no node */
     size_t count;
 };
 
-/* The files of all scripts, as they are now. */
-void watched_open(struct watched *watched, struct gbx_flow *flow);
+/* The files of all scripts, as they are now, and the graph's. */
+void watched_open(struct watched *watched, struct gbx_flow *flow,
+                  const char *graph);
 void watched_close(struct watched *watched);
-/* Those that have changed are loaded anew, and it is said. */
-void watched_look(struct watched *watched, struct gbx_flow *flow);
+/* Scripts that have changed are loaded anew, and it is said.  True: the graph
+ * has changed. */
+bool watched_look(struct watched *watched, struct gbx_flow *flow);
 
 #endif

@@ -130,6 +130,12 @@ int traffic_open(struct traffic *traffic, const struct flow_options *options)
     return CLI_OK;
 }
 
+/* Where nobody looks at a live table, a program may read what happens. */
+static bool tells_events(const struct flow_options *o)
+{
+    return o->events == NULL && !o->quiet && !isatty(STDERR_FILENO);
+}
+
 int traffic_trace(struct traffic *traffic)
 {
     const char *const paths[] = {traffic->options->trace,
@@ -140,11 +146,14 @@ int traffic_trace(struct traffic *traffic)
         const struct gbx_flow_trace_config config = {
             .struct_bytes = sizeof(config),
             .path = paths[i],
+            .fd = STDERR_FILENO,
+            .bytes_max = paths[i] == NULL ? UINT64_MAX : 0,
             .form = i == 0 ? GBX_FLOW_TRACE_CHROME : GBX_FLOW_TRACE_LINES};
 
-        if (paths[i] != NULL &&
+        if ((paths[i] != NULL || (i == 1 && tells_events(traffic->options))) &&
             gbx_flow_trace_open(&traffic->traces[i], &config, &err) < 0)
             return cli_fail(&err);
+        traffic->is_traced |= traffic->traces[i] != NULL;
     }
     return CLI_OK;
 }

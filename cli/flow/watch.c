@@ -18,25 +18,31 @@ static bool look(const char *path, int64_t *changed_ns, int64_t *bytes)
     return true;
 }
 
-static void add(void *context, const struct gbx_node_stats *stats)
+static void add(struct watched *watched, const char *node, const char *path)
 {
-    struct watched *watched = context;
     struct watched_file file;
 
-    if (strcmp(stats->isolation, "native") == 0 ||
-        !look(stats->component, &file.changed_ns, &file.bytes))
+    if (!look(path, &file.changed_ns, &file.bytes))
         return;
-    file.node = flow_need(strdup(stats->node));
-    file.path = flow_need(strdup(stats->component));
+    file.node = flow_need(strdup(node));
+    file.path = flow_need(strdup(path));
     watched->files = flow_need(realloc(
         watched->files, (watched->count + 1) * sizeof(*watched->files)));
     watched->files[watched->count++] = file;
 }
 
-void watched_open(struct watched *watched, struct gbx_flow *flow)
+static void add_script(void *context, const struct gbx_node_stats *stats)
+{
+    if (strcmp(stats->isolation, "native") != 0)
+        add(context, stats->node, stats->component);
+}
+
+void watched_open(struct watched *watched, struct gbx_flow *flow,
+                  const char *graph)
 {
     *watched = (struct watched){.files = NULL};
-    gbx_flow_stats(flow, add, watched);
+    add(watched, "", graph);
+    gbx_flow_stats(flow, add_script, watched);
 }
 
 void watched_close(struct watched *watched)
@@ -49,8 +55,10 @@ void watched_close(struct watched *watched)
     *watched = (struct watched){.files = NULL};
 }
 
-void watched_look(struct watched *watched, struct gbx_flow *flow)
+bool watched_look(struct watched *watched, struct gbx_flow *flow)
 {
+    bool is_other = false;
+
     for (size_t i = 0; i < watched->count; i++) {
         struct watched_file *file = &watched->files[i];
         struct gbx_error err = {.what = ""};
@@ -62,10 +70,13 @@ void watched_look(struct watched *watched, struct gbx_flow *flow)
             continue;
         file->changed_ns = changed_ns;
         file->bytes = bytes;
-        if (gbx_flow_reload(flow, file->node, &err) < 0)
+        if (file->node[0] == '\0')
+            is_other = true;
+        else if (gbx_flow_reload(flow, file->node, &err) < 0)
             fprintf(stderr, "glovebox: node %s goes on as it was: %s\n",
                     file->node, err.what);
         else
             fprintf(stderr, "glovebox: node %s: loaded anew\n", file->node);
     }
+    return is_other;
 }

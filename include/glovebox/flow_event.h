@@ -30,14 +30,20 @@ enum gbx_flow_event_kind {
 };
 const char *gbx_flow_event_name(int kind); /* "MessageSent"; else NULL */
 
+#define GBX_FLOW_CAUSES_MAX 64u
+
 struct gbx_flow_event {
     enum gbx_flow_event_kind kind;
     uint64_t at_ns; /* CLOCK_MONOTONIC */
     const char *node, *port, *to_node, *to_port;
     const struct gbx_message *message; /* or NULL */
     const char *text;
-    uint64_t id;      /* of the message, in this flow; 0: there is none */
-    uint64_t cause;   /* of the input for which it was sent; 0: none */
+    uint64_t id;    /* of the message, in this flow; 0: there is none */
+    uint64_t cause; /* of the input for which it was sent; 0: none */
+    /* Of a run that awaited all of its inports, and what it sent: all inputs,
+     * `cause` the first of them.  At most GBX_FLOW_CAUSES_MAX are told. */
+    const uint64_t *causes;
+    uint32_t cause_count;
     uint64_t took_ns; /* of a run */
 };
 typedef void (*gbx_flow_event_fn)(void *context,

@@ -38,6 +38,21 @@ int gbx_flow_add_graph(struct gbx_flow *flow, const struct gbx_graph *graph,
                        gbx_component_path_fn path, void *context,
                        struct gbx_error *err);
 
+/*
+ * A flow that was made from `was`, and may run, becomes one of `now`: nodes and
+ * connections come and go.  A node that has the same id, component and metadata
+ * in both stays, with what it remembers and what waits for it; what waits for
+ * one that goes, or becomes another, is told to `letter`.  Initial messages are
+ * sent to new nodes alone.
+ * Returns as add_graph, and the flow has a part of what is new; or
+ * GBX_EUNSUPPORTED, and it is as it was: a port of the graph's own is another,
+ * or gone, and its node is not.
+ */
+int gbx_flow_change_graph(struct gbx_flow *flow, const struct gbx_graph *was,
+                          const struct gbx_graph *now,
+                          gbx_component_path_fn path, void *context,
+                          struct gbx_error *err);
+
 #ifdef __cplusplus
 }
 #endif

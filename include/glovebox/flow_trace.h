@@ -24,9 +24,13 @@
  *  {"_type":"MessageSent","fromActor":"a","fromPort":"out","toActor":"b",
  *   "toPort":"in","message":{"data":[52,50]},"timestamp":1757000000000,
  *   "id":7,"cause":3}
- * data is the bytes of the message as JSON.  In place of a message that JSON
+ * To a descriptor each line is written at once.
+ * data is the bytes of the message as JSON.  outputs of ActorCompleted are the
+ * last messages that the run sent, by port.  In place of a message that JSON
  * cannot hold, or that is too large, stands {"type":"Stream","bytes":4096}.
- * id and cause are not Reflow's: input `cause` made the actor send this one.
+ * id and cause are not Reflow's: input `cause` made the actor send this one; of
+ * a run that awaited several, `causes` of ActorEmit and ActorCompleted has
+ * all.
  *
  * A flow whose config has no event function tells nothing and pays nothing;
  * gbx_flow_config.sample thins out.
@@ -51,6 +55,7 @@ enum gbx_flow_trace_form { GBX_FLOW_TRACE_CHROME, GBX_FLOW_TRACE_LINES };
 struct gbx_flow_trace_config {
     size_t struct_bytes;
     const char *path; /* a file, made or emptied; "-": descriptor 1 */
+    int fd;           /* where path is NULL: borrowed until close */
     enum gbx_flow_trace_form form;
     uint64_t bytes_max;         /* of the file; what comes then is left out;
                                    default 1 GiB */

@@ -106,14 +106,15 @@ static void send_outside(struct gbx_actor *actor, const struct wire *wire,
 static void tell_emit(struct gbx_actor *actor, uint32_t outport,
                       const struct packet *packet)
 {
-    flow_tell(actor->flow, &(struct gbx_flow_event){
-                               .kind = GBX_FLOW_ACTOR_EMIT,
-                               .node = actor->node->id,
-                               .port = actor->node->outports[outport],
-                               .message = &packet->message,
-                               .id = packet->id,
-                               .cause = packet->cause,
-                           });
+    struct gbx_flow_event event = {
+        .kind = GBX_FLOW_ACTOR_EMIT,
+        .node = actor->node->id,
+        .port = actor->node->outports[outport],
+        .message = &packet->message,
+        .id = packet->id,
+    };
+
+    flow_tell_caused(actor->flow, &event, actor->inputs, actor->input_count);
 }
 
 /* The body is only copied for who reads it later. */

@@ -57,20 +57,36 @@ void flow_tell(struct gbx_flow *flow, const struct gbx_flow_event *event)
     flow->config.event(flow->config.context, &now);
 }
 
+void flow_tell_caused(struct gbx_flow *flow, struct gbx_flow_event *event,
+                      const struct packet *inputs, uint32_t input_count)
+{
+    uint64_t causes[GBX_FLOW_CAUSES_MAX];
+
+    for (; event->cause_count < input_count &&
+           event->cause_count < GBX_FLOW_CAUSES_MAX;
+         event->cause_count++)
+        causes[event->cause_count] = inputs[event->cause_count].id;
+    event->causes = causes;
+    event->cause = event->cause_count > 0 ? causes[0] : 0;
+    flow_tell(flow, event);
+}
+
 void flow_tell_run(struct gbx_flow *flow, const struct flow_node *node,
-                   uint64_t cause, const char *failure, uint64_t from_ns)
+                   const struct packet *inputs, uint32_t input_count,
+                   const char *failure, uint64_t from_ns)
 {
     const uint64_t now_ns = clock_now_ns();
 
-    flow_tell(flow, &(struct gbx_flow_event){
-                        .kind = failure != NULL ? GBX_FLOW_ACTOR_FAILED
-                                                : GBX_FLOW_ACTOR_COMPLETED,
-                        .at_ns = now_ns,
-                        .node = node->id,
-                        .text = failure,
-                        .cause = cause,
-                        .took_ns = now_ns - from_ns,
-                    });
+    flow_tell_caused(flow,
+                     &(struct gbx_flow_event){
+                         .kind = failure != NULL ? GBX_FLOW_ACTOR_FAILED
+                                                 : GBX_FLOW_ACTOR_COMPLETED,
+                         .at_ns = now_ns,
+                         .node = node->id,
+                         .text = failure,
+                         .took_ns = now_ns - from_ns,
+                     },
+                     inputs, input_count);
 }
 
 void flow_letter(struct gbx_flow *flow, struct flow_node *node,

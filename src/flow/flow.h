@@ -106,7 +106,12 @@ static inline bool flow_tells(const struct gbx_flow *flow)
 void flow_tell(struct gbx_flow *flow, const struct gbx_flow_event *event);
 /* A run that began then has ended; failure: why, or NULL. */
 void flow_tell_run(struct gbx_flow *flow, const struct flow_node *node,
-                   uint64_t cause, const char *failure, uint64_t from_ns);
+                   const struct packet *inputs, uint32_t input_count,
+                   const char *failure, uint64_t from_ns);
+
+/* An event about something that these inputs caused. */
+void flow_tell_caused(struct gbx_flow *flow, struct gbx_flow_event *event,
+                      const struct packet *inputs, uint32_t input_count);
 /* The number of a new packet; 0 where nobody listens. */
 uint64_t flow_number(struct gbx_flow *flow);
 void flow_letter(struct gbx_flow *flow, struct flow_node *node,

@@ -49,9 +49,9 @@ static int run_once(struct gbx_actor *actor, struct flow_batch *batch)
     while (actor->room_count > 0)
         body_drop(actor->rooms[--actor->room_count]);
     if (tells)
-        flow_tell_run(actor->flow, actor->node,
-                      actor->input_count > 0 ? actor->inputs[0].id : 0,
-                      rc < 0 ? actor->reason : NULL, from_ns);
+        flow_tell_run(actor->flow, actor->node, actor->inputs,
+                      actor->input_count, rc < 0 ? actor->reason : NULL,
+                      from_ns);
     return rc;
 }
 

@@ -176,6 +176,11 @@ class Flow(unittest.TestCase):
                                 "--in", "first.in=5")
         self.assertEqual([line["message"]["data"] for line in out], [84, 16, 20])
         self.assertEqual({line["port"] for line in out}, {"result"})
+        # For who is no terminal, what happens; or nothing.
+        kinds = [json.loads(line)["_type"] for line in err.splitlines()]
+        self.assertEqual(kinds.count("ActorCompleted"), 6)
+        self.assertEqual(kinds[-1], "NetworkShutdown")
+        _, err = self.outputs(flow / "double.graph.json", "--quiet")
         self.assertEqual(err, "")
 
     def one(self, text, **members):
@@ -277,6 +282,36 @@ class Flow(unittest.TestCase):
             run.wait(timeout=30)
         self.assertEqual(got, sorted(got))
         self.assertEqual(got[-1], 2)
+
+    def test_a_changed_graph_is_followed(self):
+        (self.folder / "one.py").write_text(
+            "import time\n"
+            "def process(context):\n"
+            "    time.sleep(0.02)\n"
+            "    return {'out': context.get_input('in') + 1}\n")
+
+        def row(*names):
+            made = graph({name: "one" for name in names},
+                         [(f"{a}.out", f"{b}.in")
+                          for a, b in zip(names, names[1:])])
+            made["inports"] = {"in": {**end("a", "in"), "portName": "in"}}
+            made["outports"] = {"out": {**end("b", "out"), "portName": "out"}}
+            return json.dumps(made)
+
+        self.path.write_text(row("a", "b"))
+        inputs = ["--in", "in=1"] * 60
+        with subprocess.Popen(
+                [PROGRAM, "flow", "run", self.path, "--watch", *inputs],
+                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                encoding="utf-8") as run:
+            run.stdout.readline()
+            self.path.write_text(row("a", "c", "b"))
+            got = [json.loads(run.stdout.readline())["message"]["data"]
+                   for _ in range(59)]
+            run.send_signal(2)
+            self.assertEqual(run.wait(timeout=30), 130)
+        self.assertEqual(got[0], 3)
+        self.assertEqual(got[-1], 4)
 
 
 if __name__ == "__main__":

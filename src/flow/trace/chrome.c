@@ -73,8 +73,9 @@ static void put_run(struct gbx_flow_trace *trace,
                   (unsigned long long)event->cause,
                   error != NULL ? ",\"error\":" : "",
                   error != NULL ? error : "");
-        if (event->cause != 0)
-            put_arrow(trace, "f", node->tid, from_ns, event->cause, node->tid);
+        for (uint32_t i = 0; i < event->cause_count; i++)
+            put_arrow(trace, "f", node->tid, from_ns, event->causes[i],
+                      node->tid);
     }
     free(error);
 }

@@ -69,28 +69,91 @@ static char *number_bytes(const char *text)
     return made;
 }
 
-static void add_message(struct line *line, const struct gbx_flow_trace *trace,
-                        const struct gbx_message *message)
+/* {"data":[...]}, or what there is in place of it. */
+static void add_value(struct line *line, const struct gbx_flow_trace *trace,
+                      const struct gbx_message *message)
 {
     char *json = NULL, *numbers = NULL;
 
-    if (message == NULL)
-        return;
     if (message->body_bytes <= trace->config.message_bytes_max &&
         gbx_message_to_json(&json, message, GBX_JSON_PLAIN, NULL) == 0)
         numbers = number_bytes(json);
     if (numbers != NULL) {
-        add(line, ",\"message\":{\"data\":[", numbers);
+        add(line, "{\"data\":[", numbers);
         add(line, "]}", "");
     } else {
-        add(line, ",\"message\":{\"type\":\"",
-            gbx_type_name((int)message->type));
+        add(line, "{\"type\":\"", gbx_type_name((int)message->type));
         add_number(line, "\",\"bytes\":", message->body_bytes);
         add(line, "}", "");
     }
     free(numbers);
     free(json);
 }
+
+/* ---- outputs of a run ---- */
+
+void trace_drop_outputs(struct trace_node *node)
+{
+    for (struct trace_output *output = node->outputs, *next; output != NULL;
+         output = next) {
+        next = output->next;
+        free(output->port);
+        free(output->message);
+        free(output);
+    }
+    node->outputs = NULL;
+}
+
+static struct trace_output *output_of(struct trace_node *node, const char *port)
+{
+    struct trace_output *output = node->outputs;
+
+    while (output != NULL && strcmp(output->port, port) != 0)
+        output = output->next;
+    if (output != NULL)
+        return output;
+    output = calloc(1, sizeof(*output));
+    if (output == NULL || (output->port = strdup(port)) == NULL) {
+        free(output);
+        return NULL;
+    }
+    output->next = node->outputs;
+    node->outputs = output;
+    return output;
+}
+
+static void note_output(const struct gbx_flow_trace *trace,
+                        struct trace_node *node,
+                        const struct gbx_flow_event *event)
+{
+    struct trace_output *output = output_of(node, event->port);
+    struct line line = {.bytes = NULL};
+
+    if (output == NULL || event->message == NULL)
+        return;
+    add_value(&line, trace, event->message);
+    free(output->message);
+    output->message = line.bytes;
+}
+
+static void add_outputs(struct line *line, struct trace_node *node)
+{
+    const char *before = "";
+
+    add(line, ",\"outputs\":{", "");
+    for (const struct trace_output *output = node == NULL ? NULL
+                                                          : node->outputs;
+         output != NULL; output = output->next) {
+        if (output->message == NULL)
+            continue;
+        add_text(line, before, output->port);
+        add(line, ":", output->message);
+        before = ",";
+    }
+    add(line, "}", "");
+}
+
+/* ---- lines ---- */
 
 static void add_actor(struct line *line, struct gbx_flow_trace *trace,
                       const struct gbx_flow_event *event)
@@ -108,9 +171,13 @@ static void add_actor(struct line *line, struct gbx_flow_trace *trace,
     if (event->kind == GBX_FLOW_ACTOR_FAILED)
         add_text(line, ",\"error\":", event->text);
     if (event->kind == GBX_FLOW_ACTOR_COMPLETED)
-        add(line, ",\"outputs\":{}", "");
+        add_outputs(line, node);
     if (event->kind == GBX_FLOW_ACTOR_EMIT)
         add_text(line, ",\"port\":", event->port);
+    if (node != NULL && event->kind == GBX_FLOW_ACTOR_EMIT)
+        note_output(trace, node, event);
+    else if (node != NULL)
+        trace_drop_outputs(node);
     if (event->took_ns != 0)
         add_number(line, ",\"tookNs\":", event->took_ns);
 }
@@ -135,6 +202,13 @@ static void add_fields(struct line *line, struct gbx_flow_trace *trace,
     }
 }
 
+static void add_causes(struct line *line, const struct gbx_flow_event *event)
+{
+    for (uint32_t i = 0; i < event->cause_count; i++)
+        add_number(line, i == 0 ? ",\"causes\":[" : ",", event->causes[i]);
+    add(line, "]", "");
+}
+
 void trace_lines(struct gbx_flow_trace *trace,
                  const struct gbx_flow_event *event)
 {
@@ -142,7 +216,10 @@ void trace_lines(struct gbx_flow_trace *trace,
 
     add_text(&line, "{\"_type\":", gbx_flow_event_name((int)event->kind));
     add_fields(&line, trace, event);
-    add_message(&line, trace, event->message);
+    if (event->message != NULL) {
+        add(&line, ",\"message\":", "");
+        add_value(&line, trace, event->message);
+    }
     add_number(&line, ",\"timestamp\":",
                trace->epoch_ms +
                    (event->at_ns > trace->started_ns
@@ -152,6 +229,8 @@ void trace_lines(struct gbx_flow_trace *trace,
         add_number(&line, ",\"id\":", event->id);
     if (event->cause != 0)
         add_number(&line, ",\"cause\":", event->cause);
+    if (event->cause_count > 1)
+        add_causes(&line, event);
     if (!line.is_bad)
         trace_put(trace, "%s}\n", line.bytes);
     free(line.bytes);

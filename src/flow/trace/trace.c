@@ -130,6 +130,7 @@ static void drop_nodes(struct gbx_flow_trace *trace)
         free(node->name);
         free(node->quoted);
         free(node->component);
+        trace_drop_outputs(node);
         free(node);
     }
 }
@@ -144,7 +145,7 @@ static int check(const struct gbx_flow_trace_config *config,
 
     if (rc < 0)
         return rc;
-    if (config->path == NULL || config->path[0] == '\0')
+    if (config->path == NULL ? config->fd <= 0 : config->path[0] == '\0')
         return fail(err, GBX_EARGUMENT, "a trace needs a path");
     if ((unsigned)config->form > GBX_FLOW_TRACE_LINES)
         return fail(err, GBX_EARGUMENT, "no form of a trace has number %d",
@@ -154,8 +155,10 @@ static int check(const struct gbx_flow_trace_config *config,
 
 static int open_file(struct gbx_flow_trace *trace, struct gbx_error *err)
 {
-    if (strcmp(trace->path, "-") == 0) {
-        trace->fd = 1;
+    trace->is_lent =
+        trace->config.path == NULL || strcmp(trace->path, "-") == 0;
+    if (trace->is_lent) {
+        trace->fd = trace->config.path == NULL ? trace->config.fd : 1;
         return 0;
     }
     trace->fd = open(trace->path,
@@ -178,7 +181,10 @@ int gbx_flow_trace_open(struct gbx_flow_trace **trace,
     if (rc < 0)
         return rc;
     made = calloc(1, sizeof(*made));
-    if (made == NULL || (made->path = strdup(config->path)) == NULL) {
+    if (made == NULL ||
+        (made->path =
+             strdup(config->path != NULL ? config->path : "to a descriptor")) ==
+            NULL) {
         free(made);
         return fail(err, GBX_EHOST, "no memory for a trace");
     }
@@ -213,6 +219,8 @@ void gbx_flow_trace_event(void *context, const struct gbx_flow_event *event)
         trace_chrome(trace, event);
     else
         trace_lines(trace, event);
+    if (trace->is_lent)
+        flush(trace);
     pthread_mutex_unlock(&trace->lock);
 }
 
@@ -240,7 +248,7 @@ int gbx_flow_trace_close(struct gbx_flow_trace *trace, struct gbx_error *err)
                       trace->path,
                       (unsigned long long)trace->config.bytes_max - END_BYTES);
     }
-    if (trace->fd != 1)
+    if (!trace->is_lent)
         close_fd(&trace->fd);
     drop_nodes(trace);
     pthread_mutex_destroy(&trace->lock);

@@ -16,19 +16,27 @@
 #define TRACE_BUFFER_BYTES 65536u
 #define TRACE_EMITS        4096u /* that are remembered; a power of two */
 
+/* The last message of a port, as JSON. */
+struct trace_output {
+    char *port, *message; /* owned */
+    struct trace_output *next;
+};
+
 struct trace_node {
-    char *name;              /* first: the tree compares it; owned */
-    char *quoted;            /* owned: as JSON */
-    char *component;         /* owned: the same; NULL: not known */
-    unsigned tid;            /* from 1; 0 is outside */
-    struct trace_node *next; /* of all */
+    char *name;                   /* first: the tree compares it; owned */
+    char *quoted;                 /* owned: as JSON */
+    char *component;              /* owned: the same; NULL: not known */
+    unsigned tid;                 /* from 1; 0 is outside */
+    struct trace_output *outputs; /* lines.c: of the run that goes on */
+    struct trace_node *next;      /* of all */
 };
 
 struct gbx_flow_trace {
     struct gbx_flow_trace_config config;
     char *path; /* owned */
-    int fd;     /* owned, unless it is 1 */
-    int error;  /* errno of the first write that failed */
+    int fd;     /* owned, unless it is_lent */
+    bool is_lent;
+    int error; /* errno of the first write that failed */
     bool is_full;
     uint64_t started_ns, epoch_ms; /* the same moment by two clocks */
 
@@ -64,6 +72,7 @@ void trace_chrome_node(struct gbx_flow_trace *trace,
 void trace_chrome(struct gbx_flow_trace *trace,
                   const struct gbx_flow_event *event);
 void trace_chrome_end(struct gbx_flow_trace *trace);
+void trace_drop_outputs(struct trace_node *node);
 void trace_lines(struct gbx_flow_trace *trace,
                  const struct gbx_flow_event *event);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A trace is what has happened: parsed again, and followed back to its cause.
  */
+#include <fcntl.h>
 #include <jansson.h>
 
 #include "flow/flow_test.h"
@@ -254,6 +255,52 @@ static void events_have_reflows_names(void **state)
     json_decref(lines);
 }
 
+/* What a run sent, and all inputs that it had. */
+static void a_run_has_its_causes_and_its_outputs(void **state)
+{
+    const struct gbx_flow_trace_config wanted = {
+        .struct_bytes = sizeof(wanted),
+        .fd = open(path, O_WRONLY | O_CLOEXEC),
+        .form = GBX_FLOW_TRACE_LINES};
+    struct gbx_flow_config config = {.struct_bytes = sizeof(config),
+                                     .types = types,
+                                     .event = gbx_flow_trace_event};
+    const json_t *run, *emit, *causes, *data;
+    json_t *lines;
+
+    (void)state;
+    assert_int_equal(gbx_flow_trace_open(&trace, &wanted, &err), 0);
+    config.context = trace;
+    assert_int_equal(gbx_flow_open(&flow, &config, &err), 0);
+    add("p", "pair", NULL);
+    begin();
+    give("p.a", 4);
+    give("p.b", 2);
+    drain();
+    /* It is there at once. */
+    lines = load_lines();
+    run = find(lines, "ActorCompleted", 0);
+    emit = find(lines, "ActorEmit", 3);
+    assert_non_null(run);
+    assert_non_null(emit);
+    for (int i = 0; i < 2; i++) {
+        causes = json_object_get(i == 0 ? run : emit, "causes");
+        assert_int_equal(json_array_size(causes), 2);
+        assert_int_equal(json_integer_value(json_array_get(causes, 0)), 1);
+        assert_int_equal(json_integer_value(json_array_get(causes, 1)), 2);
+        assert_int_equal(whole(i == 0 ? run : emit, "cause"), 1);
+    }
+    data = json_object_get(
+        json_object_get(json_object_get(run, "outputs"), "out"), "data");
+    assert_int_equal(json_array_size(data), 4);
+    assert_int_equal(json_integer_value(json_array_get(data, 0)), '4');
+    json_decref(lines);
+    gbx_flow_close(flow);
+    flow = NULL;
+    assert_int_equal(gbx_flow_trace_close(trace, &err), 0);
+    assert_int_equal(close(wanted.fd), 0); /* it was lent */
+}
+
 static void it_can_be_thinned_out(void **state)
 {
     json_t *lines, *event;
@@ -316,6 +363,7 @@ int main(void)
         TRACED(chrome_can_open_it),
         TRACED(each_message_leads_back_to_its_cause),
         TRACED(events_have_reflows_names),
+        TRACED(a_run_has_its_causes_and_its_outputs),
         TRACED(it_can_be_thinned_out),
         TRACED(a_full_file_ends_well),
         TRACED(what_cannot_be_written_is_told),

@@ -6,17 +6,10 @@
 #include "base/error.h"
 #include "flow/build.h"
 #include "flow/flow.h"
-#include "glovebox/flow_graph.h"
+#include "flow/load/load.h"
 
-struct load {
-    struct gbx_flow *flow;
-    const struct gbx_graph *graph;
-    gbx_component_path_fn path;
-    void *context;
-};
-
-static int add_node(const struct load *load, const struct gbx_graph_node *node,
-                    struct gbx_error *err)
+int load_node(const struct load *load, const struct gbx_graph_node *node,
+              struct gbx_error *err)
 {
     const char *component = node->component;
     struct gbx_error why = {.what = ""};
@@ -36,22 +29,21 @@ static int add_node(const struct load *load, const struct gbx_graph_node *node,
     return rc < 0 ? fail(err, rc, "%s", why.what) : 0;
 }
 
-/* The port's own name, where the graph does not care for cases. */
-static const char *port_name(const struct load *load, const char *id,
-                             const char *name, bool is_in)
+const char *load_port_name(const struct load *load, const char *id,
+                           const char *name, bool is_in)
 {
     if (gbx_graph_is_case_sensitive(load->graph))
         return name;
     return build_find_port(load->flow, id, name, is_in, load->graph);
 }
 
-static int connect(const struct load *load,
-                   const struct gbx_graph_connection *c, struct gbx_error *err)
+int load_connection(const struct load *load,
+                    const struct gbx_graph_connection *c, struct gbx_error *err)
 {
-    return gbx_flow_connect(load->flow, c->from_node,
-                            port_name(load, c->from_node, c->from_port, false),
-                            c->to_node,
-                            port_name(load, c->to_node, c->to_port, true), err);
+    return gbx_flow_connect(
+        load->flow, c->from_node,
+        load_port_name(load, c->from_node, c->from_port, false), c->to_node,
+        load_port_name(load, c->to_node, c->to_port, true), err);
 }
 
 static int send_initial(const struct load *load, const char *node,
@@ -68,29 +60,38 @@ static int send_initial(const struct load *load, const char *node,
                                GBX_JSON_EITHER, &why);
     if (rc == 0)
         rc = flow_send_first(load->flow, node,
-                             port_name(load, node, port, true), &message, &why);
+                             load_port_name(load, node, port, true), &message,
+                             &why);
     gbx_builder_fini(&builder);
     return rc < 0 ? fail(err, rc, "node %s, port %s: its initial message: %s",
                          node, port, why.what)
                   : 0;
 }
 
-static int add_inport(const struct load *load, const struct gbx_graph_port *p,
-                      struct gbx_error *err)
+int load_inport(const struct load *load, const struct gbx_graph_port *p,
+                struct gbx_error *err)
 {
-    int rc = gbx_flow_add_inport(load->flow, p->name, p->node,
-                                 port_name(load, p->node, p->port, true), err);
+    int rc =
+        gbx_flow_add_inport(load->flow, p->name, p->node,
+                            load_port_name(load, p->node, p->port, true), err);
 
     if (rc == 0 && p->data != NULL)
         rc = send_initial(load, p->node, p->port, p->data, err);
     return rc;
 }
 
-static int add_outport(const struct load *load, const struct gbx_graph_port *p,
-                       struct gbx_error *err)
+int load_outport(const struct load *load, const struct gbx_graph_port *p,
+                 struct gbx_error *err)
 {
     return gbx_flow_add_outport(load->flow, p->name, p->node,
-                                port_name(load, p->node, p->port, false), err);
+                                load_port_name(load, p->node, p->port, false),
+                                err);
+}
+
+int load_initial(const struct load *load, const struct gbx_graph_initial *first,
+                 struct gbx_error *err)
+{
+    return send_initial(load, first->to_node, first->to_port, first->data, err);
 }
 
 int gbx_flow_add_graph(struct gbx_flow *flow, const struct gbx_graph *graph,
@@ -101,18 +102,14 @@ int gbx_flow_add_graph(struct gbx_flow *flow, const struct gbx_graph *graph,
     int rc = 0;
 
     for (size_t i = 0; i < gbx_graph_nodes(graph) && rc == 0; i++)
-        rc = add_node(&load, gbx_graph_node(graph, i), err);
+        rc = load_node(&load, gbx_graph_node(graph, i), err);
     for (size_t i = 0; i < gbx_graph_connections(graph) && rc == 0; i++)
-        rc = connect(&load, gbx_graph_connection(graph, i), err);
+        rc = load_connection(&load, gbx_graph_connection(graph, i), err);
     for (size_t i = 0; i < gbx_graph_inports(graph) && rc == 0; i++)
-        rc = add_inport(&load, gbx_graph_inport(graph, i), err);
+        rc = load_inport(&load, gbx_graph_inport(graph, i), err);
     for (size_t i = 0; i < gbx_graph_outports(graph) && rc == 0; i++)
-        rc = add_outport(&load, gbx_graph_outport(graph, i), err);
-    for (size_t i = 0; i < gbx_graph_initials(graph) && rc == 0; i++) {
-        const struct gbx_graph_initial *first = gbx_graph_initial(graph, i);
-
-        rc = send_initial(&load, first->to_node, first->to_port, first->data,
-                          err);
-    }
+        rc = load_outport(&load, gbx_graph_outport(graph, i), err);
+    for (size_t i = 0; i < gbx_graph_initials(graph) && rc == 0; i++)
+        rc = load_initial(&load, gbx_graph_initial(graph, i), err);
     return rc;
 }
