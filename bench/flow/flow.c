@@ -30,6 +30,8 @@ static const char *const names[WHERES] = {
     "native", "Python, process", "Python, micro-VM", "the same, and crc32"};
 static const size_t counts[WHERES] = {1000000, 5000, 5000, 5000};
 static const size_t ones[WHERES] = {ONES, 500, 500, 500};
+/* Of large ones: who looks at them has both ways tried first. */
+static const int turns[WHERES] = {1, 1, 1, 4};
 
 struct row {
     struct samples rates; /* messages a second */
@@ -247,8 +249,9 @@ static void measure(struct bench *bench, int where, const uint8_t *body,
     good = send_ones(&line, body, SMALL, ones[where] / ROUNDS, &row->small) &&
            send_many(&line, body, counts[where], &row->rates);
     before = copied(&line);
-    good = good && send_ones(&line, body, LARGE, LARGES, &row->large);
-    row->copied_bytes = (copied(&line) - before) / LARGES;
+    for (int i = 0; i < turns[where]; i++)
+        good = good && send_ones(&line, body, LARGE, LARGES, &row->large);
+    row->copied_bytes = (copied(&line) - before) / LARGES / turns[where];
     if (!good)
         snprintf(row->why, sizeof(row->why), "%s", err.what);
     close_line(&line);

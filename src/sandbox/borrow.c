@@ -15,11 +15,13 @@ struct borrow {
     const uint8_t *data;
     struct gbx_body *body; /* counted */
     bool is_watched;
+    bool is_over; /* the block is free; its pages are still mapped */
 };
 
 struct borrows {
     uint32_t count;
-    int seen; /* sixteenths of the last one watched, + 1; 0: not known */
+    int seen;    /* sixteenths of the last one watched, + 1; 0: not known */
+    bool defers; /* who becomes free meanwhile, is over */
     struct borrow all[BORROWS_MAX];
 };
 
@@ -28,15 +30,21 @@ static uint64_t page_of(uint64_t off)
     return off & ~(GBX_PAGE_BYTES - 1ull);
 }
 
+static void look(struct sandbox *sandbox, const struct borrow *borrow)
+{
+    if (borrow->is_watched && sandbox->backend->seen != NULL)
+        sandbox->borrows->seen =
+            1 + sandbox->backend->seen(sandbox->self, borrow->from,
+                                       borrow->to - borrow->from);
+}
+
 /* Its pages are the arena's own again, and the body is put.  False: they are
  * not to be had, must not be written, and the body stays. */
 static bool end(struct sandbox *sandbox, struct borrow *borrow)
 {
     struct borrows *borrows = sandbox->borrows;
 
-    if (borrow->is_watched && sandbox->backend->seen != NULL)
-        borrows->seen = 1 + sandbox->backend->seen(sandbox->self, borrow->from,
-                                                   borrow->to - borrow->from);
+    look(sandbox, borrow);
     if (sandbox->backend->borrow(sandbox->self, borrow->from,
                                  borrow->to - borrow->from, -1, 0) < 0)
         return false;
@@ -52,11 +60,55 @@ static void freed(void *context, uint64_t block)
     struct borrows *borrows = sandbox->borrows;
 
     for (uint32_t i = 0; i < borrows->count; i++)
-        if (borrows->all[i].block == block) {
-            if (!end(sandbox, &borrows->all[i]))
+        if (borrows->all[i].block == block && !borrows->all[i].is_over) {
+            if (borrows->defers)
+                borrows->all[i].is_over = true;
+            else if (!end(sandbox, &borrows->all[i]))
                 sandbox->channel.broken = GBX_EHOST;
             return;
         }
+}
+
+/*
+ * Those that are over end, but for one of just these pages: they will be mapped
+ * over.  To give them back first takes longer than all the rest.  Returns it,
+ * or NULL; channel.broken says whether all went well.
+ */
+static struct borrow *end_over(struct sandbox *sandbox, uint64_t from,
+                               uint64_t to)
+{
+    struct borrows *borrows = sandbox->borrows;
+    struct borrow *same = NULL;
+
+    for (uint32_t i = borrows->count; i > 0; i--) {
+        struct borrow *borrow = &borrows->all[i - 1];
+
+        if (!borrow->is_over)
+            continue;
+        if (borrow->from == from && borrow->to == to) {
+            same = borrow;
+            continue;
+        }
+        if (same == &borrows->all[borrows->count - 1])
+            same = borrow; /* where it comes to lie */
+        if (!end(sandbox, borrow)) {
+            sandbox->channel.broken = GBX_EHOST;
+            return NULL;
+        }
+    }
+    return same;
+}
+
+static int reserve(struct sandbox *sandbox, uint64_t bytes, uint64_t *off)
+{
+    int rc;
+
+    sandbox->borrows->defers = true;
+    rc = channel_try_reserve(&sandbox->channel, bytes, off);
+    sandbox->borrows->defers = false;
+    if (rc < 0)
+        end_over(sandbox, 0, 0);
+    return rc;
 }
 
 static int open_table(struct sandbox *sandbox)
@@ -85,11 +137,56 @@ static __attribute__((noinline)) void copy(struct sandbox *sandbox,
     sandbox->channel.count.copied_bytes += to - from;
 }
 
+/* Where in a block the body is shown, and which pages of it. */
+static void place(struct borrow *borrow, uint64_t off, uint64_t shift,
+                  unsigned flags)
+{
+    borrow->block = off - GBX_ARENA_OFF;
+    borrow->off = off + shift;
+    borrow->from = page_of(borrow->off + GBX_PAGE_BYTES - 1);
+    if ((flags & BORROW_COPIES_HEAD) && borrow->from == borrow->off)
+        borrow->from += GBX_PAGE_BYTES;
+    borrow->to = page_of(borrow->off + borrow->bytes);
+}
+
+/* at: of the body, in its file. */
+static int show(struct sandbox *sandbox, const struct borrow *borrow,
+                uint64_t at)
+{
+    struct borrows *borrows = sandbox->borrows;
+    struct borrow *was = end_over(sandbox, borrow->from, borrow->to);
+    int rc;
+
+    if (sandbox->channel.broken != 0)
+        return sandbox->channel.broken;
+    if (was != NULL)
+        look(sandbox, was);
+    rc = sandbox->backend->borrow(sandbox->self, borrow->from,
+                                  borrow->to - borrow->from, borrow->body->fd,
+                                  at + (borrow->from - borrow->off));
+    if (rc < 0) {
+        if (was != NULL && !end(sandbox, was))
+            sandbox->channel.broken = rc;
+        return rc;
+    }
+    if (was != NULL)
+        gbx_body_put(was->body);
+    else
+        was = &borrows->all[borrows->count++];
+    *was = *borrow;
+    copy(sandbox, borrow, borrow->off, borrow->from);
+    copy(sandbox, borrow, borrow->to, borrow->off + borrow->bytes);
+    gbx_body_get(borrow->body);
+    return 0;
+}
+
 int borrow_body(struct sandbox *sandbox, struct gbx_body *body,
                 const void *data, size_t bytes, unsigned flags, uint64_t *off)
 {
-    struct borrow borrow = {
-        .bytes = bytes, .data = data, .is_watched = flags & BORROW_IS_WATCHED};
+    struct borrow borrow = {.bytes = bytes,
+                            .data = data,
+                            .body = body,
+                            .is_watched = flags & BORROW_IS_WATCHED};
     uint64_t at, shift;
     int rc;
 
@@ -102,28 +199,16 @@ int borrow_body(struct sandbox *sandbox, struct gbx_body *body,
         return GBX_EBOUNDS;
     at += body->off;
     shift = at % GBX_PAGE_BYTES;
-    rc = channel_try_reserve(&sandbox->channel, bytes + shift, off);
+    rc = reserve(sandbox, bytes + shift, off);
     if (rc < 0)
         return rc;
-    borrow.block = *off - GBX_ARENA_OFF;
-    borrow.off = *off + shift;
-    borrow.from = page_of(borrow.off + GBX_PAGE_BYTES - 1);
-    if ((flags & BORROW_COPIES_HEAD) && borrow.from == borrow.off)
-        borrow.from += GBX_PAGE_BYTES;
-    borrow.to = page_of(borrow.off + bytes);
-    rc = sandbox->backend->borrow(sandbox->self, borrow.from,
-                                  borrow.to - borrow.from, body->fd,
-                                  at + (borrow.from - borrow.off));
-    if (rc < 0) {
+    place(&borrow, *off, shift, flags);
+    rc = show(sandbox, &borrow, at);
+    if (rc < 0)
         channel_drop(&sandbox->channel, *off);
-        return rc;
-    }
-    copy(sandbox, &borrow, borrow.off, borrow.from);
-    copy(sandbox, &borrow, borrow.to, borrow.off + bytes);
-    borrow.body = gbx_body_get(body);
-    sandbox->borrows->all[sandbox->borrows->count++] = borrow;
-    *off = borrow.off;
-    return 0;
+    else
+        *off = borrow.off;
+    return rc;
 }
 
 /* The one in whose block this lies, be it of the body or not. */

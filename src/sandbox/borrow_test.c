@@ -186,6 +186,101 @@ static void there_is_a_greatest_number(void **state)
                      GBX_EARENA);
 }
 
+/* The guest drops its view; the host has not looked yet. */
+static void show_and_drop(void)
+{
+    uint64_t off = borrow(&first, 0);
+
+    input(&first, off);
+    channel_give(&play_of(&first)->guest, off);
+    sandbox_finish(&first);
+    maps = 0;
+}
+
+static void the_next_body_is_mapped_over_the_last(void **state)
+{
+    struct gbx_body *next_body;
+    uint64_t off;
+    void *data;
+
+    (void)state;
+    show_and_drop();
+    assert_int_equal(gbx_body_make(&next_body, BYTES, &data, &err), 0);
+    memset(data, OTHER, BYTES);
+    memset((uint8_t *)data + AT, SHOWN, LEN);
+    memset(bytes, 'o', BYTES);
+    assert_int_equal(
+        borrow_body(&first, next_body, (uint8_t *)data + AT, LEN, 0, &off), 0);
+    assert_int_equal(maps, 1);
+    assert_int_equal(holders(), 1);
+    expect_shown(&first, off);
+    expect_nothing_else(&first);
+    assert_int_equal(first.channel.arena.count, 1);
+    channel_drop(&first.channel, off);
+    assert_false(is_shown_anywhere(&first));
+    gbx_body_put(next_body);
+}
+
+/* One that lies otherwise; and one that cannot be mapped. */
+static void or_its_pages_are_given_back_first(void **state)
+{
+    uint64_t off;
+
+    (void)state;
+    show_and_drop();
+    assert_int_equal(borrow_body(&first, body, bytes + AT, LEN - 8192, 0, &off),
+                     0);
+    assert_int_equal(maps, 2);
+    assert_int_equal(holders(), 2);
+    channel_drop(&first.channel, off);
+    assert_false(is_shown_anywhere(&first));
+
+    show_and_drop();
+    borrow_code = GBX_EHOST;
+    only_new = true;
+    assert_int_equal(borrow_body(&first, body, bytes + AT, LEN, 0, &off),
+                     GBX_EHOST);
+    assert_int_equal(holders(), 1);
+    assert_int_equal(first.channel.arena.count, 0);
+    assert_int_equal(first.channel.broken, 0);
+    assert_false(is_shown_anywhere(&first));
+
+    borrow_code = 0;
+    show_and_drop();
+    borrow_code = GBX_EHOST;
+    only_new = false;
+    assert_int_equal(borrow_body(&first, body, bytes + AT, LEN, 0, &off),
+                     GBX_EHOST);
+    assert_int_equal(first.channel.broken, GBX_EHOST);
+}
+
+/* Of several that have come back, each is given back or mapped over. */
+static void several_come_back_at_once(void **state)
+{
+    uint64_t offs[3], off;
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(borrow_body(&first, body, bytes + AT,
+                                     LEN - (uint32_t)i * 8192, 0, &offs[i]),
+                         0);
+        input(&first, offs[i]);
+        sandbox_finish(&first);
+    }
+    assert_int_equal(holders(), 4);
+    for (int i = 0; i < 3; i++)
+        channel_give(&play_of(&first)->guest, offs[i]);
+    maps = 0;
+    off = borrow(&first, 0);
+    assert_int_equal(off, offs[0]);
+    assert_int_equal(maps, 3); /* two back, one over */
+    assert_int_equal(holders(), 2);
+    expect_shown(&first, off);
+    channel_drop(&first.channel, off);
+    assert_int_equal(holders(), 1);
+    assert_false(is_shown_anywhere(&first));
+}
+
 /* Pages that still show a body must not be written to. */
 static void when_pages_cannot_be_taken_back_the_sandbox_is_over(void **state)
 {
@@ -216,6 +311,9 @@ int main(void)
         BORROW_TEST(nor_can_it_be_printed),
         BORROW_TEST(what_cannot_be_shown_is_said),
         BORROW_TEST(there_is_a_greatest_number),
+        BORROW_TEST(the_next_body_is_mapped_over_the_last),
+        BORROW_TEST(or_its_pages_are_given_back_first),
+        BORROW_TEST(several_come_back_at_once),
         BORROW_TEST(when_pages_cannot_be_taken_back_the_sandbox_is_over),
     };
 
