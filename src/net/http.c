@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * http.c - requests: whole before the handler has them, and then its own until
+ * it replies, from whatever thread.
+ *
+ *   HTTP -> (HTTP_BODY)* -> handler ... net_reply -> HTTP_WRITEABLE -> free
+ *                              the client may be gone meanwhile
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "net/private.h"
+
+#define HEADER_BYTES 1024u
+
+static const struct {
+    enum lws_token_indexes token;
+    const char *name;
+} methods[] = {
+    {WSI_TOKEN_GET_URI, "GET"},         {WSI_TOKEN_POST_URI, "POST"},
+    {WSI_TOKEN_PUT_URI, "PUT"},         {WSI_TOKEN_DELETE_URI, "DELETE"},
+    {WSI_TOKEN_HEAD_URI, "HEAD"},       {WSI_TOKEN_PATCH_URI, "PATCH"},
+    {WSI_TOKEN_OPTIONS_URI, "OPTIONS"},
+};
+
+static void drop(struct request *r)
+{
+    if (r->is_replied)
+        atomic_fetch_sub(&r->server->unsent, 1);
+    free(r->shown.body);
+    free(r->out);
+    free(r);
+}
+
+static struct request *request_of(struct lws *wsi)
+{
+    struct request *r = lws_get_opaque_user_data(wsi);
+
+    return r != NULL && r->kind == NET_REQUEST ? r : NULL;
+}
+
+/* ---- the reply ---- */
+
+void net_reply(struct net_request *shown, int status, const char *type,
+               void *body, size_t bytes)
+{
+    struct request *r =
+        (struct request *)((char *)shown - offsetof(struct request, shown));
+    struct net_server *server = r->server;
+
+    r->out = malloc(LWS_PRE + bytes + 1);
+    r->status = r->out != NULL ? status : 500;
+    r->type = type;
+    if (r->out != NULL && bytes > 0)
+        memcpy(r->out + LWS_PRE, body, bytes);
+    r->out_bytes = r->out != NULL ? bytes : 0;
+    free(body);
+    free(shown->body);
+    shown->body = NULL;
+    atomic_fetch_add(&server->unsent, 1);
+    pthread_mutex_lock(&server->lock);
+    r->is_replied = true;
+    STAILQ_INSERT_TAIL(&server->replied, r, next);
+    pthread_mutex_unlock(&server->lock);
+    net_wake(server);
+}
+
+bool net_is_gone(const struct net_request *shown)
+{
+    const struct request *r =
+        (const struct request *)((const char *)shown -
+                                 offsetof(struct request, shown));
+
+    return atomic_load(&r->is_gone);
+}
+
+/* It is the server's from here on. */
+static void begin_reply(struct request *r)
+{
+    if (r->wsi == NULL)
+        drop(r);
+    else
+        lws_callback_on_writable(r->wsi);
+}
+
+void net_http_ready(struct net_server *server)
+{
+    struct request *r;
+
+    for (;;) {
+        pthread_mutex_lock(&server->lock);
+        r = STAILQ_FIRST(&server->replied);
+        if (r != NULL)
+            STAILQ_REMOVE_HEAD(&server->replied, next);
+        pthread_mutex_unlock(&server->lock);
+        if (r == NULL)
+            return;
+        r->is_given = false;
+        begin_reply(r);
+    }
+}
+
+static int write_headers(struct request *r)
+{
+    uint8_t buffer[LWS_PRE + HEADER_BYTES], *const start = buffer + LWS_PRE,
+                                                   *at = start,
+                                                   *end =
+                                                       buffer + sizeof(buffer);
+
+    r->has_headers = true;
+    if (lws_add_http_common_headers(
+            r->wsi, (unsigned)r->status,
+            r->type != NULL ? r->type : "text/plain; charset=utf-8",
+            r->out_bytes, &at, end) != 0 ||
+        lws_finalize_write_http_header(r->wsi, start, &at, end) != 0)
+        return -1;
+    return 0;
+}
+
+static int finish(struct request *r)
+{
+    struct lws *wsi = r->wsi;
+    const bool is_cut = r->is_cut;
+
+    lws_set_opaque_user_data(wsi, NULL);
+    drop(r);
+    return is_cut || lws_http_transaction_completed(wsi) != 0 ? -1 : 0;
+}
+
+static int write_some(struct request *r)
+{
+    size_t bytes = r->out_bytes - r->out_at;
+    bool is_last;
+
+    if (!r->has_headers) {
+        if (write_headers(r) < 0)
+            return -1;
+        if (bytes == 0 || strcmp(r->shown.method, "HEAD") == 0)
+            return finish(r);
+        lws_callback_on_writable(r->wsi);
+        return 0;
+    }
+    bytes = bytes > PIECE_BYTES ? PIECE_BYTES : bytes;
+    is_last = r->out_at + bytes == r->out_bytes;
+    if (lws_write(r->wsi, r->out + LWS_PRE + r->out_at, bytes,
+                  is_last ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) < 0)
+        return -1;
+    pthread_mutex_lock(&r->server->lock);
+    r->server->counts.bytes_out += bytes;
+    pthread_mutex_unlock(&r->server->lock);
+    r->out_at += bytes;
+    if (is_last)
+        return finish(r);
+    lws_callback_on_writable(r->wsi);
+    return 0;
+}
+
+/* ---- the request ---- */
+
+/* To the handler; or straight back, when something is wrong with it. */
+static void give(struct request *r, int status)
+{
+    struct net_server *server = r->server;
+
+    lws_set_timeout(r->wsi, NO_PENDING_TIMEOUT, 0);
+    pthread_mutex_lock(&server->lock);
+    server->counts.requests++;
+    server->counts.bytes_in += r->shown.bytes;
+    pthread_mutex_unlock(&server->lock);
+    r->is_given = true;
+    if (status == 0) {
+        server->config.handler->request(server->config.context, &r->shown);
+        return;
+    }
+    r->is_cut = true;
+    net_reply(&r->shown, status, NULL, NULL, 0);
+}
+
+/* Its head.  Returns 0, or the status that says what is wrong. */
+static int read_head(struct request *r, struct lws *wsi, const char *path,
+                     size_t path_bytes)
+{
+    char digits[24] = "";
+
+    for (size_t i = 0; i < ARRAY_SIZE(methods); i++)
+        if (lws_hdr_total_length(wsi, methods[i].token) > 0)
+            r->shown.method = methods[i].name;
+    if (path_bytes >= sizeof(r->path) ||
+        lws_hdr_copy(wsi, r->query, sizeof(r->query), WSI_TOKEN_HTTP_URI_ARGS) <
+            0)
+        return 414;
+    memcpy(r->path, path, path_bytes);
+    lws_hdr_copy(wsi, r->media, sizeof(r->media), WSI_TOKEN_HTTP_CONTENT_TYPE);
+    net_token(wsi, r->token);
+    if (lws_hdr_copy(wsi, digits, sizeof(digits),
+                     WSI_TOKEN_HTTP_CONTENT_LENGTH) > 0)
+        r->expected = strtoull(digits, NULL, 10);
+    else if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0)
+        return 411;
+    if (r->expected > r->server->config.bytes_max)
+        return 413;
+    return r->shown.method[0] == '\0' ? 405 : 0;
+}
+
+static int begin(struct net_server *server, struct lws *wsi, const char *path,
+                 size_t path_bytes)
+{
+    struct request *r = calloc(1, sizeof(*r));
+    int status;
+
+    if (r == NULL)
+        return -1;
+    r->kind = NET_REQUEST;
+    r->server = server;
+    r->wsi = wsi;
+    r->shown = (struct net_request){.method = "",
+                                    .path = r->path,
+                                    .query = r->query,
+                                    .token = r->token,
+                                    .type = r->media};
+    lws_set_opaque_user_data(wsi, r);
+    status = read_head(r, wsi, path, path_bytes);
+    /* Who is still sending does not read: a little more is heard out. */
+    if (status == 413 && r->expected / 4 <= server->config.bytes_max)
+        r->refused = status;
+    else if (status != 0 || r->expected == 0)
+        give(r, status);
+    return 0;
+}
+
+static int take_body(struct request *r, const void *data, size_t bytes)
+{
+    size_t *const room = &r->room;
+    uint8_t *body = r->shown.body;
+    int rc;
+
+    lws_set_timeout(r->wsi, PENDING_TIMEOUT_HTTP_CONTENT,
+                    (int)r->server->config.header_seconds);
+    if (r->is_given || r->refused != 0)
+        return 0;
+    rc = net_append(&body, &r->shown.bytes, room, r->server->config.bytes_max,
+                    data, bytes);
+    r->shown.body = body;
+    if (rc < 0)
+        give(r, rc == GBX_ELIMIT ? 413 : 503);
+    return 0;
+}
+
+static void lose(struct request *r)
+{
+    struct net_server *server = r->server;
+    const struct net_handler *handler = server->config.handler;
+    bool is_theirs;
+
+    lws_set_opaque_user_data(r->wsi, NULL);
+    r->wsi = NULL;
+    atomic_store(&r->is_gone, true);
+    if (!r->is_given) {
+        drop(r);
+        return;
+    }
+    pthread_mutex_lock(&server->lock);
+    is_theirs = !r->is_replied;
+    pthread_mutex_unlock(&server->lock);
+    if (is_theirs && handler->gone != NULL)
+        handler->gone(server->config.context, &r->shown);
+}
+
+int net_http(struct net_server *server, struct lws *wsi,
+             enum lws_callback_reasons reason, void *in, size_t bytes)
+{
+    struct request *r = request_of(wsi);
+
+    switch ((int)reason) {
+    case LWS_CALLBACK_HTTP:
+        return begin(server, wsi, in, bytes);
+    case LWS_CALLBACK_HTTP_BODY:
+        return r != NULL ? take_body(r, in, bytes) : -1;
+    case LWS_CALLBACK_HTTP_BODY_COMPLETION:
+        if (r != NULL && !r->is_given)
+            give(r, r->refused);
+        return 0;
+    case LWS_CALLBACK_HTTP_WRITEABLE:
+        return r != NULL && r->is_replied && !r->is_given ? write_some(r) : 0;
+    default: /* it is closed */
+        if (r != NULL)
+            lose(r);
+        return 0;
+    }
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* private.h - what the files of net/ share. */
+#ifndef NET_PRIVATE_H
+#define NET_PRIVATE_H
+
+#include <libwebsockets.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/queue.h>
+
+#include "net/server.h"
+
+/* libwebsockets has what it sends in one piece; larger ones it would copy. */
+#define PIECE_BYTES (64u << 10)
+#define TOKEN_BYTES 1024u
+
+/* A connection's object; the wsi has it as its opaque user data. */
+enum net_kind { NET_REQUEST, NET_PEER };
+
+struct request {
+    enum net_kind kind;
+    struct net_request shown; /* what the handler has */
+    struct net_server *server;
+    struct lws *wsi; /* the server's thread; NULL: gone */
+    atomic_bool is_gone;
+    bool is_given, is_replied; /* to the handler; by it */
+    bool is_cut;               /* the connection ends with the reply */
+    int refused;               /* with this status, once its body has come */
+    size_t room, expected;
+    int status;
+    const char *type; /* of the reply */
+    uint8_t *out;     /* owned: LWS_PRE bytes, and the reply */
+    size_t out_bytes, out_at;
+    bool has_headers;           /* they have been sent */
+    STAILQ_ENTRY(request) next; /* of those that are ready */
+    char path[1024], query[1024], token[TOKEN_BYTES], media[256];
+};
+
+struct outgoing {
+    STAILQ_ENTRY(outgoing) next;
+    size_t bytes, at;
+    bool is_text;
+    uint8_t data[]; /* LWS_PRE bytes, and the message */
+};
+
+struct peer {
+    enum net_kind kind;
+    struct net_peer shown;
+    struct net_server *server;
+    atomic_uint holders;
+    struct lws *wsi; /* the server's thread; NULL: gone */
+    bool is_in;      /* it has been let in */
+    uint8_t *in;     /* a message that comes */
+    size_t in_bytes, in_room;
+    bool is_text;
+
+    /* With the server's lock: */
+    STAILQ_HEAD(, outgoing) out;
+    uint64_t queued;
+    bool is_gone, is_dropped, is_ready;
+    STAILQ_ENTRY(peer) next; /* of those that are ready */
+
+    char path[1024], token[TOKEN_BYTES];
+};
+
+struct net_server {
+    struct net_config config;
+    struct lws_context *lws;
+    struct lws_vhost *vhost;
+    lws_retry_bo_t retry;
+    int listener; /* owned until libwebsockets has it */
+    uint16_t port;
+    atomic_bool is_stopped, is_draining;
+    atomic_int unsent; /* replies and messages that are not on their way yet */
+    pthread_mutex_t lock; /* of what is ready, and of the counts */
+    STAILQ_HEAD(, request) replied;
+    STAILQ_HEAD(, peer) ready;
+    struct net_counts counts;
+};
+
+/* http.c: libwebsockets' reasons about requests.  Return what its callback
+ * does. */
+int net_http(struct net_server *server, struct lws *wsi,
+             enum lws_callback_reasons reason, void *in, size_t bytes);
+/* Those that have been replied to since; the lock is not held. */
+void net_http_ready(struct net_server *server);
+
+/* socket.c: the same of WebSockets. */
+int net_socket(struct net_server *server, struct lws *wsi,
+               enum lws_callback_reasons reason, void *in, size_t bytes);
+void net_socket_ready(struct net_server *server);
+
+/* The token of an Authorization header; "" where there is none. */
+void net_token(struct lws *wsi, char token[TOKEN_BYTES]);
+
+/* Bytes at the end of a buffer that grows to `most` (and one more, for a zero).
+ * Returns 0, GBX_ELIMIT or GBX_EHOST. */
+int net_append(uint8_t **buffer, size_t *count, size_t *room, uint64_t most,
+               const void *data, size_t bytes);
+
+/* The server's thread looks at what is ready. */
+void net_wake(struct net_server *server);
+
+#endif

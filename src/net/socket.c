@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* socket.c - WebSockets: whole messages in, whole messages out. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/private.h"
+
+static struct peer *peer_of(struct lws *wsi)
+{
+    struct peer *peer = lws_get_opaque_user_data(wsi);
+
+    return peer != NULL && peer->kind == NET_PEER ? peer : NULL;
+}
+
+static struct peer *hidden(struct net_peer *shown)
+{
+    return (struct peer *)((char *)shown - offsetof(struct peer, shown));
+}
+
+struct net_peer *net_peer_get(struct net_peer *shown)
+{
+    atomic_fetch_add(&hidden(shown)->holders, 1);
+    return shown;
+}
+
+/* With the lock, or with nobody else. */
+static void drop_out(struct peer *peer)
+{
+    struct outgoing *out;
+
+    while ((out = STAILQ_FIRST(&peer->out)) != NULL) {
+        STAILQ_REMOVE_HEAD(&peer->out, next);
+        atomic_fetch_sub(&peer->server->unsent, 1);
+        free(out);
+    }
+    peer->queued = 0;
+}
+
+void net_peer_put(struct net_peer *shown)
+{
+    struct peer *peer = hidden(shown);
+
+    if (atomic_fetch_sub(&peer->holders, 1) > 1)
+        return;
+    drop_out(peer);
+    free(peer->in);
+    free(peer);
+}
+
+/* ---- out ---- */
+
+int net_send(struct net_peer *shown, bool is_text, const void *data,
+             size_t bytes)
+{
+    struct peer *peer = hidden(shown);
+    struct net_server *server = peer->server;
+    struct outgoing *out = malloc(sizeof(*out) + LWS_PRE + bytes);
+    int rc = 0;
+
+    if (out == NULL)
+        return GBX_EHOST;
+    out->bytes = bytes;
+    out->at = 0;
+    out->is_text = is_text;
+    memcpy(out->data + LWS_PRE, data, bytes);
+    pthread_mutex_lock(&server->lock);
+    if (peer->is_gone || peer->is_dropped) {
+        rc = GBX_ECANCELED;
+    } else if (peer->queued > 0 &&
+               bytes > server->config.queued_max - peer->queued) {
+        rc = GBX_ELIMIT;
+        peer->is_dropped = true;
+    } else {
+        STAILQ_INSERT_TAIL(&peer->out, out, next);
+        atomic_fetch_add(&server->unsent, 1);
+        peer->queued += bytes;
+        out = NULL;
+    }
+    if (rc != GBX_ECANCELED && !peer->is_ready) {
+        peer->is_ready = true;
+        net_peer_get(shown);
+        STAILQ_INSERT_TAIL(&server->ready, peer, next);
+    }
+    pthread_mutex_unlock(&server->lock);
+    free(out);
+    if (rc != GBX_ECANCELED)
+        net_wake(server);
+    return rc;
+}
+
+void net_socket_ready(struct net_server *server)
+{
+    struct peer *peer;
+
+    for (;;) {
+        pthread_mutex_lock(&server->lock);
+        peer = STAILQ_FIRST(&server->ready);
+        if (peer != NULL) {
+            STAILQ_REMOVE_HEAD(&server->ready, next);
+            peer->is_ready = false;
+        }
+        pthread_mutex_unlock(&server->lock);
+        if (peer == NULL)
+            return;
+        if (peer->wsi != NULL)
+            lws_callback_on_writable(peer->wsi);
+        net_peer_put(&peer->shown);
+    }
+}
+
+static int write_some(struct peer *peer)
+{
+    struct net_server *server = peer->server;
+    struct outgoing *out;
+    size_t bytes;
+    bool is_first, is_last, has_more;
+    int flags;
+
+    pthread_mutex_lock(&server->lock);
+    out = peer->is_dropped ? NULL : STAILQ_FIRST(&peer->out);
+    pthread_mutex_unlock(&server->lock);
+    if (out == NULL)
+        return peer->is_dropped ? -1 : 0;
+    bytes = out->bytes - out->at;
+    bytes = bytes > PIECE_BYTES ? PIECE_BYTES : bytes;
+    is_first = out->at == 0;
+    is_last = out->at + bytes == out->bytes;
+    flags = lws_write_ws_flags(out->is_text ? LWS_WRITE_TEXT : LWS_WRITE_BINARY,
+                               is_first, is_last);
+    if (lws_write(peer->wsi, out->data + LWS_PRE + out->at, bytes,
+                  (enum lws_write_protocol)flags) < 0)
+        return -1;
+    out->at += bytes;
+    pthread_mutex_lock(&server->lock);
+    server->counts.bytes_out += bytes;
+    if (is_last) {
+        STAILQ_REMOVE_HEAD(&peer->out, next);
+        peer->queued -= out->bytes;
+        atomic_fetch_sub(&server->unsent, 1);
+    }
+    has_more = !STAILQ_EMPTY(&peer->out);
+    pthread_mutex_unlock(&server->lock);
+    if (is_last)
+        free(out);
+    if (has_more)
+        lws_callback_on_writable(peer->wsi);
+    return 0;
+}
+
+/* ---- in ---- */
+
+/* In HTTP/1.1, since there are clients that read nothing else. */
+static void refuse(struct lws *wsi, int status)
+{
+    uint8_t buffer[LWS_PRE + 128];
+    int bytes = snprintf((char *)buffer + LWS_PRE, sizeof(buffer) - LWS_PRE,
+                         "HTTP/1.1 %d %s\r\ncontent-length: 0\r\n"
+                         "connection: close\r\n\r\n",
+                         status,
+                         status == 401   ? "Unauthorized"
+                         : status == 503 ? "Service Unavailable"
+                                         : "Forbidden");
+
+    lws_write(wsi, buffer + LWS_PRE, (size_t)bytes, LWS_WRITE_HTTP_HEADERS);
+}
+
+/* Returns 0: it may come in. */
+static int knock(struct net_server *server, struct lws *wsi)
+{
+    struct peer *peer = calloc(1, sizeof(*peer));
+    int status;
+
+    if (peer == NULL)
+        return -1;
+    peer->kind = NET_PEER;
+    peer->server = server;
+    peer->wsi = wsi;
+    atomic_init(&peer->holders, 1);
+    STAILQ_INIT(&peer->out);
+    peer->shown = (struct net_peer){.path = peer->path, .token = peer->token};
+    lws_set_opaque_user_data(wsi, peer);
+    if (lws_hdr_copy(wsi, peer->path, sizeof(peer->path), WSI_TOKEN_GET_URI) <
+        0)
+        return -1;
+    net_token(wsi, peer->token);
+    status =
+        server->config.handler->enters(server->config.context, &peer->shown);
+    if (status == 0)
+        return 0;
+    refuse(wsi, status);
+    return -1;
+}
+
+static int receive(struct peer *peer, const void *data, size_t bytes)
+{
+    struct net_server *server = peer->server;
+    static const char too_long[] = "the message is too long";
+    void *message;
+    size_t count;
+    int rc;
+
+    if (lws_is_first_fragment(peer->wsi))
+        peer->is_text = lws_frame_is_binary(peer->wsi) == 0;
+    rc = net_append(&peer->in, &peer->in_bytes, &peer->in_room,
+                    server->config.bytes_max, data, bytes);
+    if (rc < 0) {
+        lws_close_reason(peer->wsi, LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE,
+                         (unsigned char *)(uintptr_t)too_long,
+                         sizeof(too_long) - 1);
+        return -1;
+    }
+    if (!lws_is_final_fragment(peer->wsi) ||
+        lws_remaining_packet_payload(peer->wsi) > 0)
+        return 0;
+    message = peer->in;
+    count = peer->in_bytes;
+    peer->in = NULL;
+    peer->in_bytes = peer->in_room = 0;
+    pthread_mutex_lock(&server->lock);
+    server->counts.messages++;
+    server->counts.bytes_in += count;
+    pthread_mutex_unlock(&server->lock);
+    server->config.handler->message(server->config.context, &peer->shown,
+                                    peer->is_text, message, count);
+    return 0;
+}
+
+static void count(struct net_server *server, int by)
+{
+    pthread_mutex_lock(&server->lock);
+    server->counts.peers += (uint32_t)by;
+    pthread_mutex_unlock(&server->lock);
+}
+
+static void lose(struct peer *peer)
+{
+    struct net_server *server = peer->server;
+
+    lws_set_opaque_user_data(peer->wsi, NULL);
+    pthread_mutex_lock(&server->lock);
+    peer->is_gone = true;
+    drop_out(peer);
+    pthread_mutex_unlock(&server->lock);
+    peer->wsi = NULL;
+    if (peer->is_in) {
+        count(server, -1);
+        if (server->config.handler->leaves != NULL)
+            server->config.handler->leaves(server->config.context,
+                                           &peer->shown);
+    }
+    net_peer_put(&peer->shown);
+}
+
+int net_socket(struct net_server *server, struct lws *wsi,
+               enum lws_callback_reasons reason, void *in, size_t bytes)
+{
+    struct peer *peer = peer_of(wsi);
+
+    if (reason == LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION)
+        return knock(server, wsi);
+    if (peer == NULL)
+        return 0;
+    switch ((int)reason) {
+    case LWS_CALLBACK_ESTABLISHED:
+        peer->is_in = true;
+        count(server, 1);
+        return 0;
+    case LWS_CALLBACK_RECEIVE:
+        return receive(peer, in, bytes);
+    case LWS_CALLBACK_SERVER_WRITEABLE:
+        return write_some(peer);
+    default: /* it is closed */
+        lose(peer);
+        return 0;
+    }
+}
