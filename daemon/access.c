@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* access.c - tokens: who one is, and how much one may. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon.h"
+
+#define SECRET_BYTES_MIN 16u
+
+static int say(struct gbx_error *err, int code, const char *path, size_t line,
+               const char *what)
+{
+    *err = (struct gbx_error){.code = code};
+    if (line > 0)
+        snprintf(err->what, sizeof(err->what), "%s:%zu: %s", path, line, what);
+    else
+        snprintf(err->what, sizeof(err->what), "%s: %s", path, what);
+    return code;
+}
+
+static int add(struct access *access, const char *path, size_t number,
+               char *line, struct gbx_error *err)
+{
+    char *rest = line, *name = strsep(&rest, " \t"),
+         *secret = rest != NULL ? strsep(&rest, " \t") : NULL, *end = NULL;
+    double rate = rest != NULL ? strtod(rest, &end) : 0;
+    struct token *more;
+
+    if (secret == NULL || name[0] == '\0')
+        return say(err, GBX_EFORMAT, path, number,
+                   "NAME SECRET [REQUESTS A SECOND] is expected");
+    if (strlen(secret) < SECRET_BYTES_MIN)
+        return say(err, GBX_EFORMAT, path, number,
+                   "a secret has at least 16 characters: openssl rand -hex 16");
+    if (rest != NULL && (end == rest || *end != '\0' || rate <= 0))
+        return say(err, GBX_EFORMAT, path, number, "that rate is no number");
+    more = realloc(access->tokens, (access->count + 1) * sizeof(*more));
+    if (more == NULL)
+        return say(err, GBX_EHOST, path, number, "no memory");
+    access->tokens = more;
+    more[access->count] = (struct token){.name = strdup(name),
+                                         .secret = strdup(secret),
+                                         .rate = rate,
+                                         .left = rate};
+    access->count++;
+    return 0;
+}
+
+int access_open(struct access *access, const char *path, struct gbx_error *err)
+{
+    char line[1024];
+    size_t number = 0;
+    struct stat st;
+    FILE *file;
+    int rc = 0;
+
+    *access = (struct access){.tokens = NULL};
+    pthread_mutex_init(&access->lock, NULL);
+    if (path == NULL)
+        return 0;
+    file = fopen(path, "re");
+    if (file == NULL || fstat(fileno(file), &st) < 0)
+        rc = say(err, GBX_EFILE, path, 0, strerrordesc_np(errno));
+    else if ((st.st_mode & 077) != 0)
+        rc = say(err, GBX_EFILE, path, 0,
+                 "others may read it: chmod 600 it first");
+    while (rc == 0 && fgets(line, sizeof(line), file) != NULL) {
+        number++;
+        line[strcspn(line, "\r\n")] = '\0';
+        if (line[0] != '\0' && line[0] != '#')
+            rc = add(access, path, number, line, err);
+    }
+    if (file != NULL)
+        fclose(file);
+    if (rc == 0 && access->count == 0)
+        rc = say(err, GBX_EFORMAT, path, 0, "there is no token in it");
+    return rc;
+}
+
+void access_close(struct access *access)
+{
+    for (size_t i = 0; i < access->count; i++) {
+        free(access->tokens[i].name);
+        free(access->tokens[i].secret);
+    }
+    free(access->tokens);
+    pthread_mutex_destroy(&access->lock);
+}
+
+/* Not to be told apart by how long it takes, but for the guess's length. */
+static bool is_same(const char *secret, const char *guess)
+{
+    const size_t bytes = strlen(secret), guessed = strlen(guess);
+    volatile unsigned char other = bytes != guessed;
+
+    for (size_t i = 0; i < guessed; i++)
+        other = (unsigned char)(other | (guess[i] ^ secret[i % bytes]));
+    return other == 0;
+}
+
+struct token *access_find(struct access *access, const char *secret)
+{
+    struct token *found = NULL;
+
+    for (size_t i = 0; i < access->count; i++)
+        if (is_same(access->tokens[i].secret, secret))
+            found = &access->tokens[i];
+    return found;
+}
+
+bool access_take(struct access *access, struct token *token)
+{
+    const uint64_t now = daemon_now_ns();
+    bool good;
+
+    if (token == NULL || token->rate <= 0)
+        return true;
+    pthread_mutex_lock(&access->lock);
+    token->left += (double)(now - token->seen_ns) * 1e-9 * token->rate;
+    token->left = token->left > token->rate ? token->rate : token->left;
+    token->seen_ns = now;
+    good = token->left >= 1;
+    token->left -= good ? 1 : 0;
+    pthread_mutex_unlock(&access->lock);
+    return good;
+}
+
+bool access_is_local(const char *address)
+{
+    struct in_addr four;
+    struct in6_addr six;
+
+    if (inet_pton(AF_INET, address, &four) == 1)
+        return (ntohl(four.s_addr) >> 24) == 127;
+    return inet_pton(AF_INET6, address, &six) == 1 &&
+           IN6_IS_ADDR_LOOPBACK(&six);
+}

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* actors.c - the scripts that are loaded, by the name that they have. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon.h"
+
+#define SOURCES_MAX 64u /* that are kept loaded */
+
+/* A handler that says nothing of itself is called as its function. */
+static bool is_telling(const char *component)
+{
+    static const char *const usual[] = {"", "process", "run", "processData"};
+
+    for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++)
+        if (component == NULL || strcmp(component, usual[i]) == 0)
+            return false;
+    return true;
+}
+
+/* Its component, or its file's name without what is behind the dot. */
+static char *name_of(const struct gbx_script *script, const char *path)
+{
+    json_t *about = json_loads(gbx_script_metadata(script), 0, NULL);
+    const char *told = json_string_value(json_object_get(about, "component"));
+    const char *slash = strrchr(path, '/'), *file, *dot;
+    char *name;
+
+    file = slash != NULL ? slash + 1 : path;
+    dot = strrchr(file, '.');
+    name = is_telling(told) ? strdup(told)
+           : dot != NULL                   ? strndup(file, (size_t)(dot - file))
+                                           : strdup(file);
+    json_decref(about);
+    return name;
+}
+
+static void drop(struct actor *actor)
+{
+    if (actor->is_upload)
+        unlink(actor->path);
+    gbx_script_close(actor->script);
+    free(actor->id);
+    free(actor->path);
+    free(actor->source);
+    free(actor);
+}
+
+void actors_put(struct daemon *daemon, struct actor *actor)
+{
+    unsigned left;
+
+    if (actor == NULL)
+        return;
+    pthread_mutex_lock(&daemon->actors.lock);
+    left = --actor->holders;
+    pthread_mutex_unlock(&daemon->actors.lock);
+    if (left == 0)
+        drop(actor);
+}
+
+static struct actor *find_locked(struct daemon *daemon, const char *id)
+{
+    struct actor *actor;
+
+    SLIST_FOREACH(actor, &daemon->actors.all, next)
+    if (strcmp(actor->id, id) == 0)
+        return actor;
+    return NULL;
+}
+
+struct actor *actors_get(struct daemon *daemon, const char *id)
+{
+    struct actor *actor;
+
+    pthread_mutex_lock(&daemon->actors.lock);
+    actor = find_locked(daemon, id);
+    if (actor != NULL)
+        actor->holders++;
+    pthread_mutex_unlock(&daemon->actors.lock);
+    return actor;
+}
+
+/* The table's holder goes with it. */
+static struct actor *take_out_locked(struct daemon *daemon, const char *id)
+{
+    struct actor *actor = find_locked(daemon, id);
+
+    if (actor != NULL) {
+        SLIST_REMOVE(&daemon->actors.all, actor, actor, next);
+        daemon->actors.count--;
+    }
+    return actor;
+}
+
+bool actors_remove(struct daemon *daemon, const char *id)
+{
+    struct actor *actor;
+
+    pthread_mutex_lock(&daemon->actors.lock);
+    actor = take_out_locked(daemon, id);
+    pthread_mutex_unlock(&daemon->actors.lock);
+    actors_put(daemon, actor);
+    return actor != NULL;
+}
+
+/* Of a file; the caller's. */
+static int open_actor(struct daemon *daemon, const char *path, bool is_upload,
+                      struct actor **made, struct gbx_error *err)
+{
+    struct actor *actor = calloc(1, sizeof(*actor));
+    struct gbx_script_config config = daemon->script;
+    int rc = GBX_EHOST;
+
+    *made = NULL;
+    config.hide_folder = is_upload;
+    if (actor != NULL && (actor->path = strdup(path)) != NULL)
+        rc = gbx_script_open(&actor->script, daemon->runtime, path, &config,
+                             err);
+    else
+        *err = (struct gbx_error){.code = rc, .what = "no memory"};
+    if (rc < 0) {
+        if (actor != NULL)
+            free(actor->path);
+        free(actor);
+        return rc;
+    }
+    actor->id = name_of(actor->script, path);
+    actor->holders = 1;
+    actor->is_upload = is_upload;
+    *made = actor;
+    return 0;
+}
+
+int actors_load(struct daemon *daemon, const char *path, bool is_upload,
+                char **id, struct gbx_error *err)
+{
+    struct actor *actor, *was;
+    int rc = open_actor(daemon, path, is_upload, &actor, err);
+
+    *id = NULL;
+    if (rc < 0)
+        return rc;
+    *id = strdup(actor->id);
+    pthread_mutex_lock(&daemon->actors.lock);
+    was = take_out_locked(daemon, actor->id);
+    SLIST_INSERT_HEAD(&daemon->actors.all, actor, next);
+    daemon->actors.count++;
+    pthread_mutex_unlock(&daemon->actors.lock);
+    if (was != NULL && was->is_upload && strcmp(was->path, path) == 0)
+        was->is_upload = false; /* the file is the new one's */
+    actors_put(daemon, was);    /* who runs it, finishes */
+    return 0;
+}
+
+int actors_write(struct daemon *daemon, const char *name, const void *text,
+                 size_t bytes, char path[256], struct gbx_error *err)
+{
+    FILE *file;
+    bool good;
+
+    snprintf(path, 256, "%s/%s", daemon->uploads, name);
+    file = fopen(path, "we");
+    good = file != NULL && fwrite(text, 1, bytes, file) == bytes;
+    if (file != NULL)
+        good = fclose(file) == 0 && good;
+    if (good)
+        return 0;
+    *err = (struct gbx_error){.code = GBX_EHOST};
+    snprintf(err->what, sizeof(err->what), "%s: %s", path,
+             strerrordesc_np(errno));
+    return GBX_EHOST;
+}
+
+/* ---- scripts that come with a request ---- */
+
+static struct actor *find_source_locked(struct daemon *daemon,
+                                        const char *source, const char *dot)
+{
+    struct actor *actor;
+
+    SLIST_FOREACH(actor, &daemon->actors.sources, next)
+    if (strcmp(actor->source, source) == 0 &&
+        strcmp(strrchr(actor->path, '.'), dot) == 0) {
+        actor->holders++;
+        actor->used_ns = daemon_now_ns();
+        return actor;
+    }
+    return NULL;
+}
+
+/* The one that nobody has used for longest, once there are too many. */
+static struct actor *take_oldest_locked(struct daemon *daemon)
+{
+    struct actor *actor, *oldest = NULL;
+    unsigned count = 0;
+
+    SLIST_FOREACH(actor, &daemon->actors.sources, next)
+    {
+        count++;
+        if (oldest == NULL || actor->used_ns < oldest->used_ns)
+            oldest = actor;
+    }
+    if (count <= SOURCES_MAX)
+        return NULL;
+    SLIST_REMOVE(&daemon->actors.sources, oldest, actor, next);
+    return oldest;
+}
+
+int actors_of_source(struct daemon *daemon, const char *source, const char *dot,
+                     struct actor **actor, struct gbx_error *err)
+{
+    static atomic_uint number;
+    struct actor *oldest;
+    char name[64], path[256];
+    int rc;
+
+    pthread_mutex_lock(&daemon->actors.lock);
+    *actor = find_source_locked(daemon, source, dot);
+    pthread_mutex_unlock(&daemon->actors.lock);
+    if (*actor != NULL)
+        return 0;
+    snprintf(name, sizeof(name), "script-%u%s", atomic_fetch_add(&number, 1),
+             dot);
+    rc = actors_write(daemon, name, source, strlen(source), path, err);
+    if (rc == 0)
+        rc = open_actor(daemon, path, true, actor, err);
+    if (rc < 0) {
+        unlink(path);
+        return rc;
+    }
+    (*actor)->source = strdup(source);
+    (*actor)->used_ns = daemon_now_ns();
+    (*actor)->holders = 2; /* the table's, and the caller's */
+    pthread_mutex_lock(&daemon->actors.lock);
+    SLIST_INSERT_HEAD(&daemon->actors.sources, *actor, next);
+    oldest = take_oldest_locked(daemon);
+    pthread_mutex_unlock(&daemon->actors.lock);
+    actors_put(daemon, oldest);
+    return 0;
+}
+
+/* ---- all of them ---- */
+
+json_t *actors_list(struct daemon *daemon, bool with_facts)
+{
+    json_t *list = json_array();
+    struct actor *actor;
+
+    pthread_mutex_lock(&daemon->actors.lock);
+    SLIST_FOREACH(actor, &daemon->actors.all, next)
+    json_array_append_new(
+        list,
+        !with_facts
+            ? json_string(actor->id)
+            : json_pack("{s:s,s:s,s:I,s:I,s:o}", "id", actor->id, "isolation",
+                        gbx_script_isolation(actor->script), "calls",
+                        (json_int_t)actor->calls, "failures",
+                        (json_int_t)actor->failures, "metadata",
+                        json_loads(gbx_script_metadata(actor->script), 0,
+                                   NULL)));
+    pthread_mutex_unlock(&daemon->actors.lock);
+    return list;
+}
+
+void actors_close(struct daemon *daemon)
+{
+    struct actor *actor;
+
+    while ((actor = SLIST_FIRST(&daemon->actors.all)) != NULL) {
+        SLIST_REMOVE_HEAD(&daemon->actors.all, next);
+        actors_put(daemon, actor);
+    }
+    while ((actor = SLIST_FIRST(&daemon->actors.sources)) != NULL) {
+        SLIST_REMOVE_HEAD(&daemon->actors.sources, next);
+        actors_put(daemon, actor);
+    }
+}

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * daemon.h - gloveboxd: scripts, run for whoever asks over the network.
+ *
+ *   net/ (one thread)             work.c (N threads)
+ *   a message, a request  --job-->  rpc.c, http.c  -->  run.c: a call
+ *            <-------- net_send, net_reply ----------
+ *
+ * The server's thread only takes in and sends; it never waits.  A job is done
+ * by one worker, which runs the call itself.  A client that goes away has its
+ * calls cancelled.
+ */
+#ifndef DAEMON_DAEMON_H
+#define DAEMON_DAEMON_H
+
+#include <jansson.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/queue.h>
+
+#include "glovebox/runtime.h"
+#include "net/server.h"
+
+struct daemon;
+
+/* ---- access.c: who may come in ---- */
+
+struct token {
+    char *name, *secret; /* owned */
+    double rate;         /* requests a second; 0: as many as will */
+    double left;         /* with the lock: of the current second or so */
+    uint64_t seen_ns;
+    _Atomic uint64_t requests, refused;
+};
+
+struct access {
+    struct token *tokens; /* owned; none: everybody may */
+    size_t count;
+    pthread_mutex_t lock;
+};
+
+/* A file of lines "NAME SECRET [REQUESTS A SECOND]".  Returns 0 or a code. */
+int access_open(struct access *access, const char *path, struct gbx_error *err);
+void access_close(struct access *access);
+/* Whose this is; NULL: nobody's.  Takes as long whatever it is. */
+struct token *access_find(struct access *access, const char *secret);
+/* Is there room for one more now? */
+bool access_take(struct access *access, struct token *token);
+/* Can only this host reach it? */
+bool access_is_local(const char *address);
+
+/* ---- actors.c: scripts that are loaded ---- */
+
+struct actor {
+    char *id, *path; /* owned */
+    struct gbx_script *script;
+    unsigned holders; /* with the table's lock */
+    bool is_upload;   /* its file is ours */
+    char *source;     /* owned: of one that came with a request, or NULL */
+    uint64_t used_ns; /* the same: when, last */
+    _Atomic uint64_t calls, failures, wall_ns;
+    SLIST_ENTRY(actor) next;
+};
+
+struct actors {
+    pthread_mutex_t lock;
+    SLIST_HEAD(, actor) all;
+    SLIST_HEAD(, actor) sources; /* of a text, for who sends it again */
+    unsigned count;
+};
+
+/* Load a file, in place of one of the same id.  Returns 0 and *id for free(),
+ * or as gbx_script_open. */
+int actors_load(struct daemon *daemon, const char *path, bool is_upload,
+                char **id, struct gbx_error *err);
+/* A text as a file among the uploads.  Returns 0 or GBX_EHOST. */
+int actors_write(struct daemon *daemon, const char *name, const void *text,
+                 size_t bytes, char path[256], struct gbx_error *err);
+/* One for a script's text, `dot` its file's ending: the one before for the same
+ * text, if it is still there.  Counted.  Returns as load. */
+int actors_of_source(struct daemon *daemon, const char *source, const char *dot,
+                     struct actor **actor, struct gbx_error *err);
+/* By its id; counted.  NULL: there is none. */
+struct actor *actors_get(struct daemon *daemon, const char *id);
+void actors_put(struct daemon *daemon, struct actor *actor);
+bool actors_remove(struct daemon *daemon, const char *id);
+json_t *actors_list(struct daemon *daemon, bool with_facts);
+void actors_close(struct daemon *daemon);
+
+/* ---- work.c: jobs, and who does them ---- */
+
+struct job {
+    STAILQ_ENTRY(job) next;
+    LIST_ENTRY(job) other;       /* of those that are being done */
+    struct net_peer *peer;       /* counted; or: */
+    struct net_request *request; /* to be replied to */
+    char *text;                  /* a peer's message; owned */
+    size_t bytes;
+    struct token *token; /* whose, or NULL */
+    struct gbx_call *call;
+    bool is_canceled;
+};
+
+struct work {
+    pthread_mutex_t lock;
+    pthread_cond_t some, none; /* there is work; all of it is done */
+    STAILQ_HEAD(, job) waiting;
+    LIST_HEAD(, job) doing;
+    size_t count; /* that wait */
+    pthread_t *threads;
+    unsigned thread_count, busy;
+    bool is_over;
+};
+
+int work_open(struct daemon *daemon, struct gbx_error *err);
+/* What waits is done first; the threads are no more. */
+void work_close(struct daemon *daemon);
+/* Until there is nothing to do. */
+void work_finish(struct daemon *daemon);
+/* False: there is too much already, and the job is the caller's still. */
+bool work_put(struct daemon *daemon, struct job *job);
+void work_drop(struct job *job);
+/* The job's call can be cancelled from now on; false: it has been. */
+bool work_show(struct daemon *daemon, struct job *job, struct gbx_call *call);
+void work_hide(struct daemon *daemon, struct job *job);
+/* All of a peer's, or a request's. */
+void work_cancel(struct daemon *daemon, const struct net_peer *peer,
+                 const struct net_request *request);
+
+/* ---- run.c: a call ---- */
+
+/* A message's text in Reflow's plain JSON, taken; in the order sent. */
+typedef void run_output_fn(void *context, const char *port, char *json);
+
+struct run {
+    struct actor *actor;
+    const json_t *inputs; /* an object: port to plain value, or NULL */
+    uint64_t timeout_ns;
+    run_output_fn *output;
+    void *context;
+
+    struct gbx_error err; /* where it failed, with: */
+    char *traceback;      /* owned, or NULL */
+    struct gbx_error bad; /* of an output that JSON cannot hold */
+    struct gbx_call_stats stats;
+};
+
+/* Returns 0 or a code. */
+int run_call(struct daemon *daemon, struct job *job, struct run *run);
+void run_fini(struct run *run);
+
+/* ---- rpc.c, http.c, metrics.c ---- */
+
+void daemon_rpc(struct daemon *daemon, struct job *job);
+void daemon_http(struct daemon *daemon, struct job *job);
+/* What needs no worker.  False: it does. */
+bool daemon_http_quick(struct daemon *daemon, struct net_request *request);
+/* Prometheus' text, for free(). */
+char *daemon_metrics(struct daemon *daemon, size_t *bytes);
+
+void http_reply_json(struct net_request *request, int status, json_t *json);
+void http_reply_error(struct net_request *request, int status,
+                      const char *code, const char *what);
+
+struct daemon {
+    const char *folder; /* that scripts are loaded from; NULL: none */
+    char uploads[64];   /* a folder of ours */
+    struct gbx_runtime *runtime;
+    struct gbx_script_config script;
+    uint64_t timeout_ns;
+    size_t queue_max;
+    unsigned workers;
+    struct net_server *server;
+    struct access access;
+    struct actors actors;
+    struct work work;
+    FILE *audit; /* or NULL */
+    pthread_mutex_t audit_lock;
+    uint64_t started_ns;
+    atomic_bool is_draining;
+    _Atomic uint64_t calls, failures, busy, denied;
+};
+
+uint64_t daemon_now_ns(void);
+/* A line of the audit log. */
+void daemon_audit(struct daemon *daemon, const struct token *token,
+                  const char *what, const char *actor, int code,
+                  uint64_t took_ns);
+
+#endif

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * http.c - plain HTTP: scripts are run, uploaded, listed and removed.
+ *
+ *  GET    /healthz /readyz /metrics
+ *  POST   /v1/run          {"script" or "actor", "inputs", ...}
+ *  GET    /v1/scripts      POST /v1/scripts?name=x.py   DELETE /v1/scripts/ID
+ *
+ * An error is {"error": {"code": "EFILE", "message": "...", "traceback"}}.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon.h"
+
+#define JSON_TYPE "application/json"
+
+void http_reply_json(struct net_request *request, int status, json_t *json)
+{
+    char *text = json_dumps(json, JSON_COMPACT);
+
+    json_decref(json);
+    net_reply(request, text != NULL ? status : 500, JSON_TYPE, text,
+              text != NULL ? strlen(text) : 0);
+}
+
+void http_reply_error(struct net_request *request, int status,
+                      const char *code, const char *what)
+{
+    json_t *text = json_string(what);
+
+    http_reply_json(request, status,
+                    json_pack("{s:{s:s,s:o}}", "error", "code", code,
+                              "message",
+                              text != NULL ? text : json_string("?")));
+}
+
+static int status_of(int code)
+{
+    switch (code) {
+    case GBX_EARGUMENT:
+    case GBX_EFORMAT:
+    case GBX_EPORT:
+        return 400;
+    case GBX_ESCRIPT:
+    case GBX_ELOAD:
+    case GBX_EEXIT:
+    case GBX_ESIGNAL:
+    case GBX_ETRAP:
+    case GBX_EMEMORY:
+    case GBX_ECPU:
+    case GBX_EPROCESSES:
+    case GBX_EFILES:
+    case GBX_EOUTPUT:
+    case GBX_EDISK:
+        return 422; /* the script's own doing */
+    case GBX_ELIMIT:
+        return 413;
+    case GBX_ETIME:
+        return 504;
+    default:
+        return 500;
+    }
+}
+
+/* ---- /v1/run ---- */
+
+static void add_output(void *context, const char *port, char *json)
+{
+    json_t *value = json_loads(json, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+
+    free(json);
+    json_array_append_new(context, json_pack("{s:s,s:o}", "port", port, "data",
+                                             value));
+}
+
+static const char *ending_of(const json_t *body)
+{
+    const char *language = json_string_value(json_object_get(body, "language"));
+
+    if (language == NULL || strcmp(language, "python") == 0)
+        return ".py";
+    return strcmp(language, "javascript") == 0 ? ".js" : NULL;
+}
+
+/* Returns 0, or the status, after the reply. */
+static int find_actor(struct daemon *daemon, struct job *job,
+                      const json_t *body, struct actor **actor)
+{
+    const char *id = json_string_value(json_object_get(body, "actor")),
+               *source = json_string_value(json_object_get(body, "script")),
+               *dot = ending_of(body);
+    struct gbx_error err = {.what = ""};
+    int rc;
+
+    if ((id == NULL) == (source == NULL)) {
+        http_reply_error(job->request, 400, "EARGUMENT",
+                         "either \"script\" (a text) or \"actor\" (an id) is "
+                         "expected");
+        return 400;
+    }
+    if (dot == NULL) {
+        http_reply_error(job->request, 400, "EARGUMENT",
+                         "language is \"python\" or \"javascript\"");
+        return 400;
+    }
+    if (id != NULL) {
+        *actor = actors_get(daemon, id);
+        if (*actor != NULL)
+            return 0;
+        http_reply_error(job->request, 404, "EFILE",
+                         "there is no such actor: GET /v1/scripts");
+        return 404;
+    }
+    rc = actors_of_source(daemon, source, dot, actor, &err);
+    if (rc == 0)
+        return 0;
+    http_reply_error(job->request, status_of(rc), gbx_error_name(rc), err.what);
+    return status_of(rc);
+}
+
+static void reply_run(struct job *job, struct run *run, int rc, json_t *outputs)
+{
+    json_t *reply, *error;
+
+    if (rc == 0) {
+        reply = json_pack("{s:O,s:I}", "outputs", outputs, "wall_ns",
+                          (json_int_t)run->stats.wall_ns);
+        http_reply_json(job->request, 200, reply);
+        return;
+    }
+    error = json_string(run->err.what);
+    error = json_pack("{s:s,s:o}", "code", gbx_error_name(rc), "message",
+                      error != NULL ? error : json_string("?"));
+    if (run->traceback != NULL)
+        json_object_set_new(error, "traceback", json_string(run->traceback));
+    http_reply_json(job->request, status_of(rc),
+                    json_pack("{s:o,s:O}", "error", error, "outputs", outputs));
+}
+
+static void run_script(struct daemon *daemon, struct job *job)
+{
+    json_error_t bad;
+    json_t *body = json_loadb(job->request->body != NULL ? job->request->body
+                                                         : "",
+                              job->request->bytes,
+                              JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &bad),
+           *outputs = json_array();
+    const json_t *timeout = json_object_get(body, "timeout_ms");
+    struct run run = {.inputs = json_object_get(body, "inputs"),
+                      .timeout_ns = daemon->timeout_ns,
+                      .output = add_output,
+                      .context = outputs};
+    char text[200];
+    int rc;
+
+    if (!json_is_object(body)) {
+        snprintf(text, sizeof(text), "no JSON object: line %d: %s", bad.line,
+                 bad.text);
+        http_reply_error(job->request, 400, "EFORMAT", text);
+    } else if (run.inputs != NULL && !json_is_object(run.inputs)) {
+        http_reply_error(job->request, 400, "EARGUMENT",
+                         "inputs are an object: {port: value}");
+    } else if (timeout != NULL && json_integer_value(timeout) <= 0) {
+        http_reply_error(job->request, 400, "EARGUMENT",
+                         "timeout_ms is a whole number, above 0");
+    } else if (find_actor(daemon, job, body, &run.actor) == 0) {
+        if (timeout != NULL &&
+            (uint64_t)json_integer_value(timeout) < run.timeout_ns / 1000000)
+            run.timeout_ns = (uint64_t)json_integer_value(timeout) * 1000000;
+        rc = run_call(daemon, job, &run);
+        daemon_audit(daemon, job->token, "run", run.actor->id, rc,
+                     run.stats.wall_ns);
+        reply_run(job, &run, rc, outputs);
+        actors_put(daemon, run.actor);
+        run_fini(&run);
+    }
+    json_decref(outputs);
+    json_decref(body);
+}
+
+/* ---- /v1/scripts ---- */
+
+/* name=x.py: a file's name, and nothing that leads elsewhere. */
+static bool name_of(const char *query, char name[128])
+{
+    if (strncmp(query, "name=", 5) != 0 || strlen(query + 5) >= 128 ||
+        query[5] == '.' || query[5] == '\0')
+        return false;
+    strcpy(name, query + 5);
+    return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                        "0123456789._-") == strlen(name) &&
+           strrchr(name, '.') != NULL;
+}
+
+static void upload(struct daemon *daemon, struct job *job)
+{
+    struct gbx_error err = {.what = ""};
+    char name[128], path[256], *id = NULL;
+    int rc;
+
+    if (!name_of(job->request->query, name)) {
+        http_reply_error(job->request, 400, "EARGUMENT",
+                         "POST /v1/scripts?name=FILE.py, with the script as "
+                         "the body");
+        return;
+    }
+    rc = actors_write(daemon, name, job->request->body, job->request->bytes,
+                      path, &err);
+    if (rc == 0)
+        rc = actors_load(daemon, path, true, &id, &err);
+    daemon_audit(daemon, job->token, "upload", id != NULL ? id : name, rc, 0);
+    if (rc < 0)
+        http_reply_error(job->request, status_of(rc), gbx_error_name(rc),
+                         err.what);
+    else
+        http_reply_json(job->request, 201, json_pack("{s:s}", "id", id));
+    free(id);
+}
+
+static void remove_script(struct daemon *daemon, struct job *job)
+{
+    const char *id = job->request->path + strlen("/v1/scripts/");
+    const bool good = actors_remove(daemon, id);
+
+    daemon_audit(daemon, job->token, "remove", id, good ? 0 : GBX_EFILE, 0);
+    if (good)
+        net_reply(job->request, 204, NULL, NULL, 0);
+    else
+        http_reply_error(job->request, 404, "EFILE", "there is no such actor");
+}
+
+static void reply_metrics(struct daemon *daemon, struct net_request *request)
+{
+    size_t bytes;
+    char *text = daemon_metrics(daemon, &bytes);
+
+    net_reply(request, text != NULL ? 200 : 500,
+              "text/plain; version=0.0.4; charset=utf-8", text, bytes);
+}
+
+void daemon_http(struct daemon *daemon, struct job *job)
+{
+    struct net_request *request = job->request;
+    const bool gets = strcmp(request->method, "GET") == 0,
+               posts = strcmp(request->method, "POST") == 0;
+
+    if (strcmp(request->path, "/v1/run") == 0 && posts)
+        run_script(daemon, job);
+    else if (strcmp(request->path, "/v1/scripts") == 0 && posts)
+        upload(daemon, job);
+    else if (strcmp(request->path, "/v1/scripts") == 0 && gets)
+        http_reply_json(request, 200, json_pack("{s:o}", "scripts",
+                                                actors_list(daemon, true)));
+    else if (strncmp(request->path, "/v1/scripts/", 12) == 0 &&
+             strcmp(request->method, "DELETE") == 0)
+        remove_script(daemon, job);
+    else if (strcmp(request->path, "/metrics") == 0 && gets)
+        reply_metrics(daemon, request);
+    else if (strncmp(request->path, "/v1/", 4) == 0)
+        http_reply_error(request, 405, "EARGUMENT",
+                         "that is not to be had in this way");
+    else
+        http_reply_error(request, 404, "EFILE", "there is no such place");
+}
+
+/* ---- what needs no worker ---- */
+
+static void reply_text(struct net_request *request, int status,
+                       const char *text)
+{
+    char *body = strdup(text);
+
+    net_reply(request, status, "text/plain; charset=utf-8", body,
+              body != NULL ? strlen(body) : 0);
+}
+
+bool daemon_http_quick(struct daemon *daemon, struct net_request *request)
+{
+    const bool is_up = !atomic_load(&daemon->is_draining);
+
+    if (strcmp(request->path, "/healthz") == 0)
+        reply_text(request, 200, "ok\n");
+    else if (strcmp(request->path, "/readyz") == 0)
+        reply_text(request, is_up ? 200 : 503, is_up ? "ready\n" : "ending\n");
+    else if (strcmp(request->path, "/metrics") == 0 &&
+             daemon->access.count == 0)
+        reply_metrics(daemon, request);
+    else
+        return false;
+    return true;
+}

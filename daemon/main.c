@@ -1,0 +1,514 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* main.c - gloveboxd: options, start and end. */
+#include <argp.h>
+#include <errno.h>
+#include <ftw.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "daemon.h"
+#include "glovebox/cache.h"
+
+#define PORT       5556 /* as Reflow's runtime server */
+#define TIMEOUT_NS 30000000000ull
+#define QUEUE_MAX  1024
+#define ACTORS_MAX 256
+
+const char *argp_program_bug_address = NULL;
+
+struct options {
+    char address[64];
+    uint16_t port;
+    const char *tokens, *cert, *key, *audit, *config, *libexec;
+    const char *actors[ACTORS_MAX];
+    size_t actor_count;
+    unsigned body_mib, connections;
+    struct daemon *daemon;
+};
+
+enum {
+    OPTION_TOKENS = 1024,
+    OPTION_CERT,
+    OPTION_KEY,
+    OPTION_AUDIT,
+    OPTION_QUEUE,
+    OPTION_BODY,
+    OPTION_CONNECTIONS,
+    OPTION_TIMEOUT,
+    OPTION_LIBEXEC,
+    OPTION_ISOLATION
+};
+
+static const struct argp_option known[] = {
+    {"listen", 'l', "ADDRESS:PORT", 0,
+     "Where to listen; default 127.0.0.1:5556, or what systemd hands over.  Any "
+     "address but this host's own needs --cert, --key and --tokens",
+     1},
+    {"actor", 'a', "FILE", 0, "Load a script at the start; may come again", 1},
+    {"scripts", 's', "FOLDER", 0,
+     "Clients may load scripts from below it; default: none", 1},
+    {"workers", 'w', "N", 0, "Calls at once; default: two a CPU", 2},
+    {"isolation", OPTION_ISOLATION, "KIND", 0,
+     "auto, microvm, process or wasm; default auto", 2},
+    {"config", 'c', "FILE", 0, "Rules for scripts, see glovebox-config(1)", 2},
+    {"timeout", OPTION_TIMEOUT, "SECONDS", 0,
+     "The longest that a call may take; default 30", 2},
+    {"queue", OPTION_QUEUE, "N", 0,
+     "Requests that may wait for a worker; more are refused; default 1024", 2},
+    {"body", OPTION_BODY, "MIB", 0,
+     "The longest body or message; default 64", 2},
+    {"connections", OPTION_CONNECTIONS, "N", 0, "At once; default 10000", 2},
+    {"tokens", OPTION_TOKENS, "FILE", 0,
+     "Who may come in: lines NAME SECRET [REQUESTS A SECOND]; the secret is the "
+     "bearer token",
+     3},
+    {"cert", OPTION_CERT, "FILE", 0, "TLS: a certificate (PEM)", 3},
+    {"key", OPTION_KEY, "FILE", 0, "TLS: its key", 3},
+    {"audit", OPTION_AUDIT, "FILE", 0,
+     "Append a line of JSON for each call, load, upload and removal", 3},
+    {"libexec", OPTION_LIBEXEC, "FOLDER", OPTION_HIDDEN, NULL, 4},
+    {0}};
+
+static unsigned number(const char *text, unsigned max, struct argp_state *state)
+{
+    char *end;
+    unsigned long value = strtoul(text, &end, 10);
+
+    if (*text == '\0' || *end != '\0' || value == 0 || value > max)
+        argp_error(state, "%s: a whole number from 1 to %u is expected", text,
+                   max);
+    return (unsigned)value;
+}
+
+/* 127.0.0.1:80, [::1]:80 */
+static void parse_listen(struct options *o, const char *text,
+                         struct argp_state *state)
+{
+    const char *colon = strrchr(text, ':');
+    size_t bytes = colon != NULL ? (size_t)(colon - text) : 0;
+    char *end;
+    unsigned long port = colon != NULL ? strtoul(colon + 1, &end, 10) : 65536;
+
+    if (colon == NULL || *end != '\0' || port > 65535 || bytes == 0 ||
+        bytes >= sizeof(o->address))
+        argp_error(state, "%s: ADDRESS:PORT is expected", text);
+    if (text[0] == '[' && text[bytes - 1] == ']')
+        text++, bytes -= 2;
+    memcpy(o->address, text, bytes);
+    o->address[bytes] = '\0';
+    o->port = (uint16_t)port;
+}
+
+static enum gbx_isolation isolation(const char *text, struct argp_state *state)
+{
+    static const struct {
+        const char *name;
+        enum gbx_isolation is;
+    } all[] = {{"auto", GBX_ISOLATION_AUTO},
+               {"microvm", GBX_ISOLATION_MICROVM},
+               {"process", GBX_ISOLATION_PROCESS},
+               {"wasm", GBX_ISOLATION_WASM}};
+
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        if (strcmp(text, all[i].name) == 0)
+            return all[i].is;
+    argp_error(state, "--isolation %s: auto, microvm, process or wasm", text);
+    return GBX_ISOLATION_AUTO;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct options *o = state->input;
+    struct daemon *d = o->daemon;
+
+    switch (key) {
+    case 'l':
+        parse_listen(o, arg, state);
+        return 0;
+    case 'a':
+        if (o->actor_count == ACTORS_MAX)
+            argp_error(state, "--actor: at most %d", ACTORS_MAX);
+        o->actors[o->actor_count++] = arg;
+        return 0;
+    case 's':
+        d->folder = arg;
+        return 0;
+    case 'w':
+        d->workers = number(arg, 1024, state);
+        return 0;
+    case 'c':
+        o->config = arg;
+        return 0;
+    case OPTION_ISOLATION:
+        d->script.isolation = isolation(arg, state);
+        return 0;
+    case OPTION_TIMEOUT:
+        d->timeout_ns = number(arg, 86400, state) * 1000000000ull;
+        return 0;
+    case OPTION_QUEUE:
+        d->queue_max = number(arg, 1000000, state);
+        return 0;
+    case OPTION_BODY:
+        o->body_mib = number(arg, 1024, state);
+        return 0;
+    case OPTION_CONNECTIONS:
+        o->connections = number(arg, 1000000, state);
+        return 0;
+    case OPTION_TOKENS:
+        o->tokens = arg;
+        return 0;
+    case OPTION_CERT:
+        o->cert = arg;
+        return 0;
+    case OPTION_KEY:
+        o->key = arg;
+        return 0;
+    case OPTION_AUDIT:
+        o->audit = arg;
+        return 0;
+    case OPTION_LIBEXEC:
+        o->libexec = arg;
+        return 0;
+    case ARGP_KEY_ARG:
+        argp_error(state, "%s: options only; a script is --actor %s", arg, arg);
+        return 0;
+    case ARGP_KEY_END:
+        if ((o->cert == NULL) != (o->key == NULL))
+            argp_error(state, "--cert and --key go together");
+        if (!access_is_local(o->address) &&
+            (o->cert == NULL || o->tokens == NULL))
+            argp_error(state,
+                       "%s can be reached by others: --cert, --key and "
+                       "--tokens are needed there",
+                       o->address);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp argp = {
+    .options = known,
+    .parser = parse,
+    .doc =
+        "Run sealed scripts for whoever asks: Reflow's script protocol "
+        "(JSON-RPC 2.0 over WebSocket), and plain HTTP.\v"
+        "Examples:\n"
+        "  gloveboxd --actor double.py\n"
+        "  curl -d '{\"script\": \"def process(c): return {\\\"out\\\": 42}\"}' "
+        "http://127.0.0.1:5556/v1/run\n"
+        "  curl http://127.0.0.1:5556/metrics\n"
+        "\n"
+        "SIGTERM lets what is being run end; a second one ends it at once.\n"
+        "Exit status: 0 it was ended; 64 bad options; 69 it cannot start."};
+
+/* ---- what the server's thread is told ---- */
+
+static void deny(struct daemon *daemon, struct net_request *request, int status,
+                 const char *what)
+{
+    daemon->denied++;
+    http_reply_error(request, status, status == 401 ? "EARGUMENT" : "ELIMIT",
+                     what);
+}
+
+static void on_request(void *context, struct net_request *request)
+{
+    struct daemon *daemon = context;
+    struct token *token = NULL;
+    struct job *job;
+
+    if (daemon_http_quick(daemon, request))
+        return;
+    if (daemon->access.count > 0 &&
+        (token = access_find(&daemon->access, request->token)) == NULL) {
+        deny(daemon, request, 401,
+             "a token is needed: Authorization: Bearer SECRET");
+        return;
+    }
+    if (!access_take(&daemon->access, token)) {
+        deny(daemon, request, 429, "too many requests: slow down");
+        return;
+    }
+    job = calloc(1, sizeof(*job));
+    if (job != NULL) {
+        job->request = request;
+        job->token = token;
+        request->context = job;
+    }
+    if (job == NULL || atomic_load(&daemon->is_draining) ||
+        !work_put(daemon, job)) {
+        daemon->busy++;
+        free(job);
+        http_reply_error(request, 503, "ELIMIT",
+                         "there is too much to do already, or it ends: try "
+                         "again later");
+    }
+}
+
+static void on_gone(void *context, struct net_request *request)
+{
+    work_cancel(context, NULL, request);
+}
+
+static int on_enter(void *context, struct net_peer *peer)
+{
+    struct daemon *daemon = context;
+
+    if (atomic_load(&daemon->is_draining))
+        return 503;
+    if (daemon->access.count == 0)
+        return 0;
+    peer->context = access_find(&daemon->access, peer->token);
+    daemon->denied += peer->context == NULL;
+    return peer->context != NULL ? 0 : 401;
+}
+
+static void on_message(void *context, struct net_peer *peer, bool is_text,
+                       void *data, size_t bytes)
+{
+    static const char busy[] =
+        "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32000,"
+        "\"message\":\"there is too much to do already\"}}";
+    struct daemon *daemon = context;
+    struct job *job = is_text ? calloc(1, sizeof(*job)) : NULL;
+
+    if (job == NULL) {
+        free(data);
+        return;
+    }
+    job->peer = net_peer_get(peer);
+    job->token = peer->context;
+    job->text = data;
+    job->bytes = bytes;
+    if (work_put(daemon, job))
+        return;
+    daemon->busy++;
+    net_send(peer, true, busy, sizeof(busy) - 1);
+    work_drop(job);
+}
+
+static void on_leave(void *context, struct net_peer *peer)
+{
+    work_cancel(context, peer, NULL);
+}
+
+static const struct net_handler handler = {.request = on_request,
+                                           .gone = on_gone,
+                                           .enters = on_enter,
+                                           .message = on_message,
+                                           .leaves = on_leave};
+
+/* ---- start, end ---- */
+
+uint64_t daemon_now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+void daemon_audit(struct daemon *daemon, const struct token *token,
+                  const char *what, const char *actor, int code,
+                  uint64_t took_ns)
+{
+    struct timespec now;
+    json_t *line;
+    char *text;
+
+    if (daemon->audit == NULL)
+        return;
+    clock_gettime(CLOCK_REALTIME, &now);
+    line = json_pack("{s:I,s:s?,s:s,s:s,s:s,s:I}", "at_ms",
+                     (json_int_t)now.tv_sec * 1000 + now.tv_nsec / 1000000,
+                     "token", token != NULL ? token->name : NULL, "what", what,
+                     "actor", actor, "code",
+                     code == 0 ? "OK" : gbx_error_name(code), "took_us",
+                     (json_int_t)(took_ns / 1000));
+    text = json_dumps(line, JSON_COMPACT);
+    json_decref(line);
+    pthread_mutex_lock(&daemon->audit_lock);
+    if (text != NULL) {
+        fprintf(daemon->audit, "%s\n", text);
+        fflush(daemon->audit);
+    }
+    pthread_mutex_unlock(&daemon->audit_lock);
+    free(text);
+}
+
+static struct daemon *the_daemon; /* for the signals' thread */
+
+static int complain(const struct gbx_error *err)
+{
+    fprintf(stderr, "gloveboxd: %s\n", err->what);
+    return EX_UNAVAILABLE;
+}
+
+/* The first one: nobody new, and what runs ends.  The second: now. */
+static void *await_signals(void *context)
+{
+    const sigset_t *set = context;
+    int which;
+
+    for (int i = 0; i < 2; i++) {
+        if (sigwait(set, &which) != 0)
+            return NULL;
+        if (i == 0) {
+            sd_notify(0, "STOPPING=1");
+            atomic_store(&the_daemon->is_draining, true);
+            net_server_drain(the_daemon->server);
+        }
+        if (i == 0)
+            fprintf(stderr, "gloveboxd: ends when all is done\n");
+        else
+            _exit(128 + which);
+        /* Replies leave before the server ends. */
+        work_finish(the_daemon);
+        net_server_stop(the_daemon->server);
+    }
+    return NULL;
+}
+
+static int remove_one(const char *path, const struct stat *st, int kind,
+                      struct FTW *at)
+{
+    (void)st;
+    (void)kind;
+    (void)at;
+    return remove(path);
+}
+
+static int load_actors(struct daemon *daemon, const struct options *o)
+{
+    struct gbx_error err = {.what = ""};
+    char *id;
+
+    for (size_t i = 0; i < o->actor_count; i++) {
+        if (actors_load(daemon, o->actors[i], false, &id, &err) < 0)
+            return complain(&err);
+        fprintf(stderr, "gloveboxd: actor %s: %s\n", id, o->actors[i]);
+        free(id);
+    }
+    return 0;
+}
+
+static void print(void *context, int stream, const void *text, size_t bytes)
+{
+    (void)context;
+    (void)stream;
+    fwrite(text, 1, bytes, stderr);
+}
+
+static int open_runtime(struct daemon *daemon, const struct options *o,
+                        struct gbx_config **rules)
+{
+    char cache[4096];
+    struct gbx_runtime_config config = {
+        .struct_bytes = sizeof(config),
+        .libexec_dir = o->libexec,
+        .cache_dir =
+            gbx_cache_default(cache, sizeof(cache)) == 0 ? cache : NULL,
+        .output = print};
+    struct gbx_error err = {.what = ""};
+
+    if (o->config != NULL && gbx_config_open(rules, o->config, &err) < 0)
+        return complain(&err);
+    config.rules = *rules;
+    return gbx_runtime_open(&daemon->runtime, &config, &err) < 0
+               ? complain(&err)
+               : 0;
+}
+
+static int serve(struct daemon *daemon, const struct options *o)
+{
+    const struct net_config config = {
+        .address = o->address,
+        .port = o->port,
+        .listener = sd_listen_fds(1) > 0 ? SD_LISTEN_FDS_START : 0,
+        .cert_path = o->cert,
+        .key_path = o->key,
+        .connections_max = o->connections,
+        .bytes_max = (uint64_t)o->body_mib << 20,
+        .handler = &handler,
+        .context = daemon};
+    struct gbx_error err = {.what = ""};
+    static sigset_t set;
+    pthread_t waiter;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    if (net_server_open(&daemon->server, &config, &err) < 0 ||
+        work_open(daemon, &err) < 0)
+        return complain(&err);
+    the_daemon = daemon;
+    if (pthread_create(&waiter, NULL, await_signals, &set) != 0)
+        return EX_UNAVAILABLE;
+    pthread_detach(waiter);
+    fprintf(stderr, "gloveboxd: listens at %s://%s:%u\n",
+            o->cert != NULL ? "https" : "http", o->address,
+            net_server_port(daemon->server));
+    sd_notify(0, "READY=1");
+    net_server_run(daemon->server);
+    work_close(daemon);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    static struct daemon daemon = {.script.struct_bytes =
+                                       sizeof(daemon.script),
+                                   .timeout_ns = TIMEOUT_NS,
+                                   .queue_max = QUEUE_MAX,
+                                   .uploads = "/tmp/gloveboxd-XXXXXX"};
+    struct options o = {.address = "127.0.0.1",
+                        .port = PORT,
+                        .daemon = &daemon,
+                        .libexec = getenv("GLOVEBOX_LIBEXEC")};
+    struct gbx_config *rules = NULL;
+    struct gbx_error err = {.what = ""};
+    int rc;
+
+    argp_err_exit_status = EX_USAGE;
+    argp_parse(&argp, argc, argv, 0, NULL, &o);
+    signal(SIGPIPE, SIG_IGN);
+    if (daemon.workers == 0)
+        daemon.workers = 2 * (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
+    daemon.script.pool.total_max = daemon.workers;
+    daemon.started_ns = daemon_now_ns();
+    pthread_mutex_init(&daemon.actors.lock, NULL);
+    pthread_mutex_init(&daemon.audit_lock, NULL);
+    if (access_open(&daemon.access, o.tokens, &err) < 0)
+        return complain(&err);
+    if (o.audit != NULL && (daemon.audit = fopen(o.audit, "ae")) == NULL) {
+        fprintf(stderr, "gloveboxd: %s: %s\n", o.audit,
+                strerrordesc_np(errno));
+        return EX_UNAVAILABLE;
+    }
+    if (mkdtemp(daemon.uploads) == NULL) {
+        fprintf(stderr, "gloveboxd: %s: %s\n", daemon.uploads,
+                strerrordesc_np(errno));
+        return EX_UNAVAILABLE;
+    }
+    rc = open_runtime(&daemon, &o, &rules);
+    if (rc == 0)
+        rc = load_actors(&daemon, &o);
+    if (rc == 0)
+        rc = serve(&daemon, &o);
+    actors_close(&daemon);
+    net_server_close(daemon.server);
+    gbx_runtime_close(daemon.runtime);
+    gbx_config_close(rules);
+    nftw(daemon.uploads, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    access_close(&daemon.access);
+    if (daemon.audit != NULL)
+        fclose(daemon.audit);
+    return rc;
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* run.c - one call of an actor, from JSON to JSON. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon.h"
+#include "glovebox/json.h"
+
+static int put_input(struct gbx_call *call, const char *port,
+                     const json_t *value, struct gbx_error *err)
+{
+    char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    struct gbx_message message;
+    struct gbx_builder builder;
+    int rc;
+
+    gbx_builder_init(&builder);
+    if (text == NULL) {
+        *err = (struct gbx_error){.code = GBX_EHOST, .what = "no memory"};
+        return GBX_EHOST;
+    }
+    rc = gbx_message_from_json(&message, &builder, text, strlen(text),
+                               GBX_JSON_EITHER, err);
+    if (rc == 0)
+        rc = gbx_call_put(call, port, &message, err);
+    gbx_builder_fini(&builder);
+    free(text);
+    return rc;
+}
+
+static int put_inputs(struct gbx_call *call, const json_t *inputs,
+                      struct gbx_error *err)
+{
+    const char *port;
+    json_t *value;
+    int rc = 0;
+
+    json_object_foreach((json_t *)(uintptr_t)inputs, port, value)
+    {
+        if (rc == 0)
+            rc = put_input(call, port, value, err);
+    }
+    return rc;
+}
+
+static void take(void *context, const char *port,
+                 const struct gbx_message *message)
+{
+    struct run *run = context;
+    char *json = NULL;
+
+    if (run->bad.code == 0 &&
+        gbx_message_to_json(&json, message, GBX_JSON_PLAIN, &run->bad) == 0)
+        run->output(run->context, port, json);
+}
+
+int run_call(struct daemon *daemon, struct job *job, struct run *run)
+{
+    const uint64_t until_ns = daemon_now_ns() + run->timeout_ns;
+    struct gbx_failure failure;
+    struct gbx_call *call;
+    int rc;
+
+    run->err = run->bad = (struct gbx_error){.code = 0};
+    run->traceback = NULL;
+    rc = gbx_call_begin(&call, run->actor->script, until_ns, &run->err);
+    if (rc < 0)
+        return rc;
+    gbx_call_on_output(call, take, run);
+    rc = put_inputs(call, run->inputs, &run->err);
+    if (rc == 0 && !work_show(daemon, job, call)) {
+        rc = run->err.code = GBX_ECANCELED;
+        snprintf(run->err.what, sizeof(run->err.what), "the client is gone");
+    }
+    if (rc == 0)
+        rc = gbx_call_run(call, until_ns, &run->err);
+    work_hide(daemon, job);
+    if (rc == 0 && run->bad.code != 0) { /* what it sent is no JSON */
+        run->err = run->bad;
+        rc = run->bad.code;
+    }
+    gbx_call_stats(call, &run->stats);
+    gbx_call_failure(call, &failure);
+    if (rc == GBX_ESCRIPT && failure.type[0] != '\0') {
+        snprintf(run->err.what, sizeof(run->err.what), "%s: %s", failure.type,
+                 failure.message);
+        run->traceback = strdup(failure.traceback);
+    }
+    gbx_call_finish(call);
+    run->actor->calls++;
+    run->actor->failures += rc < 0;
+    run->actor->wall_ns += run->stats.wall_ns;
+    daemon->calls++;
+    daemon->failures += rc < 0;
+    return rc;
+}
+
+void run_fini(struct run *run)
+{
+    free(run->traceback);
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* work.c - a queue of jobs, and threads that do them. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "daemon.h"
+
+void work_drop(struct job *job)
+{
+    if (job->peer != NULL)
+        net_peer_put(job->peer);
+    free(job->text);
+    free(job);
+}
+
+static void do_job(struct daemon *daemon, struct job *job)
+{
+    if (job->request != NULL)
+        daemon_http(daemon, job);
+    else
+        daemon_rpc(daemon, job);
+}
+
+static void *work(void *context)
+{
+    struct daemon *daemon = context;
+    struct work *work = &daemon->work;
+
+    pthread_mutex_lock(&work->lock);
+    for (;;) {
+        struct job *job = STAILQ_FIRST(&work->waiting);
+
+        if (job == NULL && work->is_over)
+            break;
+        if (job == NULL) {
+            pthread_cond_wait(&work->some, &work->lock);
+            continue;
+        }
+        STAILQ_REMOVE_HEAD(&work->waiting, next);
+        work->count--;
+        work->busy++;
+        LIST_INSERT_HEAD(&work->doing, job, other);
+        pthread_mutex_unlock(&work->lock);
+        do_job(daemon, job);
+        pthread_mutex_lock(&work->lock);
+        LIST_REMOVE(job, other);
+        work->busy--;
+        if (work->busy == 0 && work->count == 0)
+            pthread_cond_broadcast(&work->none);
+        work_drop(job);
+    }
+    pthread_mutex_unlock(&work->lock);
+    return NULL;
+}
+
+int work_open(struct daemon *daemon, struct gbx_error *err)
+{
+    struct work *w = &daemon->work;
+
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->some, NULL);
+    pthread_cond_init(&w->none, NULL);
+    STAILQ_INIT(&w->waiting);
+    LIST_INIT(&w->doing);
+    w->threads = calloc(daemon->workers, sizeof(*w->threads));
+    while (w->threads != NULL && w->thread_count < daemon->workers &&
+           pthread_create(&w->threads[w->thread_count], NULL, work, daemon) ==
+               0)
+        w->thread_count++;
+    if (w->thread_count == daemon->workers)
+        return 0;
+    *err = (struct gbx_error){.code = GBX_EHOST,
+                              .what = "there are not so many threads"};
+    return GBX_EHOST;
+}
+
+void work_close(struct daemon *daemon)
+{
+    struct work *w = &daemon->work;
+
+    pthread_mutex_lock(&w->lock);
+    w->is_over = true;
+    pthread_cond_broadcast(&w->some);
+    pthread_mutex_unlock(&w->lock);
+    for (unsigned i = 0; i < w->thread_count; i++)
+        pthread_join(w->threads[i], NULL);
+    free(w->threads);
+}
+
+void work_finish(struct daemon *daemon)
+{
+    struct work *w = &daemon->work;
+
+    pthread_mutex_lock(&w->lock);
+    while (w->count > 0 || w->busy > 0)
+        pthread_cond_wait(&w->none, &w->lock);
+    pthread_mutex_unlock(&w->lock);
+}
+
+bool work_put(struct daemon *daemon, struct job *job)
+{
+    struct work *w = &daemon->work;
+    bool good;
+
+    pthread_mutex_lock(&w->lock);
+    good = w->count < daemon->queue_max && !w->is_over;
+    if (good) {
+        STAILQ_INSERT_TAIL(&w->waiting, job, next);
+        w->count++;
+        pthread_cond_signal(&w->some);
+    }
+    pthread_mutex_unlock(&w->lock);
+    return good;
+}
+
+bool work_show(struct daemon *daemon, struct job *job, struct gbx_call *call)
+{
+    bool good;
+
+    pthread_mutex_lock(&daemon->work.lock);
+    good = !job->is_canceled;
+    job->call = good ? call : NULL;
+    pthread_mutex_unlock(&daemon->work.lock);
+    return good;
+}
+
+void work_hide(struct daemon *daemon, struct job *job)
+{
+    pthread_mutex_lock(&daemon->work.lock);
+    job->call = NULL;
+    pthread_mutex_unlock(&daemon->work.lock);
+}
+
+static void cancel_locked(struct job *job, const struct net_peer *peer,
+                          const struct net_request *request)
+{
+    if ((peer == NULL || job->peer != peer) &&
+        (request == NULL || job->request != request))
+        return;
+    job->is_canceled = true;
+    if (job->call != NULL)
+        gbx_call_cancel(job->call);
+}
+
+void work_cancel(struct daemon *daemon, const struct net_peer *peer,
+                 const struct net_request *request)
+{
+    struct work *w = &daemon->work;
+    struct job *job;
+
+    pthread_mutex_lock(&w->lock);
+    LIST_FOREACH(job, &w->doing, other)
+    cancel_locked(job, peer, request);
+    STAILQ_FOREACH(job, &w->waiting, next)
+    cancel_locked(job, peer, request);
+    pthread_mutex_unlock(&w->lock);
+}

@@ -1,0 +1,466 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""gloveboxd, as its clients see it.
+
+usage: daemon_test.py PROGRAM
+"""
+import asyncio
+import contextlib
+import http.client
+import json
+import os
+import pathlib
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+import websockets
+
+PROGRAM = os.path.abspath(sys.argv.pop(1))
+
+DOUBLE = ('@actor(name="double", inports=["in"], outports=["out"])\n'
+          "def double(c):\n"
+          '    return {"out": c.get_input("in") * 2}\n')
+SECRET = "0123456789abcdef0123"
+
+
+class Server:
+    """One that runs, and its address."""
+
+    def __init__(self, *words, fds=(), env=None):
+        self.run = subprocess.Popen(
+            [PROGRAM, "--isolation", "process", *map(str, words)],
+            stderr=subprocess.PIPE, encoding="utf-8", pass_fds=fds,
+            env={**os.environ, **(env or {})})
+        self.said = []
+        for line in self.run.stderr:
+            self.said.append(line)
+            if "listens at" in line:
+                self.port = int(line.rsplit(":", 1)[1])
+                break
+        self.reader = threading.Thread(
+            target=lambda: self.said.extend(self.run.stderr))
+        self.reader.start()
+
+    def end(self):
+        if self.run.poll() is None:
+            self.run.terminate()
+        code = self.run.wait(timeout=60)
+        self.reader.join()
+        self.run.stderr.close()
+        return code
+
+
+class Daemon(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def file(self, name, text, mode=0o600):
+        path = self.folder / name
+        path.write_text(text)
+        path.chmod(mode)
+        return path
+
+    def serve(self, *words, **how):
+        server = Server("--listen", "127.0.0.1:0", *words, **how)
+        self.addCleanup(server.end)
+        return server
+
+    def ask(self, server, method, path, body=None, token=None, timeout=30):
+        connection = http.client.HTTPConnection("127.0.0.1", server.port,
+                                                timeout=timeout)
+        with contextlib.closing(connection):
+            connection.request(method, path, body, {
+                "Authorization": f"Bearer {token}"} if token else {})
+            reply = connection.getresponse()
+            text = reply.read().decode()
+        if reply.getheader("content-type") == "application/json":
+            return reply.status, json.loads(text)
+        return reply.status, text
+
+    def run_script(self, server, script, code=200, **members):
+        status, reply = self.ask(server, "POST", "/v1/run", json.dumps(
+            {"script": script, **members}))
+        self.assertEqual(status, code, reply)
+        return reply
+
+    def talk(self, server, *requests, replies=None, **how):
+        """What comes for these, sent at once."""
+        async def main():
+            address = f"ws://127.0.0.1:{server.port}/"
+            async with websockets.connect(address, max_size=None,
+                                          **how) as peer:
+                for one in requests:
+                    await peer.send(one if isinstance(one, (str, bytes))
+                                    else json.dumps(
+                                        {"jsonrpc": "2.0", **one}))
+                return [json.loads(await asyncio.wait_for(peer.recv(), 30))
+                        for _ in range(replies or len(requests))]
+        return asyncio.run(main())
+
+    # ---- HTTP ----
+
+    def test_it_says_how_it_is(self):
+        server = self.serve("--actor", self.file("double.py", DOUBLE))
+        self.assertEqual(self.ask(server, "GET", "/healthz"), (200, "ok\n"))
+        self.assertEqual(self.ask(server, "GET", "/readyz"), (200, "ready\n"))
+        self.ask(server, "POST", "/v1/run",
+                 '{"actor": "double", "inputs": {"in": 1}}')
+        status, text = self.ask(server, "GET", "/metrics")
+        self.assertEqual(status, 200)
+        values = dict(line.rsplit(" ", 1) for line in text.splitlines()
+                      if not line.startswith("#"))
+        self.assertEqual(values["gloveboxd_calls_total"], "1")
+        self.assertEqual(values['gloveboxd_actor_calls_total{actor="double"}'],
+                         "1")
+        for name in values:
+            self.assertIn(f"# TYPE {name.split('{')[0]} ", text)
+
+    def test_scripts_are_run(self):
+        server = self.serve()
+        reply = self.run_script(
+            server, "def process(c): return {'a': c.get_input('x') + 1, "
+            "'b': 'two'}", inputs={"x": 41})
+        self.assertEqual({o["port"]: o["data"] for o in reply["outputs"]},
+                         {"a": 42, "b": "two"})
+        reply = self.run_script(server, "function process(c) { return {out: "
+                                "[c.input.x, null, 1.5]}; }",
+                                language="javascript", inputs={"x": {"y": 1}})
+        self.assertEqual(reply["outputs"][0]["data"], [{"y": 1}, None, 1.5])
+        # The same text again is the same sandbox: it is open already.
+        first = "n = 0\ndef process(c):\n    global n\n    n += 1\n    return n"
+        got = [self.run_script(server, first)["outputs"][0]["data"]
+               for _ in range(3)]
+        self.assertEqual(len(got), 3)
+
+    def test_what_fails_is_told_by_its_status(self):
+        server = self.serve("--timeout", 1, "--body", 1)
+        for body, status in (("{", 400), ("[]", 400), ("{}", 400),
+                             ('{"script": "x", "actor": "y"}', 400),
+                             ('{"actor": "nobody"}', 404),
+                             ('{"script": "", "language": "cobol"}', 400),
+                             ('{"script": "this is no Python"}', 422),
+                             ('{"script": "def process(c): pass", '
+                              '"inputs": [1]}', 400),
+                             ('{"script": "def process(c): pass", '
+                              '"timeout_ms": 0}', 400)):
+            got, reply = self.ask(server, "POST", "/v1/run", body)
+            self.assertEqual(got, status, body)
+            self.assertTrue(reply["error"]["message"], body)
+        reply = self.run_script(
+            server, "def process(c): raise ValueError('no\\x00t that')", 422)
+        self.assertIn("ValueError", reply["error"]["message"])
+        self.assertIn("line 1", reply["error"]["traceback"])
+        reply = self.run_script(server, "import os\n"
+                                "def process(c): os._exit(3)", 422)
+        self.assertEqual(reply["error"]["code"], "EEXIT")
+        self.run_script(server, "def process(c):\n    while True: pass", 504)
+        self.run_script(server, "def process(c):\n    while True: pass", 504,
+                        timeout_ms=100)
+        for method, path, status in (("GET", "/", 404),
+                                     ("GET", "/v1/run", 405),
+                                     ("DELETE", "/v1/scripts/no", 404),
+                                     ("POST", "/v1/scripts", 400)):
+            self.assertEqual(self.ask(server, method, path)[0], status, path)
+        self.assertEqual(
+            self.ask(server, "POST", "/v1/run", "x" * (2 << 20))[0], 413)
+        self.assertEqual(self.ask(server, "GET", "/healthz")[0], 200)
+
+    def test_scripts_are_uploaded_listed_and_removed(self):
+        server = self.serve()
+        for name in ("../x.py", ".x.py", "", "a/b.py", "x", "%2e%2e/x.py"):
+            self.assertEqual(self.ask(
+                server, "POST", f"/v1/scripts?name={name}", DOUBLE)[0], 400)
+        for _ in range(2):
+            self.assertEqual(self.ask(server, "POST",
+                                      "/v1/scripts?name=d.py", DOUBLE),
+                             (201, {"id": "double"}))
+        _, reply = self.ask(server, "GET", "/v1/scripts")
+        self.assertEqual([one["id"] for one in reply["scripts"]], ["double"])
+        self.assertEqual(self.ask(
+            server, "POST", "/v1/run",
+            '{"actor": "double", "inputs": {"in": 4}}')[1]["outputs"],
+            [{"port": "out", "data": 8}])
+        self.assertEqual(self.ask(server, "DELETE", "/v1/scripts/double")[0],
+                         204)
+        self.assertEqual(self.ask(server, "GET", "/v1/scripts")[1],
+                         {"scripts": []})
+
+    def test_many_ask_at_once(self):
+        server = self.serve("--actor", self.file("double.py", DOUBLE))
+        wrong = []
+
+        def ask(number):
+            connection = http.client.HTTPConnection("127.0.0.1", server.port,
+                                                    timeout=60)
+            for i in range(20):
+                connection.request("POST", "/v1/run", json.dumps(
+                    {"actor": "double", "inputs": {"in": number + i}}))
+                reply = json.loads(connection.getresponse().read())
+                if reply["outputs"][0]["data"] != 2 * (number + i):
+                    wrong.append(reply)
+            connection.close()
+        threads = [threading.Thread(target=ask, args=(1000 * n,))
+                   for n in range(64)]
+        for one in threads:
+            one.start()
+        for one in threads:
+            one.join()
+        self.assertEqual(wrong, [])
+
+    def test_too_much_is_refused(self):
+        server = self.serve("--workers", 1, "--queue", 1)
+        slow = json.dumps({"script": "import time\n"
+                           "def process(c): time.sleep(1.5)\n"})
+        statuses = []
+        threads = [threading.Thread(target=lambda: statuses.append(
+            self.ask(server, "POST", "/v1/run", slow)[0])) for _ in range(5)]
+        for one in threads:
+            one.start()
+            time.sleep(0.1)
+        for one in threads:
+            one.join()
+        self.assertEqual(sorted(statuses), [200, 200, 503, 503, 503])
+
+    def test_who_goes_away_has_its_call_ended(self):
+        server = self.serve("--workers", 1)
+        slow = json.dumps({"script": "import time\n"
+                           "def process(c): time.sleep(20)\n"})
+        with self.assertRaises(TimeoutError):
+            self.ask(server, "POST", "/v1/run", slow, timeout=1)
+        before = time.monotonic()
+        self.run_script(server, "def process(c): return 1")
+        self.assertLess(time.monotonic() - before, 10)
+
+    # ---- Reflow's protocol ----
+
+    def test_reflows_protocol(self):
+        path = self.file("double.py", DOUBLE)
+        server = self.serve("--scripts", self.folder)
+        got = self.talk(
+            server, {"id": "1", "method": "load",
+                     "params": {"file_path": str(path)}})
+        self.assertEqual(got, [{"jsonrpc": "2.0", "id": "1",
+                                "result": {"success": True}}])
+        got = self.talk(
+            server,
+            {"id": "a", "method": "list", "params": {}},
+            {"id": 7, "method": "process", "params": {
+                "payload": {"in": 21}, "config": {}, "actor_id": "double",
+                "state": {"namespace": "default", "actor_id": "double",
+                          "redis_url": "redis://localhost:6379"},
+                "timestamp": 1757000000000}})
+        by_id = {one["id"]: one["result"] for one in got}
+        self.assertEqual(by_id, {"a": {"actors": ["double"]},
+                                 7: {"outputs": {"out": 42}}})
+
+    def test_errors_have_json_rpcs_codes(self):
+        server = self.serve("--actor", self.file(
+            "bad.py", "def process(c): raise KeyError('gone')\n"))
+        for request, code in (
+                ("no JSON", -32700), ("[]", -32600), ("{}", -32600),
+                ('{"jsonrpc": "1.0", "id": 1, "method": "list"}', -32600),
+                ('{"jsonrpc": "2.0", "id": {}, "method": "list"}', -32600),
+                ('{"jsonrpc": "2.0", "id": 1, "method": 7}', -32600),
+                ({"id": 1, "method": "list", "params": []}, -32600),
+                ({"id": 1, "method": "dance"}, -32601),
+                ({"id": 1, "method": "load"}, -32602),
+                ({"id": 1, "method": "process"}, -32602),
+                ({"id": 1, "method": "process", "params": {
+                    "actor_id": "bad", "payload": 1}}, -32602),
+                ({"id": 1, "method": "process", "params": {
+                    "actor_id": "bad", "config": {"a": 1}}}, -32602),
+                ({"id": 1, "method": "process", "params": {
+                    "actor_id": "x"}}, -32603)):
+            got, = self.talk(server, request)
+            self.assertEqual(got["error"]["code"], code, request)
+        got, = self.talk(server, {"id": "e", "method": "process",
+                                  "params": {"actor_id": "bad"}})
+        self.assertEqual(got["error"]["message"], "KeyError: 'gone'")
+        self.assertIn("bad.py", got["error"]["data"])
+        self.assertEqual(got["id"], "e")
+
+    def test_only_the_folder_is_loaded_from(self):
+        (self.folder / "in").mkdir()
+        outside = self.file("double.py", DOUBLE)
+        (self.folder / "in" / "link.py").symlink_to(outside)
+        server = self.serve("--scripts", self.folder / "in")
+        for path in (outside, self.folder / "in" / "link.py",
+                     self.folder / "in" / ".." / "double.py", "/etc/passwd",
+                     self.folder / "in" / "none.py"):
+            got, = self.talk(server, {"id": 1, "method": "load",
+                                      "params": {"file_path": str(path)}})
+            self.assertFalse(got["result"]["success"], path)
+            self.assertIn(str(path), got["result"]["error"])
+
+    def test_what_is_sent_meanwhile_comes_at_once(self):
+        server = self.serve("--actor", self.file(
+            "count.py", "import time\n"
+            "async def process(c):\n"
+            "    for i in range(4):\n"
+            "        await c.send_output('n', i)\n"
+            "    await c.send_output('end', 'x')\n"))
+        got = self.talk(server, {"id": 1, "method": "process",
+                                 "params": {"actor_id": "count"}}, replies=4)
+        for i, one in enumerate(got[:3]):
+            self.assertEqual(one["method"], "script_output")
+            self.assertLess(abs(one["params"].pop("timestamp")
+                                - 1000 * time.time()), 60000)
+            self.assertEqual(one["params"], {"actor_id": "count", "port": "n",
+                                             "data": i})
+        self.assertEqual(got[3]["result"], {"outputs": {"n": 3, "end": "x"}})
+
+    def test_a_message_may_be_large_but_not_too_large(self):
+        server = self.serve("--body", 2, "--actor",
+                            self.file("double.py", DOUBLE))
+        text = "x" * 500000
+        got, = self.talk(server, {"id": 1, "method": "process", "params": {
+            "actor_id": "double", "payload": {"in": text}}})
+        self.assertEqual(got["result"]["outputs"]["out"], 2 * text)
+        with self.assertRaises(websockets.ConnectionClosed) as gone:
+            self.talk(server, "y" * (3 << 20))
+        self.assertEqual(gone.exception.code, 1009)
+
+    # ---- who may come in ----
+
+    def test_tokens(self):
+        audit = self.folder / "audit"
+        tokens = self.file("tokens", f"# who\nann {SECRET}\n"
+                           f"bob {SECRET}b 3\n")
+        server = self.serve("--tokens", tokens, "--audit", audit, "--actor",
+                            self.file("double.py", DOUBLE))
+        body = '{"actor": "double", "inputs": {"in": 1}}'
+        self.assertEqual(self.ask(server, "GET", "/healthz")[0], 200)
+        for token in (None, "x", SECRET[:-1], SECRET + "c", SECRET[1:]):
+            self.assertEqual(self.ask(server, "POST", "/v1/run", body,
+                                      token)[0], 401)
+            self.assertNotEqual(self.ask(server, "GET", "/metrics", None,
+                                         token)[0], 200)
+        self.assertEqual(self.ask(server, "POST", "/v1/run", body, SECRET)[0],
+                         200)
+        self.assertEqual(self.ask(server, "GET", "/metrics", None, SECRET)[0],
+                         200)
+        statuses = [self.ask(server, "POST", "/v1/run", body, SECRET + "b")[0]
+                    for _ in range(8)]
+        self.assertIn(200, statuses)
+        self.assertIn(429, statuses)
+        with self.assertRaises(websockets.InvalidStatusCode) as refused:
+            self.talk(server, {"id": 1, "method": "list"})
+        self.assertEqual(refused.exception.status_code, 401)
+        got, = self.talk(server, {"id": 1, "method": "list"}, extra_headers={
+            "Authorization": f"Bearer {SECRET}"})
+        self.assertEqual(got["result"], {"actors": ["double"]})
+        lines = [json.loads(line) for line in audit.read_text().splitlines()]
+        self.assertEqual(lines[0]["token"], "ann")
+        self.assertEqual(lines[0]["what"], "run")
+        self.assertEqual(lines[0]["code"], "OK")
+        self.assertNotIn(SECRET, audit.read_text())
+
+    def refused(self, *words, code=64):
+        run = subprocess.run([PROGRAM, *map(str, words)], timeout=60,
+                             capture_output=True, encoding="utf-8",
+                             check=False)
+        self.assertEqual(run.returncode, code, run.stderr)
+        return run.stderr
+
+    def test_what_it_cannot_start_with_is_named(self):
+        self.assertIn("--tokens", self.refused("--listen", "0.0.0.0:0"))
+        self.assertIn("--tokens", self.refused("--listen", "[::]:0"))
+        self.assertIn("ADDRESS:PORT", self.refused("--listen", "80"))
+        self.assertIn("go together", self.refused("--cert", "x"))
+        self.refused("--workers", "0")
+        self.refused("script.py")
+        self.assertIn("chmod 600", self.refused(
+            "--tokens", self.file("t", f"a {SECRET}\n", 0o644), code=69))
+        self.assertIn(":1: ", self.refused(
+            "--tokens", self.file("t", "a short\n"), code=69))
+        self.assertIn("no token", self.refused(
+            "--tokens", self.file("t", "# none\n"), code=69))
+        self.assertIn("/none.py", self.refused(
+            "--actor", self.folder / "none.py", code=69))
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            self.assertIn(str(port), self.refused(
+                "--listen", f"127.0.0.1:{port}", code=69))
+
+    def test_tls(self):
+        cert, key = self.folder / "cert.pem", self.folder / "key.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048",
+                        "-nodes", "-keyout", key, "-out", cert, "-days", "2",
+                        "-subj", "/CN=localhost", "-addext",
+                        "subjectAltName=DNS:localhost,IP:127.0.0.1"],
+                       check=True, capture_output=True)
+        server = self.serve("--cert", cert, "--key", key)
+        context = ssl.create_default_context(cafile=cert)
+        connection = http.client.HTTPSConnection("127.0.0.1", server.port,
+                                                 context=context, timeout=30)
+        with contextlib.closing(connection):
+            connection.request("GET", "/healthz")
+            self.assertEqual(connection.getresponse().status, 200)
+        with self.assertRaises(OSError):
+            self.ask(server, "GET", "/healthz")
+        self.assertIn("certificate", self.refused(
+            "--cert", self.file("no.pem", "no"), "--key", key, "--listen",
+            "127.0.0.1:0", code=69))
+
+    # ---- its life ----
+
+    def test_what_runs_may_end(self):
+        server = self.serve("--actor", self.file(
+            "slow.py", "import time\n"
+            "def process(c):\n    time.sleep(1)\n    return 'done'\n"))
+        got = []
+        asks = threading.Thread(target=lambda: got.append(self.ask(
+            server, "POST", "/v1/run", '{"actor": "slow"}')))
+        asks.start()
+        time.sleep(0.4)
+        server.run.send_signal(signal.SIGTERM)
+        asks.join()
+        self.assertEqual(got[0][0], 200)
+        self.assertEqual(got[0][1]["outputs"][0]["data"], "done")
+        self.assertEqual(server.run.wait(timeout=30), 0)
+
+    def test_a_service_manager_hands_over_its_socket(self):
+        told = self.folder / "notify"
+        with socket.create_server(("127.0.0.1", 0)) as listener, \
+                socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+            notify.bind(str(told))
+            notify.settimeout(30)
+            start = self.file("start", "#!/bin/sh\n"
+                              f"exec 3<&{listener.fileno()}\n"
+                              "export LISTEN_PID=$$ LISTEN_FDS=1\n"
+                              f"exec {PROGRAM} --isolation process\n", 0o700)
+            with subprocess.Popen([start], pass_fds=[listener.fileno()],
+                                  stderr=subprocess.DEVNULL,
+                                  env={**os.environ,
+                                       "NOTIFY_SOCKET": str(told)}) as run:
+                self.assertEqual(notify.recv(100), b"READY=1")
+                connection = http.client.HTTPConnection(
+                    *listener.getsockname(), timeout=30)
+                connection.request("GET", "/healthz")
+                self.assertEqual(connection.getresponse().status, 200)
+                connection.close()
+                run.terminate()
+                self.assertEqual(notify.recv(100), b"STOPPING=1")
+                self.assertEqual(run.wait(timeout=30), 0)
+
+    def test_it_leaves_nothing(self):
+        before = set(os.listdir("/tmp"))
+        server = self.serve()
+        self.run_script(server, "def process(c): return 1")
+        self.assertEqual(server.end(), 0)
+        left = [name for name in set(os.listdir("/tmp")) - before
+                if name.startswith("gloveboxd-")]
+        self.assertEqual(left, [])
+
+
+if __name__ == "__main__":
+    unittest.main()
