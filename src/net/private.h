@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/queue.h>
+#include <uv.h>
 
 #include "net/server.h"
 
@@ -67,6 +68,8 @@ struct net_server {
     struct net_config config;
     struct lws_context *lws;
     struct lws_vhost *vhost;
+    uv_loop_t loop; /* libwebsockets' own asks each descriptor, each time */
+    bool has_loop;
     lws_retry_bo_t retry;
     int listener; /* owned until libwebsockets has it */
     uint16_t port;

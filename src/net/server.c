@@ -223,14 +223,17 @@ static int open_listener(struct net_server *server, struct gbx_error *err)
 static int open_context(struct net_server *server, struct gbx_error *err)
 {
     const struct net_config *config = &server->config;
+    void *loops[] = {&server->loop};
     struct lws_context_creation_info info = {
         .port = CONTEXT_PORT_NO_LISTEN_SERVER,
         .protocols = protocols,
         .gid = -1,
         .uid = -1, /* as we are */
         .user = server,
-        .options =
-            LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_DISABLE_IPV6,
+        .options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
+                   LWS_SERVER_OPTION_DISABLE_IPV6 |
+                   LWS_SERVER_OPTION_VALIDATE_UTF8 | LWS_SERVER_OPTION_LIBUV,
+        .foreign_loops = loops,
         .timeout_secs = config->header_seconds,
         .keepalive_timeout = (int)config->idle_seconds,
         .retry_and_idle_policy = &server->retry,
@@ -245,9 +248,14 @@ static int open_context(struct net_server *server, struct gbx_error *err)
         info.ssl_cert_filepath = config->cert_path;
         info.ssl_private_key_filepath = config->key_path;
     }
+    if (uv_loop_init(&server->loop) < 0)
+        return fail(err, GBX_EHOST, "libuv does not start");
+    server->has_loop = true;
     server->lws = lws_create_context(&info);
     if (server->lws == NULL)
-        return fail(err, GBX_EHOST, "libwebsockets does not start");
+        return fail(err, GBX_EHOST,
+                    "libwebsockets does not start: is the package "
+                    "libwebsockets-evlib-uv there?");
     server->vhost = lws_create_vhost(server->lws, &info);
     if (server->vhost == NULL)
         return fail(err, config->cert_path != NULL ? GBX_EFILE : GBX_EHOST,
@@ -311,7 +319,8 @@ void net_server_run(struct net_server *server)
 {
     uint64_t last_ns = 0;
 
-    while (lws_service(server->lws, 0) >= 0) {
+    for (;;) {
+        uv_run(&server->loop, UV_RUN_ONCE);
         if (!atomic_load(&server->is_stopped))
             continue;
         if (last_ns == 0)
@@ -343,6 +352,17 @@ struct net_counts net_server_counts(struct net_server *server)
     return counts;
 }
 
+/* What is left of the context goes in turns of the loop. */
+static void close_loop(struct net_server *server)
+{
+    if (!server->has_loop)
+        return;
+    for (int turn = 0; turn < 1000 && uv_run(&server->loop, UV_RUN_NOWAIT) != 0;
+         turn++)
+        ;
+    uv_loop_close(&server->loop);
+}
+
 void net_server_close(struct net_server *server)
 {
     if (server == NULL)
@@ -351,6 +371,7 @@ void net_server_close(struct net_server *server)
         lws_context_destroy(server->lws); /* with the listener */
     else
         close_fd(&server->listener);
+    close_loop(server);
     net_http_ready(server); /* to nobody any more */
     net_socket_ready(server);
     pthread_mutex_destroy(&server->lock);
