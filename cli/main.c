@@ -18,6 +18,7 @@ static const char usage[] =
     "  glovebox inspect FILE say what a script says of itself: its ports, ...\n"
     "  glovebox exec PROGRAM run a Linux program in a micro-VM\n"
     "  glovebox flow CMD     graphs of actors: check, draw and run one\n"
+    "  glovebox serve FILE   run scripts for others, over HTTP and WebSocket\n"
     "  glovebox build MODULE compile a module of WebAssembly ahead\n"
     "  glovebox cache        what scripts start from: list it, remove it\n"
     "  glovebox config       rules for scripts: check them, show them\n"
@@ -116,6 +117,22 @@ static int exec_bench(char **argv)
     return CLI_HOST;
 }
 
+/* So is the server, which lies beside this one. */
+static int exec_daemon(char **argv)
+{
+    static const char name[] = "gloveboxd";
+    char path[4096 + sizeof(name)];
+    ssize_t n = readlink("/proc/self/exe", path, 4096);
+    char *slash = n > 0 ? memrchr(path, '/', (size_t)n) : NULL;
+
+    if (slash != NULL) {
+        memcpy(slash + 1, name, sizeof(name));
+        execv(path, argv);
+    }
+    execvp(name, argv);
+    return cli_say("gloveboxd is not there: it comes with Glovebox", CLI_HOST);
+}
+
 typedef int command_fn(int argc, char **argv);
 
 static const struct {
@@ -145,6 +162,8 @@ static int help(int argc, char **argv)
         return run(2, of);
     if (argc > 2 && strcmp(argv[2], "bench") == 0)
         return exec_bench(of);
+    if (argc > 2 && strcmp(argv[2], "serve") == 0)
+        return exec_daemon(of);
     fputs(usage, argc > 2 ? stderr : stdout);
     return argc > 2 ? CLI_USAGE : CLI_OK;
 }
@@ -190,6 +209,8 @@ int main(int argc, char **argv)
         return run(argc - 1, argv + 1);
     if (strcmp(command, "bench") == 0)
         return exec_bench(argv + 1);
+    if (strcmp(command, "serve") == 0)
+        return exec_daemon(argv + 1);
     if (strcmp(command, "help") == 0 || strcmp(command, "--help") == 0 ||
         strcmp(command, "-h") == 0)
         return help(argc, argv);

@@ -131,6 +131,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         parse_listen(o, arg, state);
         return 0;
     case 'a':
+    case ARGP_KEY_ARG:
         if (o->actor_count == ACTORS_MAX)
             argp_error(state, "--actor: at most %d", ACTORS_MAX);
         o->actors[o->actor_count++] = arg;
@@ -174,9 +175,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case OPTION_LIBEXEC:
         o->libexec = arg;
         return 0;
-    case ARGP_KEY_ARG:
-        argp_error(state, "%s: options only; a script is --actor %s", arg, arg);
-        return 0;
     case ARGP_KEY_END:
         if ((o->cert == NULL) != (o->key == NULL))
             argp_error(state, "--cert and --key go together");
@@ -195,11 +193,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp argp = {
     .options = known,
     .parser = parse,
+    .args_doc = "[FILE]...",
     .doc =
         "Run sealed scripts for whoever asks: Reflow's script protocol "
         "(JSON-RPC 2.0 over WebSocket), and plain HTTP.\v"
         "Examples:\n"
-        "  gloveboxd --actor double.py\n"
+        "  gloveboxd double.py\n"
         "  curl -d '{\"script\": \"def process(c): return {\\\"out\\\": 42}\"}' "
         "http://127.0.0.1:5556/v1/run\n"
         "  curl http://127.0.0.1:5556/metrics\n"
@@ -375,6 +374,23 @@ static void *await_signals(void *context)
     return NULL;
 }
 
+/* Where it was built, they lie beside it. */
+static const char *find_libexec(void)
+{
+    static char path[4096];
+    const char *given = getenv("GLOVEBOX_LIBEXEC");
+    ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 32);
+    char *slash = n > 0 ? memrchr(path, '/', (size_t)n) : NULL;
+
+    if (given != NULL || slash == NULL)
+        return given;
+    strcpy(slash, "/libexec/glovebox-init");
+    if (access(path, X_OK) < 0)
+        return NULL;
+    *strrchr(path, '/') = '\0';
+    return path;
+}
+
 static int remove_one(const char *path, const struct stat *st, int kind,
                       struct FTW *at)
 {
@@ -471,7 +487,7 @@ int main(int argc, char **argv)
     struct options o = {.address = "127.0.0.1",
                         .port = PORT,
                         .daemon = &daemon,
-                        .libexec = getenv("GLOVEBOX_LIBEXEC")};
+                        .libexec = find_libexec()};
     struct gbx_config *rules = NULL;
     struct gbx_error err = {.what = ""};
     int rc;

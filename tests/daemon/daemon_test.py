@@ -377,7 +377,7 @@ class Daemon(unittest.TestCase):
         self.assertIn("ADDRESS:PORT", self.refused("--listen", "80"))
         self.assertIn("go together", self.refused("--cert", "x"))
         self.refused("--workers", "0")
-        self.refused("script.py")
+        self.assertIn("script.py", self.refused("script.py", code=69))
         self.assertIn("chmod 600", self.refused(
             "--tokens", self.file("t", f"a {SECRET}\n", 0o644), code=69))
         self.assertIn(":1: ", self.refused(
