@@ -231,16 +231,16 @@ static int begin(struct net_server *server, struct lws *wsi, const char *path,
 
 static int take_body(struct request *r, const void *data, size_t bytes)
 {
-    size_t *const room = &r->room;
-    uint8_t *body = r->shown.body;
+    uint8_t *body;
     int rc;
 
     lws_set_timeout(r->wsi, PENDING_TIMEOUT_HTTP_CONTENT,
                     (int)r->server->config.header_seconds);
     if (r->is_given || r->refused != 0)
         return 0;
-    rc = net_append(&body, &r->shown.bytes, room, r->server->config.bytes_max,
-                    data, bytes);
+    body = r->shown.body;
+    rc = net_append(&body, &r->shown.bytes, &r->room,
+                    r->server->config.bytes_max, data, bytes);
     r->shown.body = body;
     if (rc < 0)
         give(r, rc == GBX_ELIMIT ? 413 : 503);

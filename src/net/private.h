@@ -24,9 +24,9 @@ struct request {
     struct net_server *server;
     struct lws *wsi; /* the server's thread; NULL: gone */
     atomic_bool is_gone;
-    bool is_given, is_replied; /* to the handler; by it */
-    bool is_cut;               /* the connection ends with the reply */
-    int refused;               /* with this status, once its body has come */
+    bool is_given; /* to the handler */
+    bool is_cut;   /* the connection ends with the reply */
+    int refused;   /* with this status, once its body has come */
     size_t room, expected;
     int status;
     const char *type; /* of the reply */
@@ -35,13 +35,18 @@ struct request {
     bool has_headers;           /* they have been sent */
     STAILQ_ENTRY(request) next; /* of those that are ready */
     char path[1024], query[1024], token[TOKEN_BYTES], media[256];
+    bool is_replied; /* with the server's lock */
 };
 
 struct outgoing {
     STAILQ_ENTRY(outgoing) next;
-    size_t bytes, at;
+    size_t bytes, at; /* all of it; sent so far */
     bool is_text;
-    uint8_t data[]; /* LWS_PRE bytes, and the message */
+    size_t own_bytes;    /* of the message; the rest is lent: */
+    const uint8_t *lent; /* or NULL */
+    void (*release)(void *context);
+    void *context;
+    uint8_t data[]; /* LWS_PRE bytes, and the message's first own_bytes */
 };
 
 struct peer {
@@ -50,7 +55,8 @@ struct peer {
     struct net_server *server;
     atomic_uint holders;
     struct lws *wsi; /* the server's thread; NULL: gone */
-    bool is_in;      /* it has been let in */
+    bool is_let;     /* the handler has let it in */
+    bool is_in;      /* and it is */
     uint8_t *in;     /* a message that comes */
     size_t in_bytes, in_room;
     bool is_text;
@@ -79,6 +85,8 @@ struct net_server {
     STAILQ_HEAD(, request) replied;
     STAILQ_HEAD(, peer) ready;
     struct net_counts counts;
+    uint8_t piece[LWS_PRE + PIECE_BYTES]; /* of what is lent: libwebsockets
+                                             writes in front of it */
 };
 
 /* http.c: libwebsockets' reasons about requests.  Return what its callback

@@ -372,6 +372,8 @@ void net_server_close(struct net_server *server)
     else
         close_fd(&server->listener);
     close_loop(server);
+    if (server->lws != NULL) /* on a loop of ours it goes in two steps */
+        lws_context_destroy(server->lws);
     net_http_ready(server); /* to nobody any more */
     net_socket_ready(server);
     pthread_mutex_destroy(&server->lock);

@@ -54,6 +54,10 @@ struct net_handler {
     /* A whole message; data is the handler's to free. */
     void (*message)(void *context, struct net_peer *peer, bool is_text,
                     void *data, size_t bytes);
+    /* Of a binary message: as much as has come.  NULL: it comes whole, too.
+     * False: the peer is closed, for what it says makes no sense. */
+    bool (*piece)(void *context, struct net_peer *peer, const void *data,
+                  size_t bytes, bool is_last);
     void (*leaves)(void *context, struct net_peer *peer); /* or NULL */
 };
 
@@ -112,5 +116,14 @@ void net_peer_put(struct net_peer *peer);
  */
 int net_send(struct net_peer *peer, bool is_text, const void *data,
              size_t bytes);
+
+/*
+ * A binary message: a head, which is copied, and data, which is not.  release
+ * is called with its context when the data is needed no more, whatever becomes
+ * of it, once, in any thread.  Returns as send.
+ */
+int net_send_lent(struct net_peer *peer, const void *head, size_t head_bytes,
+                  const void *data, size_t bytes,
+                  void (*release)(void *context), void *context);
 
 #endif

@@ -24,6 +24,13 @@ struct net_peer *net_peer_get(struct net_peer *shown)
     return shown;
 }
 
+static void drop(struct outgoing *out)
+{
+    if (out != NULL && out->release != NULL)
+        out->release(out->context);
+    free(out);
+}
+
 /* With the lock, or with nobody else. */
 static void drop_out(struct peer *peer)
 {
@@ -32,7 +39,7 @@ static void drop_out(struct peer *peer)
     while ((out = STAILQ_FIRST(&peer->out)) != NULL) {
         STAILQ_REMOVE_HEAD(&peer->out, next);
         atomic_fetch_sub(&peer->server->unsent, 1);
-        free(out);
+        drop(out);
     }
     peer->queued = 0;
 }
@@ -50,43 +57,73 @@ void net_peer_put(struct net_peer *shown)
 
 /* ---- out ---- */
 
-int net_send(struct net_peer *shown, bool is_text, const void *data,
-             size_t bytes)
+static int enqueue(struct peer *peer, struct outgoing *out)
 {
-    struct peer *peer = hidden(shown);
     struct net_server *server = peer->server;
-    struct outgoing *out = malloc(sizeof(*out) + LWS_PRE + bytes);
     int rc = 0;
 
-    if (out == NULL)
-        return GBX_EHOST;
-    out->bytes = bytes;
-    out->at = 0;
-    out->is_text = is_text;
-    memcpy(out->data + LWS_PRE, data, bytes);
     pthread_mutex_lock(&server->lock);
     if (peer->is_gone || peer->is_dropped) {
         rc = GBX_ECANCELED;
     } else if (peer->queued > 0 &&
-               bytes > server->config.queued_max - peer->queued) {
+               out->bytes > server->config.queued_max - peer->queued) {
         rc = GBX_ELIMIT;
         peer->is_dropped = true;
     } else {
         STAILQ_INSERT_TAIL(&peer->out, out, next);
         atomic_fetch_add(&server->unsent, 1);
-        peer->queued += bytes;
+        peer->queued += out->bytes;
         out = NULL;
     }
     if (rc != GBX_ECANCELED && !peer->is_ready) {
         peer->is_ready = true;
-        net_peer_get(shown);
+        net_peer_get(&peer->shown);
         STAILQ_INSERT_TAIL(&server->ready, peer, next);
     }
     pthread_mutex_unlock(&server->lock);
-    free(out);
+    drop(out);
     if (rc != GBX_ECANCELED)
         net_wake(server);
     return rc;
+}
+
+static struct outgoing *make(const void *data, size_t bytes)
+{
+    struct outgoing *out = malloc(sizeof(*out) + LWS_PRE + bytes);
+
+    if (out == NULL)
+        return NULL;
+    *out = (struct outgoing){.bytes = bytes, .own_bytes = bytes};
+    memcpy(out->data + LWS_PRE, data, bytes);
+    return out;
+}
+
+int net_send(struct net_peer *shown, bool is_text, const void *data,
+             size_t bytes)
+{
+    struct outgoing *out = make(data, bytes);
+
+    if (out == NULL)
+        return GBX_EHOST;
+    out->is_text = is_text;
+    return enqueue(hidden(shown), out);
+}
+
+int net_send_lent(struct net_peer *shown, const void *head, size_t head_bytes,
+                  const void *data, size_t bytes,
+                  void (*release)(void *context), void *context)
+{
+    struct outgoing *out = make(head, head_bytes);
+
+    if (out == NULL) {
+        release(context);
+        return GBX_EHOST;
+    }
+    out->bytes += bytes;
+    out->lent = data;
+    out->release = release;
+    out->context = context;
+    return enqueue(hidden(shown), out);
 }
 
 void net_socket_ready(struct net_server *server)
@@ -109,6 +146,24 @@ void net_socket_ready(struct net_server *server)
     }
 }
 
+/* The next `bytes` of it, with LWS_PRE bytes before them that are ours. */
+static uint8_t *piece_of(struct net_server *server, struct outgoing *out,
+                         size_t bytes)
+{
+    uint8_t *piece = server->piece + LWS_PRE;
+    size_t own = 0;
+
+    if (out->at + bytes <= out->own_bytes)
+        return out->data + LWS_PRE + out->at;
+    if (out->at < out->own_bytes) {
+        own = out->own_bytes - out->at;
+        memcpy(piece, out->data + LWS_PRE + out->at, own);
+    }
+    memcpy(piece + own, out->lent + (out->at + own - out->own_bytes),
+           bytes - own);
+    return piece;
+}
+
 static int write_some(struct peer *peer)
 {
     struct net_server *server = peer->server;
@@ -128,7 +183,7 @@ static int write_some(struct peer *peer)
     is_last = out->at + bytes == out->bytes;
     flags = lws_write_ws_flags(out->is_text ? LWS_WRITE_TEXT : LWS_WRITE_BINARY,
                                is_first, is_last);
-    if (lws_write(peer->wsi, out->data + LWS_PRE + out->at, bytes,
+    if (lws_write(peer->wsi, piece_of(server, out, bytes), bytes,
                   (enum lws_write_protocol)flags) < 0)
         return -1;
     out->at += bytes;
@@ -142,7 +197,7 @@ static int write_some(struct peer *peer)
     has_more = !STAILQ_EMPTY(&peer->out);
     pthread_mutex_unlock(&server->lock);
     if (is_last)
-        free(out);
+        drop(out);
     if (has_more)
         lws_callback_on_writable(peer->wsi);
     return 0;
@@ -186,44 +241,84 @@ static int knock(struct net_server *server, struct lws *wsi)
     net_token(wsi, peer->token);
     status =
         server->config.handler->enters(server->config.context, &peer->shown);
+    peer->is_let = status == 0;
     if (status == 0)
         return 0;
     refuse(wsi, status);
     return -1;
 }
 
-static int receive(struct peer *peer, const void *data, size_t bytes)
+/* Too long, or nonsense. */
+static int dismiss(struct peer *peer, enum lws_close_status status,
+                   const char *why)
+{
+    lws_close_reason(peer->wsi, status, (unsigned char *)(uintptr_t)why,
+                     strlen(why));
+    return -1;
+}
+
+static void count_message(struct net_server *server, size_t bytes)
+{
+    pthread_mutex_lock(&server->lock);
+    server->counts.messages++;
+    server->counts.bytes_in += bytes;
+    pthread_mutex_unlock(&server->lock);
+}
+
+static int receive_piece(struct peer *peer, const void *data, size_t bytes,
+                         bool is_last)
 {
     struct net_server *server = peer->server;
-    static const char too_long[] = "the message is too long";
+
+    peer->in_bytes += bytes;
+    if (peer->in_bytes > server->config.bytes_max)
+        return dismiss(peer, LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE,
+                       "the message is too long");
+    if (!server->config.handler->piece(server->config.context, &peer->shown,
+                                       data, bytes, is_last))
+        return dismiss(peer, LWS_CLOSE_STATUS_PROTOCOL_ERR,
+                       "no frame of this protocol");
+    if (is_last) {
+        count_message(server, peer->in_bytes);
+        peer->in_bytes = 0;
+    }
+    return 0;
+}
+
+static int receive_whole(struct peer *peer, const void *data, size_t bytes,
+                         bool is_last)
+{
+    struct net_server *server = peer->server;
     void *message;
     size_t count;
-    int rc;
+    int rc = net_append(&peer->in, &peer->in_bytes, &peer->in_room,
+                        server->config.bytes_max, data, bytes);
 
-    if (lws_is_first_fragment(peer->wsi))
-        peer->is_text = lws_frame_is_binary(peer->wsi) == 0;
-    rc = net_append(&peer->in, &peer->in_bytes, &peer->in_room,
-                    server->config.bytes_max, data, bytes);
-    if (rc < 0) {
-        lws_close_reason(peer->wsi, LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE,
-                         (unsigned char *)(uintptr_t)too_long,
-                         sizeof(too_long) - 1);
-        return -1;
-    }
-    if (!lws_is_final_fragment(peer->wsi) ||
-        lws_remaining_packet_payload(peer->wsi) > 0)
+    if (rc < 0)
+        return dismiss(peer, LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE,
+                       "the message is too long");
+    if (!is_last)
         return 0;
     message = peer->in;
     count = peer->in_bytes;
     peer->in = NULL;
     peer->in_bytes = peer->in_room = 0;
-    pthread_mutex_lock(&server->lock);
-    server->counts.messages++;
-    server->counts.bytes_in += count;
-    pthread_mutex_unlock(&server->lock);
+    count_message(server, count);
     server->config.handler->message(server->config.context, &peer->shown,
                                     peer->is_text, message, count);
     return 0;
+}
+
+static int receive(struct peer *peer, const void *data, size_t bytes)
+{
+    const bool is_last = lws_is_final_fragment(peer->wsi) &&
+                         lws_remaining_packet_payload(peer->wsi) == 0;
+
+    if (lws_is_first_fragment(peer->wsi))
+        peer->is_text = lws_frame_is_binary(peer->wsi) == 0;
+    return !peer->is_text && peer->server->config.handler->piece != NULL
+               ? receive_piece(peer, data, bytes, is_last)
+               : receive_whole(peer, data, bytes, is_last);
 }
 
 static void count(struct net_server *server, int by)
@@ -243,12 +338,10 @@ static void lose(struct peer *peer)
     drop_out(peer);
     pthread_mutex_unlock(&server->lock);
     peer->wsi = NULL;
-    if (peer->is_in) {
+    if (peer->is_in)
         count(server, -1);
-        if (server->config.handler->leaves != NULL)
-            server->config.handler->leaves(server->config.context,
-                                           &peer->shown);
-    }
+    if (peer->is_let && server->config.handler->leaves != NULL)
+        server->config.handler->leaves(server->config.context, &peer->shown);
     net_peer_put(&peer->shown);
 }
 
