@@ -24,6 +24,8 @@
 #include "net/server.h"
 
 struct daemon;
+struct link;
+struct link_call;
 
 /* ---- access.c: who may come in ---- */
 
@@ -98,6 +100,8 @@ struct job {
     struct net_request *request; /* to be replied to */
     char *text;                  /* a peer's message; owned */
     size_t bytes;
+    struct link *link;   /* counted: of a binary call, with the peer */
+    struct link_call *link_call;
     struct token *token; /* whose, or NULL */
     struct gbx_call *call;
     bool is_canceled;
@@ -125,6 +129,8 @@ void work_drop(struct job *job);
 /* The job's call can be cancelled from now on; false: it has been. */
 bool work_show(struct daemon *daemon, struct job *job, struct gbx_call *call);
 void work_hide(struct daemon *daemon, struct job *job);
+/* One that waits or is being done. */
+void work_cancel_job(struct daemon *daemon, struct job *job);
 /* All of a peer's, or a request's. */
 void work_cancel(struct daemon *daemon, const struct net_peer *peer,
                  const struct net_request *request);
@@ -146,6 +152,10 @@ struct run {
     struct gbx_error bad; /* of an output that JSON cannot hold */
     struct gbx_call_stats stats;
 };
+
+/* One more, for the metrics. */
+void call_count(struct daemon *daemon, struct actor *actor, int rc,
+                uint64_t wall_ns);
 
 /* Returns 0 or a code. */
 int run_call(struct daemon *daemon, struct job *job, struct run *run);

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "daemon.h"
+#include "link.h"
 #include "glovebox/cache.h"
 
 #define PORT       5556 /* as Reflow's runtime server */
@@ -258,14 +258,18 @@ static void on_gone(void *context, struct net_request *request)
 static int on_enter(void *context, struct net_peer *peer)
 {
     struct daemon *daemon = context;
+    struct token *token = NULL;
 
     if (atomic_load(&daemon->is_draining))
         return 503;
-    if (daemon->access.count == 0)
-        return 0;
-    peer->context = access_find(&daemon->access, peer->token);
-    daemon->denied += peer->context == NULL;
-    return peer->context != NULL ? 0 : 401;
+    if (daemon->access.count > 0)
+        token = access_find(&daemon->access, peer->token);
+    if (daemon->access.count > 0 && token == NULL) {
+        daemon->denied++;
+        return 401;
+    }
+    peer->context = link_open(daemon, peer, token);
+    return peer->context != NULL ? 0 : 503;
 }
 
 static void on_message(void *context, struct net_peer *peer, bool is_text,
@@ -282,7 +286,7 @@ static void on_message(void *context, struct net_peer *peer, bool is_text,
         return;
     }
     job->peer = net_peer_get(peer);
-    job->token = peer->context;
+    job->token = ((struct link *)peer->context)->token;
     job->text = data;
     job->bytes = bytes;
     if (work_put(daemon, job))
@@ -292,15 +296,24 @@ static void on_message(void *context, struct net_peer *peer, bool is_text,
     work_drop(job);
 }
 
+static bool on_piece(void *context, struct net_peer *peer, const void *data,
+                     size_t bytes, bool is_last)
+{
+    (void)context;
+    return link_piece(peer->context, data, bytes, is_last);
+}
+
 static void on_leave(void *context, struct net_peer *peer)
 {
     work_cancel(context, peer, NULL);
+    link_leave(peer->context);
 }
 
 static const struct net_handler handler = {.request = on_request,
                                            .gone = on_gone,
                                            .enters = on_enter,
                                            .message = on_message,
+                                           .piece = on_piece,
                                            .leaves = on_leave};
 
 /* ---- start, end ---- */
@@ -341,7 +354,7 @@ void daemon_audit(struct daemon *daemon, const struct token *token,
     free(text);
 }
 
-static struct daemon *the_daemon; /* for the signals' thread */
+static struct daemon *the_daemon; /* for the signal's thread */
 
 static int complain(const struct gbx_error *err)
 {
@@ -349,28 +362,21 @@ static int complain(const struct gbx_error *err)
     return EX_UNAVAILABLE;
 }
 
-/* The first one: nobody new, and what runs ends.  The second: now. */
-static void *await_signals(void *context)
+/* Nobody new, and what runs may end.  A second signal is not waited for. */
+static void *await_signal(void *context)
 {
     const sigset_t *set = context;
     int which;
 
-    for (int i = 0; i < 2; i++) {
-        if (sigwait(set, &which) != 0)
-            return NULL;
-        if (i == 0) {
-            sd_notify(0, "STOPPING=1");
-            atomic_store(&the_daemon->is_draining, true);
-            net_server_drain(the_daemon->server);
-        }
-        if (i == 0)
-            fprintf(stderr, "gloveboxd: ends when all is done\n");
-        else
-            _exit(128 + which);
-        /* Replies leave before the server ends. */
-        work_finish(the_daemon);
-        net_server_stop(the_daemon->server);
-    }
+    if (sigwait(set, &which) != 0)
+        return NULL;
+    pthread_sigmask(SIG_UNBLOCK, set, NULL);
+    sd_notify(0, "STOPPING=1");
+    fprintf(stderr, "gloveboxd: ends when all is done\n");
+    atomic_store(&the_daemon->is_draining, true);
+    net_server_drain(the_daemon->server);
+    work_finish(the_daemon);
+    net_server_stop(the_daemon->server);
     return NULL;
 }
 
@@ -465,14 +471,14 @@ static int serve(struct daemon *daemon, const struct options *o)
         work_open(daemon, &err) < 0)
         return complain(&err);
     the_daemon = daemon;
-    if (pthread_create(&waiter, NULL, await_signals, &set) != 0)
+    if (pthread_create(&waiter, NULL, await_signal, &set) != 0)
         return EX_UNAVAILABLE;
-    pthread_detach(waiter);
     fprintf(stderr, "gloveboxd: listens at %s://%s:%u\n",
             o->cert != NULL ? "https" : "http", o->address,
             net_server_port(daemon->server));
     sd_notify(0, "READY=1");
     net_server_run(daemon->server);
+    pthread_join(waiter, NULL);
     work_close(daemon);
     return 0;
 }

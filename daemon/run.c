@@ -88,12 +88,18 @@ int run_call(struct daemon *daemon, struct job *job, struct run *run)
         run->traceback = strdup(failure.traceback);
     }
     gbx_call_finish(call);
-    run->actor->calls++;
-    run->actor->failures += rc < 0;
-    run->actor->wall_ns += run->stats.wall_ns;
+    call_count(daemon, run->actor, rc, run->stats.wall_ns);
+    return rc;
+}
+
+void call_count(struct daemon *daemon, struct actor *actor, int rc,
+                uint64_t wall_ns)
+{
+    actor->calls++;
+    actor->failures += rc < 0;
+    actor->wall_ns += wall_ns;
     daemon->calls++;
     daemon->failures += rc < 0;
-    return rc;
 }
 
 void run_fini(struct run *run)

@@ -3,12 +3,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "daemon.h"
+#include "link.h"
 
 void work_drop(struct job *job)
 {
     if (job->peer != NULL)
         net_peer_put(job->peer);
+    link_put(job->link);
     free(job->text);
     free(job);
 }
@@ -17,6 +18,8 @@ static void do_job(struct daemon *daemon, struct job *job)
 {
     if (job->request != NULL)
         daemon_http(daemon, job);
+    else if (job->link_call != NULL)
+        link_run(job);
     else
         daemon_rpc(daemon, job);
 }
@@ -140,6 +143,15 @@ static void cancel_locked(struct job *job, const struct net_peer *peer,
     job->is_canceled = true;
     if (job->call != NULL)
         gbx_call_cancel(job->call);
+}
+
+void work_cancel_job(struct daemon *daemon, struct job *job)
+{
+    pthread_mutex_lock(&daemon->work.lock);
+    job->is_canceled = true;
+    if (job->call != NULL)
+        gbx_call_cancel(job->call);
+    pthread_mutex_unlock(&daemon->work.lock);
 }
 
 void work_cancel(struct daemon *daemon, const struct net_peer *peer,

@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
+#include "glovebox/body.h"
+#include "link.h"
+
+struct link *link_open(struct daemon *daemon, struct net_peer *peer,
+                       struct token *token)
+{
+    struct link *link = calloc(1, sizeof(*link));
+
+    if (link == NULL)
+        return NULL;
+    link->daemon = daemon;
+    link->peer = peer;
+    link->token = token;
+    atomic_init(&link->holders, 1);
+    pthread_mutex_init(&link->lock, NULL);
+    LIST_INIT(&link->calls);
+    return link;
+}
+
+void link_put(struct link *link)
+{
+    if (link == NULL || atomic_fetch_sub(&link->holders, 1) > 1)
+        return;
+    pthread_mutex_destroy(&link->lock);
+    free(link);
+}
+
+/* ---- calls ---- */
+
+static struct link_call *find_locked(struct link *link, uint32_t number)
+{
+    struct link_call *call;
+
+    LIST_FOREACH(call, &link->calls, next)
+    if (call->number == number)
+        return call;
+    return NULL;
+}
+
+static void drop_inputs(struct link_call *call)
+{
+    struct link_input *input;
+
+    while ((input = SLIST_FIRST(&call->inputs)) != NULL) {
+        SLIST_REMOVE_HEAD(&call->inputs, next);
+        free(input->body);
+        free(input);
+    }
+}
+
+static void drop_call(struct link *link, struct link_call *call)
+{
+    pthread_mutex_lock(&link->lock);
+    LIST_REMOVE(call, next);
+    link->count--;
+    pthread_mutex_unlock(&link->lock);
+    drop_inputs(call);
+    gbx_call_finish(call->call);
+    actors_put(link->daemon, call->actor);
+    free(call);
+}
+
+static void send_frame(struct link *link, const struct frame *frame,
+                       const void *body)
+{
+    uint8_t head[FRAME_HEAD_MAX];
+    size_t bytes = frame_write(frame, head);
+    uint8_t *all = malloc(bytes + frame->body_bytes);
+
+    if (all == NULL)
+        return;
+    memcpy(all, head, bytes);
+    if (frame->body_bytes > 0)
+        memcpy(all + bytes, body, frame->body_bytes);
+    net_send(link->peer, false, all, bytes + frame->body_bytes);
+    free(all);
+}
+
+static void send_failure(struct link *link, uint32_t number, int code,
+                         const char *what, const char *traceback)
+{
+    char text[GBX_ERROR_TEXT_MAX + 1 + (16u << 10)];
+    const size_t bytes = strlen(what) + 1;
+    struct frame frame = {.kind = FRAME_FAILED,
+                          .call = number,
+                          .scalar = (uint64_t)-code};
+
+    memcpy(text, what, bytes);
+    snprintf(text + bytes, sizeof(text) - bytes, "%s",
+             traceback != NULL ? traceback : "");
+    frame.body_bytes = bytes + strlen(text + bytes);
+    send_frame(link, &frame, text);
+}
+
+/* Returns NULL, after the client has been told why. */
+static struct link_call *open_call(struct link *link, const struct frame *frame)
+{
+    struct actor *actor = actors_get(link->daemon, frame->actor);
+    struct link_call *call = NULL;
+    bool is_new;
+
+    if (actor == NULL) {
+        send_failure(link, frame->call, GBX_EFILE, "there is no such actor",
+                     NULL);
+        return NULL;
+    }
+    pthread_mutex_lock(&link->lock);
+    is_new = find_locked(link, frame->call) == NULL &&
+             link->count < LINK_CALLS_MAX;
+    if (is_new)
+        call = calloc(1, sizeof(*call));
+    if (call != NULL) {
+        call->number = frame->call;
+        call->actor = actor;
+        call->timeout_ns = link->daemon->timeout_ns;
+        LIST_INSERT_HEAD(&link->calls, call, next);
+        link->count++;
+    }
+    pthread_mutex_unlock(&link->lock);
+    if (call != NULL)
+        return call;
+    actors_put(link->daemon, actor);
+    send_failure(link, frame->call, is_new ? GBX_EHOST : GBX_ELIMIT,
+                 is_new ? "no memory"
+                        : "that number is in use, or too many calls are open",
+                 NULL);
+    return NULL;
+}
+
+/* ---- a frame comes ---- */
+
+/* Straight into a sandbox, if one is free and nothing has to wait for it. */
+static void *find_room(struct link_call *call, const struct frame *frame)
+{
+    struct gbx_error err;
+    void *room;
+
+    if (frame->body_bytes < GBX_BODY_SHOWN || (frame->flags & FRAME_TYPED))
+        return NULL;
+    if (call->call == NULL &&
+        gbx_call_begin(&call->call, call->actor->script, 1, &err) < 0)
+        return NULL;
+    return gbx_call_room(call->call, frame->port, (enum gbx_type)frame->type,
+                         frame->body_bytes, &room, &err) == 0
+               ? room
+               : NULL;
+}
+
+static void begin_input(struct link *link)
+{
+    const struct frame *frame = &link->frame;
+    struct link_call *call;
+
+    if (frame->actor[0] != '\0') {
+        call = open_call(link, frame);
+    } else {
+        pthread_mutex_lock(&link->lock);
+        call = find_locked(link, frame->call);
+        pthread_mutex_unlock(&link->lock);
+    }
+    link->to = call != NULL && call->job == NULL ? call : NULL;
+    link->is_owned = false;
+    link->body = NULL;
+    if (link->to == NULL || !(frame->flags & FRAME_HAS_MESSAGE))
+        return;
+    link->body = find_room(call, frame);
+    if (link->body != NULL)
+        return;
+    link->is_owned = true;
+    link->body = malloc(frame->body_bytes + 1);
+    if (link->body != NULL)
+        return;
+    send_failure(link, frame->call, GBX_EHOST, "no memory for a body", NULL);
+    drop_call(link, link->to);
+    link->to = NULL;
+}
+
+static bool begin_frame(struct link *link)
+{
+    switch (link->frame.kind) {
+    case FRAME_INPUT:
+        begin_input(link);
+        return true;
+    case FRAME_CANCEL:
+        link->to = NULL;
+        return link->frame.body_bytes == 0;
+    default: /* is not for us */
+        return false;
+    }
+}
+
+static void keep_input(struct link *link)
+{
+    struct link_input *input = calloc(1, sizeof(*input));
+
+    if (input == NULL) {
+        free(link->body);
+        return;
+    }
+    input->frame = link->frame;
+    input->body = link->body;
+    SLIST_INSERT_HEAD(&link->to->inputs, input, next);
+}
+
+static void run_later(struct link *link, struct link_call *call)
+{
+    struct job *job = calloc(1, sizeof(*job));
+
+    if (job != NULL) {
+        job->peer = net_peer_get(link->peer);
+        job->token = link->token;
+        job->link = link;
+        job->link_call = call;
+        atomic_fetch_add(&link->holders, 1);
+        call->job = job;
+        if (access_take(&link->daemon->access, link->token) &&
+            work_put(link->daemon, job))
+            return;
+        work_drop(job);
+    }
+    link->daemon->busy++;
+    send_failure(link, call->number, GBX_ELIMIT,
+                 "there is too much to do already: try again later", NULL);
+    drop_call(link, call);
+}
+
+static void cancel(struct link *link, uint32_t number)
+{
+    struct link_call *call;
+    struct job *job;
+
+    pthread_mutex_lock(&link->lock);
+    call = find_locked(link, number);
+    job = call != NULL ? call->job : NULL;
+    if (job != NULL) /* it is in the list until the worker has let it go */
+        work_cancel_job(link->daemon, job);
+    pthread_mutex_unlock(&link->lock);
+    if (call == NULL || job != NULL)
+        return;
+    send_failure(link, number, GBX_ECANCELED, "the call was cancelled", NULL);
+    drop_call(link, call);
+}
+
+static void end_frame(struct link *link)
+{
+    struct link_call *call = link->to;
+
+    if (link->frame.kind == FRAME_CANCEL)
+        cancel(link, link->frame.call);
+    if (call == NULL)
+        return;
+    if (link->frame.flags & FRAME_HAS_TIMEOUT) {
+        const uint64_t ns = link->frame.scalar * 1000000;
+
+        if (ns > 0 && link->frame.scalar < call->timeout_ns / 1000000)
+            call->timeout_ns = ns;
+    }
+    if (link->is_owned)
+        keep_input(link);
+    link->body = NULL;
+    link->to = NULL;
+    if (link->frame.flags & FRAME_RUNS)
+        run_later(link, call);
+}
+
+static bool take_head(struct link *link, const uint8_t **data, size_t *bytes)
+{
+    const size_t before = link->head_bytes;
+    size_t more = FRAME_HEAD_MAX - before;
+    const char *what;
+    int length;
+
+    more = more > *bytes ? *bytes : more;
+    memcpy(link->head + before, *data, more);
+    length = frame_read(&link->frame, link->head, before + more, &what);
+    if (length < 0 || (length == 0 && before + more == FRAME_HEAD_MAX))
+        return false;
+    if (length > 0)
+        more = (size_t)length - before;
+    link->head_bytes += more;
+    *data += more;
+    *bytes -= more;
+    link->has_head = length > 0;
+    link->body_at = 0;
+    return !link->has_head || begin_frame(link);
+}
+
+bool link_piece(struct link *link, const void *data, size_t bytes, bool is_last)
+{
+    const uint8_t *at = data;
+
+    if (!link->has_head && !take_head(link, &at, &bytes))
+        return false;
+    if (link->has_head) {
+        if (bytes > link->frame.body_bytes - link->body_at)
+            return false;
+        if (link->to != NULL && link->body != NULL)
+            memcpy(link->body + link->body_at, at, bytes);
+        link->body_at += bytes;
+    }
+    if (!is_last)
+        return true;
+    if (!link->has_head || link->body_at != link->frame.body_bytes)
+        return false;
+    end_frame(link);
+    link->has_head = false;
+    link->head_bytes = 0;
+    return true;
+}
+
+void link_leave(struct link *link)
+{
+    struct link_call *call, *next;
+
+    if (link->is_owned && link->to != NULL)
+        free(link->body);
+    pthread_mutex_lock(&link->lock);
+    for (call = LIST_FIRST(&link->calls); call != NULL; call = next) {
+        next = LIST_NEXT(call, next);
+        if (call->job != NULL) /* its worker drops it */
+            continue;
+        pthread_mutex_unlock(&link->lock);
+        drop_call(link, call);
+        pthread_mutex_lock(&link->lock);
+    }
+    pthread_mutex_unlock(&link->lock);
+    link_put(link);
+}
+
+/* ---- a worker runs it ---- */
+
+static int put_input(struct gbx_call *call, const struct link_input *input,
+                     struct gbx_error *err)
+{
+    const struct frame *frame = &input->frame;
+    struct gbx_message message = {
+        .type = (enum gbx_type)frame->type,
+        .flags = frame->flags & FRAME_TYPED ? GBX_TYPED : 0,
+        .body = frame->body_bytes > 0 ? input->body : NULL,
+        .body_bytes = frame->body_bytes};
+
+    if (frame->type >= GBX_TYPE_COUNT) {
+        *err = (struct gbx_error){.code = GBX_EFORMAT,
+                                  .what = "no such type of message"};
+        return GBX_EFORMAT;
+    }
+    if (message.type == GBX_BOOLEAN)
+        message.scalar.boolean = frame->scalar != 0;
+    else
+        memcpy(&message.scalar, &frame->scalar, sizeof(frame->scalar));
+    return gbx_call_put(call, frame->port, &message, err);
+}
+
+/* The list has the last one first. */
+static int put_inputs(struct link_call *call, struct gbx_error *err)
+{
+    SLIST_HEAD(, link_input) in_order = SLIST_HEAD_INITIALIZER(in_order);
+    struct link_input *input;
+    int rc = 0;
+
+    while ((input = SLIST_FIRST(&call->inputs)) != NULL) {
+        SLIST_REMOVE_HEAD(&call->inputs, next);
+        SLIST_INSERT_HEAD(&in_order, input, next);
+    }
+    while ((input = SLIST_FIRST(&in_order)) != NULL) {
+        SLIST_REMOVE_HEAD(&in_order, next);
+        if (rc == 0)
+            rc = put_input(call->call, input, err);
+        free(input->body);
+        free(input);
+    }
+    return rc;
+}
+
+static void release_body(void *context)
+{
+    gbx_body_put(context);
+}
+
+/* From where the script has written it, if that is worth it. */
+static void send_output(void *context, const char *port,
+                        const struct gbx_message *message)
+{
+    struct job *job = context;
+    struct link *link = job->link;
+    struct frame frame = {
+        .kind = FRAME_OUTPUT,
+        .type = (uint8_t)message->type,
+        .flags = (uint8_t)(FRAME_HAS_MESSAGE |
+                           (message->flags & GBX_TYPED ? FRAME_TYPED : 0)),
+        .call = job->link_call->number,
+        .body_bytes = message->body_bytes};
+    uint8_t head[FRAME_HEAD_MAX];
+    struct gbx_body *body;
+    const void *data;
+
+    snprintf(frame.port, sizeof(frame.port), "%s", port);
+    if (message->type == GBX_BOOLEAN)
+        frame.scalar = message->scalar.boolean != 0;
+    else if (message->type == GBX_INTEGER || message->type == GBX_FLOAT)
+        memcpy(&frame.scalar, &message->scalar, sizeof(frame.scalar));
+    if (message->body_bytes < GBX_BODY_SHOWN ||
+        gbx_call_keep(job->link_call->call, message, &body, &data, NULL) < 0) {
+        send_frame(link, &frame, message->body);
+        return;
+    }
+    net_send_lent(link->peer, head, frame_write(&frame, head), data,
+                  message->body_bytes, release_body, body);
+}
+
+static int run(struct job *job, struct gbx_call_stats *stats,
+               struct gbx_error *err)
+{
+    struct link_call *call = job->link_call;
+    struct daemon *daemon = job->link->daemon;
+    const uint64_t until_ns = daemon_now_ns() + call->timeout_ns;
+    int rc = 0;
+
+    if (call->call == NULL)
+        rc = gbx_call_begin(&call->call, call->actor->script, until_ns, err);
+    if (rc < 0)
+        return rc;
+    gbx_call_on_output(call->call, send_output, job);
+    rc = put_inputs(call, err);
+    if (rc == 0 && !work_show(daemon, job, call->call)) {
+        *err = (struct gbx_error){.code = GBX_ECANCELED,
+                                  .what = "the call was cancelled"};
+        rc = GBX_ECANCELED;
+    }
+    if (rc == 0)
+        rc = gbx_call_run(call->call, until_ns, err);
+    work_hide(daemon, job);
+    gbx_call_stats(call->call, stats);
+    return rc;
+}
+
+void link_run(struct job *job)
+{
+    struct link *link = job->link;
+    struct link_call *call = job->link_call;
+    struct frame done = {.kind = FRAME_DONE, .call = call->number};
+    struct gbx_failure failure = {.type = "", .traceback = ""};
+    struct gbx_error err = {.what = ""};
+    struct gbx_call_stats stats = {0};
+    int rc = run(job, &stats, &err);
+
+    call_count(link->daemon, call->actor, rc, stats.wall_ns);
+    daemon_audit(link->daemon, job->token, "call", call->actor->id, rc,
+                 stats.wall_ns);
+    if (call->call != NULL)
+        gbx_call_failure(call->call, &failure);
+    if (rc == GBX_ESCRIPT && failure.type[0] != '\0')
+        snprintf(err.what, sizeof(err.what), "%s: %s", failure.type,
+                 failure.message);
+    done.scalar = stats.wall_ns;
+    if (rc == 0)
+        send_frame(link, &done, NULL);
+    else
+        send_failure(link, call->number, rc, err.what, failure.traceback);
+    drop_call(link, call);
+}
