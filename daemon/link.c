@@ -52,16 +52,27 @@ static void drop_inputs(struct link_call *call)
     }
 }
 
-static void drop_call(struct link *link, struct link_call *call)
+/* Its number is free again. */
+static void unlist(struct link *link, struct link_call *call)
 {
     pthread_mutex_lock(&link->lock);
     LIST_REMOVE(call, next);
     link->count--;
     pthread_mutex_unlock(&link->lock);
+}
+
+static void free_call(struct link *link, struct link_call *call)
+{
     drop_inputs(call);
     gbx_call_finish(call->call);
     actors_put(link->daemon, call->actor);
     free(call);
+}
+
+static void drop_call(struct link *link, struct link_call *call)
+{
+    unlist(link, call);
+    free_call(link, call);
 }
 
 static void send_frame(struct link *link, const struct frame *frame,
@@ -74,7 +85,7 @@ static void send_frame(struct link *link, const struct frame *frame,
     if (all == NULL)
         return;
     memcpy(all, head, bytes);
-    if (frame->body_bytes > 0)
+    if (body != NULL)
         memcpy(all + bytes, body, frame->body_bytes);
     net_send(link->peer, false, all, bytes + frame->body_bytes);
     free(all);
@@ -457,9 +468,10 @@ void link_run(struct job *job)
         snprintf(err.what, sizeof(err.what), "%s: %s", failure.type,
                  failure.message);
     done.scalar = stats.wall_ns;
+    unlist(link, call); /* or who reads this is faster */
     if (rc == 0)
         send_frame(link, &done, NULL);
     else
         send_failure(link, call->number, rc, err.what, failure.traceback);
-    drop_call(link, call);
+    free_call(link, call);
 }

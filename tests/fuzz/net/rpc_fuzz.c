@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rpc_fuzz.c - any text as JSON-RPC: each has an answer, which is JSON. */
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
