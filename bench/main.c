@@ -20,7 +20,8 @@ static const struct {
              {"wipe", bench_wipe},           {"written", bench_written},
              {"density", bench_density},     {"isolation", bench_isolation},
              {"languages", bench_languages}, {"compute", bench_compute},
-             {"flow", bench_flow},           {"wasm", bench_wasm}};
+             {"flow", bench_flow},           {"wasm", bench_wasm},
+             {"serve", bench_serve}};
 
 #define PART_COUNT (sizeof(parts) / sizeof(parts[0]))
 
@@ -47,6 +48,7 @@ static const char doc[] =
     "  languages  the same call in C, JavaScript and Python\n"
     "  compute    the same programs as a process and in a micro-VM\n"
     "  wasm       a module's functions, and the same programs in C\n"
+    "  serve      gloveboxd on loopback, against TCP and libwebsockets\n"
     "  flow       messages through rows of actors, and idle ones\n";
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -66,7 +68,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
             argp_error(
                 state,
                 "%s: call, payload, start, wipe, written, density, floor, "
-                "isolation, languages, compute, wasm or flow is expected",
+                "isolation, languages, compute, wasm, serve or flow is "
+                "expected",
                 arg);
         o->wanted[i] = o->any = true;
         return 0;
