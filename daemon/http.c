@@ -2,7 +2,7 @@
 /*
  * http.c - plain HTTP: scripts are run, uploaded, listed and removed.
  *
- *  GET    /healthz /readyz /metrics
+ *  GET    /healthz /readyz /metrics /v1/openapi.json
  *  POST   /v1/run          {"script" or "actor", "inputs", ...}
  *  GET    /v1/scripts      POST /v1/scripts?name=x.py   DELETE /v1/scripts/ID
  *
@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "daemon.h"
+#include "openapi.h"
 
 #define JSON_TYPE "application/json"
 
@@ -239,6 +240,17 @@ static void reply_metrics(struct daemon *daemon, struct net_request *request)
               "text/plain; version=0.0.4; charset=utf-8", text, bytes);
 }
 
+static void reply_openapi(struct net_request *request)
+{
+    const size_t bytes = sizeof(openapi) - 1;
+    char *text = malloc(bytes);
+
+    if (text != NULL)
+        memcpy(text, openapi, bytes);
+    net_reply(request, text != NULL ? 200 : 500, JSON_TYPE, text,
+              text != NULL ? bytes : 0);
+}
+
 void daemon_http(struct daemon *daemon, struct job *job)
 {
     struct net_request *request = job->request;
@@ -255,6 +267,8 @@ void daemon_http(struct daemon *daemon, struct job *job)
     else if (strncmp(request->path, "/v1/scripts/", 12) == 0 &&
              strcmp(request->method, "DELETE") == 0)
         remove_script(daemon, job);
+    else if (strcmp(request->path, "/v1/openapi.json") == 0 && gets)
+        reply_openapi(request);
     else if (strcmp(request->path, "/metrics") == 0 && gets)
         reply_metrics(daemon, request);
     else if (strncmp(request->path, "/v1/", 4) == 0)

@@ -10,9 +10,11 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "net/private.h"
 
 #define HEADER_BYTES 1024u
+#define SLOWEST      1024u /* bytes of a body in a second, after the first */
 
 static const struct {
     enum lws_token_indexes token;
@@ -212,6 +214,7 @@ static int begin(struct net_server *server, struct lws *wsi, const char *path,
     if (r == NULL)
         return -1;
     r->kind = NET_REQUEST;
+    r->begun_ns = clock_now_ns();
     r->server = server;
     r->wsi = wsi;
     r->shown = (struct net_request){.method = "",
@@ -229,6 +232,14 @@ static int begin(struct net_server *server, struct lws *wsi, const char *path,
     return 0;
 }
 
+/* It would hold the connection for as long as it likes. */
+static bool is_too_slow(const struct request *r)
+{
+    const uint64_t seconds = (clock_now_ns() - r->begun_ns) / 1000000000u;
+
+    return seconds > r->server->config.header_seconds + r->came / SLOWEST;
+}
+
 static int take_body(struct request *r, const void *data, size_t bytes)
 {
     uint8_t *body;
@@ -236,7 +247,14 @@ static int take_body(struct request *r, const void *data, size_t bytes)
 
     lws_set_timeout(r->wsi, PENDING_TIMEOUT_HTTP_CONTENT,
                     (int)r->server->config.header_seconds);
-    if (r->is_given || r->refused != 0)
+    r->came += bytes;
+    if (r->is_given)
+        return 0;
+    if (is_too_slow(r)) {
+        give(r, 408);
+        return 0;
+    }
+    if (r->refused != 0)
         return 0;
     body = r->shown.body;
     rc = net_append(&body, &r->shown.bytes, &r->room,

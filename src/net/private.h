@@ -24,10 +24,11 @@ struct request {
     struct net_server *server;
     struct lws *wsi; /* the server's thread; NULL: gone */
     atomic_bool is_gone;
-    bool is_given; /* to the handler */
-    bool is_cut;   /* the connection ends with the reply */
-    int refused;   /* with this status, once its body has come */
-    size_t room, expected;
+    bool is_given;               /* to the handler */
+    bool is_cut;                 /* the connection ends with the reply */
+    int refused;                 /* with this status, once its body has come */
+    size_t room, expected, came; /* of the body */
+    uint64_t begun_ns;
     int status;
     const char *type; /* of the reply */
     uint8_t *out;     /* owned: LWS_PRE bytes, and the reply */

@@ -10,6 +10,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import ssl
@@ -21,6 +22,7 @@ import threading
 import time
 import unittest
 
+import jsonschema
 import websockets
 
 PROGRAM = os.path.abspath(sys.argv.pop(1))
@@ -195,6 +197,39 @@ class Daemon(unittest.TestCase):
         self.assertEqual(self.ask(server, "GET", "/v1/scripts")[1],
                          {"scripts": []})
 
+    def test_it_is_as_it_describes_itself(self):
+        server = self.serve("--actor", self.file("double.py", DOUBLE))
+        status, about = self.ask(server, "GET", "/v1/openapi.json")
+        self.assertEqual(status, 200)
+        asks = {("post", "/v1/run"): ['{"actor": "double", "inputs": {"in": 2}}',
+                                      '{"actor": "x"}', "[", '{"script": "?"}'],
+                ("post", "/v1/scripts"): [DOUBLE]}
+        told = set()
+        for path, methods in about["paths"].items():
+            for method, says in methods.items():
+                for body in asks.get((method, path), [None]):
+                    query = "?name=d.py" if path == "/v1/scripts" else ""
+                    status, reply = self.ask(
+                        server, method.upper(),
+                        path.replace("{id}", "nobody") + query, body)
+                    self.assertIn(str(status), says["responses"], (method, path))
+                    self.matches(about, says["responses"][str(status)], reply)
+                told.add(path.split("{")[0])
+        # Each place that it knows is described.
+        with open(pathlib.Path(__file__).parents[2] / "daemon" / "http.c",
+                  encoding="utf-8") as code:
+            known = set(re.findall(r'path, "(/[^"]+)"', code.read()))
+        self.assertEqual(known - {"/v1/"}, told)
+
+    def matches(self, about, response, reply):
+        if "$ref" in response:
+            response = about["components"]["responses"][
+                response["$ref"].rsplit("/", 1)[1]]
+        for kind, content in response.get("content", {}).items():
+            if kind == "application/json":
+                jsonschema.validate(reply, {
+                    **content["schema"], "components": about["components"]})
+
     def test_many_ask_at_once(self):
         server = self.serve("--actor", self.file("double.py", DOUBLE))
         wrong = []
@@ -240,6 +275,36 @@ class Daemon(unittest.TestCase):
         before = time.monotonic()
         self.run_script(server, "def process(c): return 1")
         self.assertLess(time.monotonic() - before, 10)
+
+    def test_who_is_too_slow_is_cut_off(self):
+        server = self.serve()
+        kinds = {
+            "nothing": (b"", b""),
+            "head": (b"GET /healthz HTTP/1.1\r\n", b"X-A: b\r\n"),
+            "body": (b"POST /v1/run HTTP/1.1\r\nHost: x\r\n"
+                     b"Content-Length: 100000\r\n\r\n", b"x")}
+        peers = {}
+        for kind, (begin, _) in kinds.items():
+            for _ in range(20):
+                peer = socket.create_connection(("127.0.0.1", server.port))
+                self.addCleanup(peer.close)
+                peer.sendall(begin)
+                peer.settimeout(0)
+                peers[peer] = kind
+        before = time.monotonic()
+        while peers and time.monotonic() - before < 40:
+            for peer, kind in list(peers.items()):
+                try:
+                    peer.send(kinds[kind][1])
+                    if b"" == peer.recv(1000):
+                        del peers[peer]
+                except BlockingIOError:
+                    pass
+                except OSError:
+                    del peers[peer]
+            self.assertEqual(self.ask(server, "GET", "/healthz")[0], 200)
+            time.sleep(0.25)
+        self.assertEqual(set(peers.values()), set())
 
     # ---- Reflow's protocol ----
 
