@@ -106,18 +106,16 @@ bool actors_remove(struct daemon *daemon, const char *id)
     return actor != NULL;
 }
 
-/* Of a file; the caller's. */
-static int open_actor(struct daemon *daemon, const char *path, bool is_upload,
-                      struct actor **made, struct gbx_error *err)
+int actors_open(struct daemon *daemon, const char *path,
+                const struct gbx_script_config *config, struct actor **made,
+                struct gbx_error *err)
 {
     struct actor *actor = calloc(1, sizeof(*actor));
-    struct gbx_script_config config = daemon->script;
     int rc = GBX_EHOST;
 
     *made = NULL;
-    config.hide_folder = is_upload;
     if (actor != NULL && (actor->path = strdup(path)) != NULL)
-        rc = gbx_script_open(&actor->script, daemon->runtime, path, &config,
+        rc = gbx_script_open(&actor->script, daemon->runtime, path, config,
                              err);
     else
         *err = (struct gbx_error){.code = rc, .what = "no memory"};
@@ -129,9 +127,22 @@ static int open_actor(struct daemon *daemon, const char *path, bool is_upload,
     }
     actor->id = name_of(actor->script, path);
     actor->holders = 1;
-    actor->is_upload = is_upload;
     *made = actor;
     return 0;
+}
+
+/* Of a file, which may be ours; the caller's. */
+static int open_actor(struct daemon *daemon, const char *path, bool is_upload,
+                      struct actor **actor, struct gbx_error *err)
+{
+    struct gbx_script_config config = daemon->script;
+    int rc;
+
+    config.hide_folder = is_upload;
+    rc = actors_open(daemon, path, &config, actor, err);
+    if (rc == 0)
+        (*actor)->is_upload = is_upload;
+    return rc;
 }
 
 int actors_load(struct daemon *daemon, const char *path, bool is_upload,
@@ -222,7 +233,7 @@ int actors_of_source(struct daemon *daemon, const char *source, const char *dot,
     pthread_mutex_unlock(&daemon->actors.lock);
     if (*actor != NULL)
         return 0;
-    snprintf(name, sizeof(name), "script-%u%s", atomic_fetch_add(&number, 1),
+    snprintf(name, sizeof(name), ".script-%u%s", atomic_fetch_add(&number, 1),
              dot);
     rc = actors_write(daemon, name, source, strlen(source), path, err);
     if (rc == 0)

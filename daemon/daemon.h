@@ -77,6 +77,10 @@ struct actors {
  * or as gbx_script_open. */
 int actors_load(struct daemon *daemon, const char *path, bool is_upload,
                 char **id, struct gbx_error *err);
+/* One of a config of its own, that is in no table; the caller's to put. */
+int actors_open(struct daemon *daemon, const char *path,
+                const struct gbx_script_config *config, struct actor **actor,
+                struct gbx_error *err);
 /* A text as a file among the uploads.  Returns 0 or GBX_EHOST. */
 int actors_write(struct daemon *daemon, const char *name, const void *text,
                  size_t bytes, char path[256], struct gbx_error *err);
@@ -165,6 +169,9 @@ void run_fini(struct run *run);
 
 void daemon_rpc(struct daemon *daemon, struct job *job);
 void daemon_http(struct daemon *daemon, struct job *job);
+/* msb.c */
+void daemon_msb(struct daemon *daemon, struct job *job);
+void daemon_msb_close(struct daemon *daemon);
 /* What needs no worker.  False: it does. */
 bool daemon_http_quick(struct daemon *daemon, struct net_request *request);
 /* Prometheus' text, for free(). */

@@ -4,6 +4,7 @@
  *
  *  GET    /healthz /readyz /metrics /v1/openapi.json
  *  POST   /v1/run          {"script" or "actor", "inputs", ...}
+ *  GET    /api/v1/health   POST /api/v1/rpc (msb.c)
  *  GET    /v1/scripts      POST /v1/scripts?name=x.py   DELETE /v1/scripts/ID
  *
  * An error is {"error": {"code": "EFILE", "message": "...", "traceback"}}.
@@ -257,7 +258,9 @@ void daemon_http(struct daemon *daemon, struct job *job)
     const bool gets = strcmp(request->method, "GET") == 0,
                posts = strcmp(request->method, "POST") == 0;
 
-    if (strcmp(request->path, "/v1/run") == 0 && posts)
+    if (strcmp(request->path, "/api/v1/rpc") == 0 && posts)
+        daemon_msb(daemon, job);
+    else if (strcmp(request->path, "/v1/run") == 0 && posts)
         run_script(daemon, job);
     else if (strcmp(request->path, "/v1/scripts") == 0 && posts)
         upload(daemon, job);
@@ -295,6 +298,9 @@ bool daemon_http_quick(struct daemon *daemon, struct net_request *request)
 
     if (strcmp(request->path, "/healthz") == 0)
         reply_text(request, 200, "ok\n");
+    else if (strcmp(request->path, "/api/v1/health") == 0)
+        http_reply_json(request, 200,
+                        json_pack("{s:s}", "message", "Service is healthy"));
     else if (strcmp(request->path, "/readyz") == 0)
         reply_text(request, is_up ? 200 : 503, is_up ? "ready\n" : "ending\n");
     else if (strcmp(request->path, "/metrics") == 0 &&

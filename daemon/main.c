@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #include "link.h"
+#include "repl_js.h"
+#include "repl_py.h"
 #include "glovebox/cache.h"
 
 #define PORT       5556 /* as Reflow's runtime server */
@@ -406,6 +408,18 @@ static int remove_one(const char *path, const struct stat *st, int kind,
     return remove(path);
 }
 
+/* For msb.c. */
+static int write_prompts(struct daemon *daemon, struct gbx_error *err)
+{
+    char path[256];
+    int rc = actors_write(daemon, ".repl.py", repl_py, sizeof(repl_py) - 1, path,
+                          err);
+
+    return rc < 0 ? rc
+                  : actors_write(daemon, ".repl.js", repl_js,
+                                 sizeof(repl_js) - 1, path, err);
+}
+
 static int load_actors(struct daemon *daemon, const struct options *o)
 {
     struct gbx_error err = {.what = ""};
@@ -520,10 +534,13 @@ int main(int argc, char **argv)
         return EX_UNAVAILABLE;
     }
     rc = open_runtime(&daemon, &o, &rules);
+    if (rc == 0 && write_prompts(&daemon, &err) < 0)
+        rc = complain(&err);
     if (rc == 0)
         rc = load_actors(&daemon, &o);
     if (rc == 0)
         rc = serve(&daemon, &o);
+    daemon_msb_close(&daemon);
     actors_close(&daemon);
     net_server_close(daemon.server);
     gbx_runtime_close(daemon.runtime);

@@ -219,7 +219,8 @@ class Daemon(unittest.TestCase):
         with open(pathlib.Path(__file__).parents[2] / "daemon" / "http.c",
                   encoding="utf-8") as code:
             known = set(re.findall(r'path, "(/[^"]+)"', code.read()))
-        self.assertEqual(known - {"/v1/"}, told)
+        self.assertEqual(known - {"/v1/", "/api/v1/rpc", "/api/v1/health"},
+                         told)
 
     def matches(self, about, response, reply):
         if "$ref" in response:
@@ -394,6 +395,109 @@ class Daemon(unittest.TestCase):
         with self.assertRaises(websockets.ConnectionClosed) as gone:
             self.talk(server, "y" * (3 << 20))
         self.assertEqual(gone.exception.code, 1009)
+
+    # ---- microsandbox 0.2 ----
+
+    def msb(self, server, method, status_wanted=200, **params):
+        status, reply = self.ask(server, "POST", "/api/v1/rpc", json.dumps(
+            {"jsonrpc": "2.0", "id": "x", "method": method, "params": params}))
+        self.assertEqual(status, status_wanted, reply)
+        if status_wanted == 200:
+            self.assertEqual((reply["jsonrpc"], reply["id"]), ("2.0", "x"))
+            return reply["result"]
+        return reply
+
+    def type_in(self, server, code, language="python", **params):
+        got = self.msb(server, "sandbox.repl.run", sandbox="s",
+                       language=language, code=code, **params)
+        self.assertEqual(got["status"], "success")
+        return [(line["stream"], line["text"]) for line in got["output"]]
+
+    def test_a_sandbox_of_microsandbox(self):
+        server = self.serve()
+        self.assertEqual(self.ask(server, "GET", "/api/v1/health"),
+                         (200, {"message": "Service is healthy"}))
+        self.assertEqual(
+            self.msb(server, "sandbox.start", sandbox="s", namespace="default",
+                     config={"image": "microsandbox/python", "memory": 512,
+                             "cpus": 1, "envs": ["WHO=me"]}),
+            "Sandbox s started successfully")
+        self.assertEqual(self.type_in(server, "x = 20\nx + 1"),
+                         [("stdout", "21")])
+        self.assertEqual(self.type_in(server, "print(x); print('a\\nb', end='')"),
+                         [("stdout", "20"), ("stdout", "a"), ("stdout", "b")])
+        self.assertEqual(self.type_in(server, "import os; os.environ['WHO']"),
+                         [("stdout", "'me'")])
+        got = self.type_in(server, "def f():\n    return 1 // 0\nf()")
+        self.assertEqual({stream for stream, _ in got}, {"stderr"})
+        self.assertEqual(got[0][1], "Traceback (most recent call last):")
+        self.assertIn("ZeroDivisionError", got[-1][1])
+        self.assertIn("SyntaxError", self.type_in(server, "x =")[-1][1])
+        self.assertEqual(self.type_in(server, "x"), [("stdout", "20")])
+        # The other language has its own memory.
+        self.assertEqual(self.type_in(server, "const y = [1]; console.log(y)",
+                                      "node"), [("stdout", "[1]")])
+        self.assertEqual(self.type_in(server, "y.push(2); y", "javascript"),
+                         [("stdout", "[1,2]")])
+        self.assertIn("ReferenceError",
+                      self.type_in(server, "nothing", "nodejs")[0][1])
+        # What takes too long is ended.
+        self.assertEqual(self.type_in(server, "while True: pass", timeout=1),
+                         [("stderr",
+                           "Error: Execution timed out after 1 seconds")])
+        self.assertIn("NameError", self.type_in(server, "x")[-1][1])
+        got = self.msb(server, "sandbox.metrics.get", namespace="*")
+        self.assertEqual([(s["namespace"], s["name"], s["running"])
+                          for s in got["sandboxes"]],
+                         [("default", "s", True)])
+        self.assertEqual(self.msb(server, "sandbox.stop", sandbox="s"),
+                         "Sandbox s stopped successfully")
+        self.msb(server, "sandbox.stop", 500, sandbox="s")
+        self.msb(server, "sandbox.repl.run", 500, sandbox="s",
+                 language="python", code="1")
+
+    def test_commands_of_microsandbox(self):
+        if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+            self.skipTest("a command is run in a micro-VM: no /dev/kvm here")
+        server = self.serve()
+        self.msb(server, "sandbox.start", sandbox="s")
+        got = self.msb(server, "sandbox.command.run", sandbox="s",
+                       command="echo", args=["hello", "there"])
+        self.assertEqual(got, {"command": "echo", "args": ["hello", "there"],
+                               "exit_code": 0, "success": True, "output": [
+                                   {"stream": "stdout",
+                                    "text": "hello there"}]})
+        got = self.msb(server, "sandbox.command.run", sandbox="s",
+                       command="ls", args=["/nothing"])
+        self.assertEqual((got["exit_code"], got["success"]), (2, False))
+        self.assertEqual(got["output"][0]["stream"], "stderr")
+        got = self.msb(server, "sandbox.command.run", 500, sandbox="s",
+                       command="no-such-command")
+        self.assertIn("no-such-command", got["error"])
+
+    def test_what_microsandbox_refuses(self):
+        server = self.serve()
+        for params in ({}, {"sandbox": ""}, {"sandbox": "-x"},
+                       {"sandbox": "x" * 64}, {"sandbox": "a b"},
+                       {"sandbox": "s", "namespace": "*"},
+                       {"sandbox": "s", "config": {"volumes": ["/:/x"]}},
+                       {"sandbox": "s", "config": {"image": "debian"}},
+                       {"sandbox": "s", "config": {"envs": ["x"]}},
+                       {"sandbox": "s", "config": {"memory": -1}}):
+            got = self.msb(server, "sandbox.start", 400, **params)
+            self.assertEqual(got["code"], 2001, params)
+        self.assertEqual(self.msb(server, "sandbox.dance", 404)["error"]["code"],
+                         -32601)
+        self.assertEqual(self.msb(server, "sandbox.repl.run", 400, sandbox="s",
+                                  language="cobol", code="")["code"], 2001)
+        status, reply = self.ask(server, "POST", "/api/v1/rpc",
+                                 '{"jsonrpc": "1.0", "method": "x", "id": 1}')
+        self.assertEqual((status, reply["error"]["code"]), (400, -32600))
+        for name in ("a", "b"):
+            self.msb(server, "sandbox.start", sandbox=name)
+        self.msb(server, "sandbox.start", sandbox="a")
+        got = self.msb(server, "sandbox.metrics.get", sandbox="a")
+        self.assertEqual(len(got["sandboxes"]), 1)
 
     # ---- binary frames ----
 
