@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "link.h"
+#include "daemon/api/link.h"
 #include "repl_js.h"
 #include "repl_py.h"
 #include "glovebox/cache.h"

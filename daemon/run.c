@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon.h"
+#include "daemon/daemon.h"
 #include "glovebox/json.h"
 
 static int put_input(struct gbx_call *call, const char *port,

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "link.h"
+#include "daemon/api/link.h"
 
 void work_drop(struct job *job)
 {

@@ -216,7 +216,7 @@ class Daemon(unittest.TestCase):
                     self.matches(about, says["responses"][str(status)], reply)
                 told.add(path.split("{")[0])
         # Each place that it knows is described.
-        with open(pathlib.Path(__file__).parents[2] / "daemon" / "http.c",
+        with open(pathlib.Path(__file__).parents[2] / "daemon" / "api" / "http.c",
                   encoding="utf-8") as code:
             known = set(re.findall(r'path, "(/[^"]+)"', code.read()))
         self.assertEqual(known - {"/v1/", "/api/v1/rpc", "/api/v1/health"},

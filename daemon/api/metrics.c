@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "daemon.h"
+#include "daemon/daemon.h"
 
 static void put(FILE *out, const char *name, const char *type,
                 const char *help, double value)

@@ -11,10 +11,10 @@
  * Threads: pieces, in the server's; run, a worker's.
  * Memory:  counted: the connection has it, and each job.
  */
-#ifndef DAEMON_LINK_H
-#define DAEMON_LINK_H
+#ifndef DAEMON_API_LINK_H
+#define DAEMON_API_LINK_H
 
-#include "daemon.h"
+#include "daemon/daemon.h"
 #include "net/frame.h"
 
 #define LINK_CALLS_MAX 1024u /* open, of one WebSocket */

@@ -16,7 +16,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "daemon.h"
+#include "daemon/daemon.h"
 #include "net/rpc.h"
 
 /* The last message of a port. */

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "glovebox/body.h"
-#include "link.h"
+#include "daemon/api/link.h"
 
 struct link *link_open(struct daemon *daemon, struct net_peer *peer,
                        struct token *token)
