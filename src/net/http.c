@@ -28,8 +28,14 @@ static const struct {
 
 static void drop(struct request *r)
 {
+    struct outgoing *piece;
+
     if (r->is_replied)
         atomic_fetch_sub(&r->server->unsent, 1);
+    while ((piece = STAILQ_FIRST(&r->pieces)) != NULL) {
+        STAILQ_REMOVE_HEAD(&r->pieces, next);
+        free(piece);
+    }
     free(r->shown.body);
     free(r->out);
     free(r);
@@ -44,11 +50,15 @@ static struct request *request_of(struct lws *wsi)
 
 /* ---- the reply ---- */
 
+static struct request *hidden(struct net_request *shown)
+{
+    return (struct request *)((char *)shown - offsetof(struct request, shown));
+}
+
 void net_reply(struct net_request *shown, int status, const char *type,
                void *body, size_t bytes)
 {
-    struct request *r =
-        (struct request *)((char *)shown - offsetof(struct request, shown));
+    struct request *r = hidden(shown);
     struct net_server *server = r->server;
 
     r->out = malloc(LWS_PRE + bytes + 1);
@@ -77,13 +87,81 @@ bool net_is_gone(const struct net_request *shown)
     return atomic_load(&r->is_gone);
 }
 
-/* It is the server's from here on. */
+/* ---- a reply that goes on ---- */
+
+static void list_locked(struct request *r)
+{
+    if (r->is_listed)
+        return;
+    r->is_listed = true;
+    STAILQ_INSERT_TAIL(&r->server->replied, r, next);
+}
+
+void net_stream(struct net_request *shown, const char *type)
+{
+    struct request *r = hidden(shown);
+
+    r->status = 200;
+    r->type = type;
+    pthread_mutex_lock(&r->server->lock);
+    r->is_stream = true;
+    list_locked(r);
+    pthread_mutex_unlock(&r->server->lock);
+    net_wake(r->server);
+}
+
+int net_push(struct net_request *shown, const void *data, size_t bytes)
+{
+    struct request *r = hidden(shown);
+    struct net_server *server = r->server;
+    struct outgoing *piece = malloc(sizeof(*piece) + LWS_PRE + bytes);
+    int rc = 0;
+
+    if (piece == NULL)
+        return GBX_EHOST;
+    *piece = (struct outgoing){.bytes = bytes, .own_bytes = bytes};
+    memcpy(piece->data + LWS_PRE, data, bytes);
+    pthread_mutex_lock(&server->lock);
+    if (atomic_load(&r->is_gone)) {
+        rc = GBX_ECANCELED;
+    } else if (r->queued > 0 && bytes > server->config.queued_max - r->queued) {
+        rc = GBX_ELIMIT;
+    } else {
+        STAILQ_INSERT_TAIL(&r->pieces, piece, next);
+        r->queued += bytes;
+        list_locked(r);
+        piece = NULL;
+    }
+    pthread_mutex_unlock(&server->lock);
+    free(piece);
+    if (rc == 0)
+        net_wake(server);
+    return rc;
+}
+
+void net_stream_end(struct net_request *shown)
+{
+    struct request *r = hidden(shown);
+
+    pthread_mutex_lock(&r->server->lock);
+    r->is_ended = true;
+    list_locked(r);
+    pthread_mutex_unlock(&r->server->lock);
+    net_wake(r->server);
+}
+
+/* The server's thread.  It is the server's from here on, but for a stream that
+ * has not ended. */
 static void begin_reply(struct request *r)
 {
-    if (r->wsi == NULL)
-        drop(r);
-    else
+    const bool is_over = !r->is_stream || r->is_ended;
+
+    if (is_over)
+        r->is_given = false;
+    if (r->wsi != NULL)
         lws_callback_on_writable(r->wsi);
+    else if (is_over)
+        drop(r);
 }
 
 void net_http_ready(struct net_server *server)
@@ -93,12 +171,13 @@ void net_http_ready(struct net_server *server)
     for (;;) {
         pthread_mutex_lock(&server->lock);
         r = STAILQ_FIRST(&server->replied);
-        if (r != NULL)
+        if (r != NULL) {
             STAILQ_REMOVE_HEAD(&server->replied, next);
+            r->is_listed = false;
+        }
         pthread_mutex_unlock(&server->lock);
         if (r == NULL)
             return;
-        r->is_given = false;
         begin_reply(r);
     }
 }
@@ -114,7 +193,8 @@ static int write_headers(struct request *r)
     if (lws_add_http_common_headers(
             r->wsi, (unsigned)r->status,
             r->type != NULL ? r->type : "text/plain; charset=utf-8",
-            r->out_bytes, &at, end) != 0 ||
+            r->is_stream ? LWS_ILLEGAL_HTTP_CONTENT_LEN : r->out_bytes, &at,
+            end) != 0 ||
         lws_finalize_write_http_header(r->wsi, start, &at, end) != 0)
         return -1;
     return 0;
@@ -155,6 +235,46 @@ static int write_some(struct request *r)
     if (is_last)
         return finish(r);
     lws_callback_on_writable(r->wsi);
+    return 0;
+}
+
+/* A piece of a reply that goes on; the connection ends with the last. */
+static int stream_some(struct request *r)
+{
+    struct net_server *server = r->server;
+    struct outgoing *piece;
+    size_t bytes;
+    bool is_over;
+
+    if (!r->has_headers) {
+        if (write_headers(r) < 0)
+            return -1;
+        lws_callback_on_writable(r->wsi);
+        return 0;
+    }
+    pthread_mutex_lock(&server->lock);
+    piece = STAILQ_FIRST(&r->pieces);
+    is_over = piece == NULL && r->is_ended;
+    pthread_mutex_unlock(&server->lock);
+    if (piece == NULL)
+        return is_over ? -1 : 0;
+    bytes = piece->bytes - piece->at;
+    bytes = bytes > PIECE_BYTES ? PIECE_BYTES : bytes;
+    if (lws_write(r->wsi, piece->data + LWS_PRE + piece->at, bytes,
+                  LWS_WRITE_HTTP) < 0)
+        return -1;
+    piece->at += bytes;
+    pthread_mutex_lock(&server->lock);
+    server->counts.bytes_out += bytes;
+    if (piece->at == piece->bytes) {
+        STAILQ_REMOVE_HEAD(&r->pieces, next);
+        r->queued -= piece->bytes;
+    } else {
+        piece = NULL;
+    }
+    pthread_mutex_unlock(&server->lock);
+    free(piece);
+    lws_callback_on_writable(r->wsi); /* there may be more, or the end */
     return 0;
 }
 
@@ -214,6 +334,7 @@ static int begin(struct net_server *server, struct lws *wsi, const char *path,
     if (r == NULL)
         return -1;
     r->kind = NET_REQUEST;
+    STAILQ_INIT(&r->pieces);
     r->begun_ns = clock_now_ns();
     r->server = server;
     r->wsi = wsi;
@@ -300,6 +421,8 @@ int net_http(struct net_server *server, struct lws *wsi,
             give(r, r->refused);
         return 0;
     case LWS_CALLBACK_HTTP_WRITEABLE:
+        if (r != NULL && r->is_stream)
+            return stream_some(r);
         return r != NULL && r->is_replied && !r->is_given ? write_some(r) : 0;
     default: /* it is closed */
         if (r != NULL)

@@ -18,6 +18,8 @@
 /* A connection's object; the wsi has it as its opaque user data. */
 enum net_kind { NET_REQUEST, NET_PEER };
 
+struct outgoing;
+
 struct request {
     enum net_kind kind;
     struct net_request shown; /* what the handler has */
@@ -36,7 +38,12 @@ struct request {
     bool has_headers;           /* they have been sent */
     STAILQ_ENTRY(request) next; /* of those that are ready */
     char path[1024], query[1024], token[TOKEN_BYTES], media[256];
-    bool is_replied; /* with the server's lock */
+    bool is_replied; /* with the server's lock, as these: */
+
+    /* A reply that goes on: */
+    bool is_stream, is_ended, is_listed;
+    STAILQ_HEAD(, outgoing) pieces;
+    uint64_t queued;
 };
 
 struct outgoing {

@@ -107,6 +107,15 @@ void net_reply(struct net_request *request, int status, const char *type,
                void *body, size_t bytes);
 bool net_is_gone(const struct net_request *request);
 
+/*
+ * A reply that goes on, with status 200: pieces are sent as they are pushed,
+ * which copies them.  `end`, once, gives the request away, also when the client
+ * is gone.  push returns as net_send.
+ */
+void net_stream(struct net_request *request, const char *type);
+int net_push(struct net_request *request, const void *data, size_t bytes);
+void net_stream_end(struct net_request *request);
+
 struct net_peer *net_peer_get(struct net_peer *peer);
 void net_peer_put(struct net_peer *peer);
 
