@@ -172,12 +172,21 @@ void daemon_http(struct daemon *daemon, struct job *job);
 /* msb.c */
 void daemon_msb(struct daemon *daemon, struct job *job);
 void daemon_msb_close(struct daemon *daemon);
+/* flows.c */
+void flows_http(struct daemon *daemon, struct job *job);
+void flows_listen(struct daemon *daemon, struct job *job);
+/* The client of a request is gone: it may be one that listens. */
+void flows_gone(struct net_request *request);
+bool flows_remove(const char *name, size_t bytes);
+void flows_close(void); /* before the server is */
 /* What needs no worker.  False: it does. */
 bool daemon_http_quick(struct daemon *daemon, struct net_request *request);
 /* Prometheus' text, for free(). */
 char *daemon_metrics(struct daemon *daemon, size_t *bytes);
 
 void http_reply_json(struct net_request *request, int status, json_t *json);
+/* With the status that fits GBX_...  */
+void http_reply_code(struct net_request *request, int code, const char *what);
 void http_reply_error(struct net_request *request, int status,
                       const char *code, const char *what);
 

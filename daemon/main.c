@@ -255,6 +255,7 @@ static void on_request(void *context, struct net_request *request)
 static void on_gone(void *context, struct net_request *request)
 {
     work_cancel(context, NULL, request);
+    flows_gone(request);
 }
 
 static int on_enter(void *context, struct net_peer *peer)
@@ -540,6 +541,7 @@ int main(int argc, char **argv)
         rc = load_actors(&daemon, &o);
     if (rc == 0)
         rc = serve(&daemon, &o);
+    flows_close();
     daemon_msb_close(&daemon);
     actors_close(&daemon);
     net_server_close(daemon.server);

@@ -4,6 +4,7 @@
  *
  *  GET    /healthz /readyz /metrics /v1/openapi.json
  *  POST   /v1/run          {"script" or "actor", "inputs", ...}
+ *  /v1/flows, /v1/events   flows.c
  *  GET    /api/v1/health   POST /api/v1/rpc (msb.c)
  *  GET    /v1/scripts      POST /v1/scripts?name=x.py   DELETE /v1/scripts/ID
  *
@@ -43,6 +44,7 @@ static int status_of(int code)
     case GBX_EARGUMENT:
     case GBX_EFORMAT:
     case GBX_EPORT:
+    case GBX_EFILE:
         return 400;
     case GBX_ESCRIPT:
     case GBX_ELOAD:
@@ -58,11 +60,18 @@ static int status_of(int code)
         return 422; /* the script's own doing */
     case GBX_ELIMIT:
         return 413;
+    case GBX_EUNSUPPORTED:
+        return 409;
     case GBX_ETIME:
         return 504;
     default:
         return 500;
     }
+}
+
+void http_reply_code(struct net_request *request, int code, const char *what)
+{
+    http_reply_error(request, status_of(code), gbx_error_name(code), what);
 }
 
 /* ---- /v1/run ---- */
@@ -258,7 +267,12 @@ void daemon_http(struct daemon *daemon, struct job *job)
     const bool gets = strcmp(request->method, "GET") == 0,
                posts = strcmp(request->method, "POST") == 0;
 
-    if (strcmp(request->path, "/api/v1/rpc") == 0 && posts)
+    if (strncmp(request->path, "/v1/flows", 9) == 0 &&
+        (request->path[9] == '/' || request->path[9] == '\0'))
+        flows_http(daemon, job);
+    else if (strcmp(request->path, "/v1/events") == 0 && gets)
+        flows_listen(daemon, job);
+    else if (strcmp(request->path, "/api/v1/rpc") == 0 && posts)
         daemon_msb(daemon, job);
     else if (strcmp(request->path, "/v1/run") == 0 && posts)
         run_script(daemon, job);

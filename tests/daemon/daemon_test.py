@@ -201,26 +201,32 @@ class Daemon(unittest.TestCase):
         server = self.serve("--actor", self.file("double.py", DOUBLE))
         status, about = self.ask(server, "GET", "/v1/openapi.json")
         self.assertEqual(status, 200)
-        asks = {("post", "/v1/run"): ['{"actor": "double", "inputs": {"in": 2}}',
+        graph = self.graph({"a": "double"}, [], inports={"x": "a.in"})
+        self.ask(server, "PUT", "/v1/flows/f", graph)
+        asks = {("put", "/v1/flows/{name}"): [graph, "[]"],
+                ("post", "/v1/flows/{name}/{port}"): ["1", "["],
+                ("post", "/v1/run"): ['{"actor": "double", "inputs": {"in": 2}}',
                                       '{"actor": "x"}', "[", '{"script": "?"}'],
                 ("post", "/v1/scripts"): [DOUBLE]}
         told = set()
         for path, methods in about["paths"].items():
-            for method, says in methods.items():
+            for method, says in sorted(methods.items(), reverse=True):
+                if method == "parameters":
+                    continue
                 for body in asks.get((method, path), [None]):
                     query = "?name=d.py" if path == "/v1/scripts" else ""
-                    status, reply = self.ask(
-                        server, method.upper(),
-                        path.replace("{id}", "nobody") + query, body)
+                    place = path.format(id="nobody", name="f", port="x")
+                    status, reply = self.ask(server, method.upper(),
+                                             place + query, body)
                     self.assertIn(str(status), says["responses"], (method, path))
                     self.matches(about, says["responses"][str(status)], reply)
-                told.add(path.split("{")[0])
+            told.add(path.split("{")[0])
         # Each place that it knows is described.
         with open(pathlib.Path(__file__).parents[2] / "daemon" / "api" / "http.c",
                   encoding="utf-8") as code:
             known = set(re.findall(r'path, "(/[^"]+)"', code.read()))
         self.assertEqual(known - {"/v1/", "/api/v1/rpc", "/api/v1/health"},
-                         told)
+                         told - {"/v1/flows/"})
 
     def matches(self, about, response, reply):
         if "$ref" in response:
@@ -395,6 +401,135 @@ class Daemon(unittest.TestCase):
         with self.assertRaises(websockets.ConnectionClosed) as gone:
             self.talk(server, "y" * (3 << 20))
         self.assertEqual(gone.exception.code, 1009)
+
+    # ---- flows ----
+
+    @staticmethod
+    def graph(nodes, wires, **members):
+        def end(place):
+            node, port = place.split(".")
+            return {"nodeId": node, "portId": port, "portName": port,
+                    "expose": False, "portType": {"type": "any"}}
+        return json.dumps({
+            "caseSensitive": True, "properties": {"name": "t"},
+            "processes": {name: {"id": name, "component": component}
+                          for name, component in nodes.items()},
+            "connections": [{"from": end(a), "to": end(b)} for a, b in wires],
+            **{kind: {port: end(place) for port, place in ports.items()}
+               for kind, ports in members.items()}})
+
+    @contextlib.contextmanager
+    def listening(self, server, name):
+        """A function that gives the next event's kind and data."""
+        connection = http.client.HTTPConnection("127.0.0.1", server.port,
+                                                timeout=30)
+        connection.request("GET", f"/v1/events?flow={name}")
+        reply = connection.getresponse()
+        self.assertEqual(reply.status, 200)
+        self.assertEqual(reply.getheader("content-type"), "text/event-stream")
+        self.assertEqual(reply.readline(), b": listening\n")
+        self.assertEqual(reply.readline(), b"\n")
+
+        def event():
+            kind, data = reply.readline().decode(), reply.readline().decode()
+            if not kind:
+                return None
+            self.assertEqual(reply.readline(), b"\n")
+            return (kind.removeprefix("event: ").strip(),
+                    json.loads(data.removeprefix("data: ")))
+        with contextlib.closing(connection), contextlib.closing(reply):
+            yield event
+
+    def test_flows_run_and_are_listened_to(self):
+        server = self.serve("--actor", self.file("double.py", DOUBLE))
+        row = self.graph({"a": "double", "b": "double"}, [("a.out", "b.in")],
+                         inports={"x": "a.in"}, outports={"y": "b.out"})
+        self.assertEqual(self.ask(server, "PUT", "/v1/flows/f", row),
+                         (201, {"name": "f"}))
+        with self.listening(server, "f") as event, \
+                self.listening(server, "f") as other:
+            self.assertEqual(self.ask(server, "POST", "/v1/flows/f/x", "5")[0],
+                             202)
+            got = [event()]
+            while got[-1][1].get("_type") != "NetworkIdle":
+                got.append(event())
+            kinds = [data.get("_type") for kind, data in got if kind == "flow"]
+            self.assertEqual(kinds.count("ActorCompleted"), 2)
+            self.assertIn("MessageSent", kinds)
+            self.assertIn(("output", {"port": "y", "message": {
+                "type": "Integer", "data": 20}}), got)
+            # It follows another graph, and who listens goes on.
+            self.assertEqual(self.ask(server, "PUT", "/v1/flows/f", self.graph(
+                {"a": "double", "c": "double", "b": "double"},
+                [("a.out", "c.in"), ("c.out", "b.in")], inports={"x": "a.in"},
+                outports={"y": "b.out"}))[0], 200)
+            self.ask(server, "POST", "/v1/flows/f/a.in", "5")
+            outputs = []
+            while len(outputs) < 2:
+                kind, data = other()
+                if kind == "output":
+                    outputs.append(data["message"]["data"])
+            self.assertEqual(outputs, [20, 40])
+            self.ask(server, "POST", "/v1/flows/f/x", "{}")
+            while other()[0] != "letter":
+                pass
+            _, reply = self.ask(server, "GET", "/v1/flows")
+            flow, = reply["flows"]
+            self.assertEqual((flow["name"], flow["outputs"], flow["letters"]),
+                             ("f", 2, 1))
+            self.assertEqual({node["node"]: node["runs"] >= 1
+                              for node in flow["nodes"]},
+                             {"a": True, "b": True, "c": True})
+            self.assertEqual(self.ask(server, "DELETE", "/v1/flows/f")[0], 204)
+            while other() is not None:
+                pass
+        self.assertEqual(self.ask(server, "GET", "/v1/flows"),
+                         (200, {"flows": []}))
+
+    def test_what_flows_refuse(self):
+        server = self.serve("--actor", self.file("double.py", DOUBLE))
+        good = self.graph({"a": "double"}, [], inports={"x": "a.in"})
+        for name, body, status in (
+                ("f", "{", 400), ("f", "[]", 400), ("f", "", 400),
+                ("a.b", good, 400), ("x" * 64, good, 400),
+                ("f", self.graph({"a": "nobody"}, []), 400),
+                ("f", self.graph({"a": "file_in"}, []), 400),
+                ("f", self.graph({"a": "log"}, []), 400),
+                ("f", self.graph({"a": "double"}, [("a.out", "a.no")]), 400)):
+            got, reply = self.ask(server, "PUT", f"/v1/flows/{name}", body)
+            self.assertEqual(got, status, (name, body))
+            self.assertTrue(reply["error"]["message"])
+        self.assertEqual(self.ask(server, "GET", "/v1/flows")[1],
+                         {"flows": []})
+        self.assertEqual(self.ask(server, "PUT", "/v1/flows/f", good)[0], 201)
+        self.assertEqual(self.ask(server, "PUT", "/v1/flows/f", self.graph(
+            {"a": "double"}, []))[0], 409)
+        for method, path, body, status in (
+                ("POST", "/v1/flows/f/nowhere", "1", 400),
+                ("POST", "/v1/flows/f/x", "{", 400),
+                ("POST", "/v1/flows/g/x", "1", 404),
+                ("DELETE", "/v1/flows/g", None, 404),
+                ("POST", "/v1/flows", None, 405),
+                ("GET", "/v1/events", None, 404),
+                ("GET", "/v1/events?flow=g", None, 404)):
+            self.assertEqual(self.ask(server, method, path, body)[0], status,
+                             path)
+
+    def test_who_listens_may_vanish(self):
+        server = self.serve("--actor", self.file("double.py", DOUBLE))
+        self.ask(server, "PUT", "/v1/flows/f", self.graph(
+            {"t": "timer", "a": "double"}, [("t.out", "a.in")],
+            outports={"y": "a.out"}).replace(
+                '"component": "timer"', '"component": "timer", "metadata": '
+                '{"interval_ms": 1, "sends": "Integer"}'))
+        for _ in range(20):
+            with self.listening(server, "f") as event:
+                self.assertIn(event()[0], ("flow", "output"))
+        self.assertEqual(self.ask(server, "GET", "/healthz")[0], 200)
+        with self.listening(server, "f") as event:
+            event()
+            server.run.terminate()
+            self.assertEqual(server.run.wait(timeout=30), 0)
 
     # ---- microsandbox 0.2 ----
 
