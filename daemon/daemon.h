@@ -63,6 +63,7 @@ struct actor {
     char *source;     /* owned: of one that came with a request, or NULL */
     uint64_t used_ns; /* the same: when, last */
     _Atomic uint64_t calls, failures, wall_ns;
+    atomic_uint running, most; /* at once: now, and ever: so many are open */
     SLIST_ENTRY(actor) next;
 };
 
@@ -157,7 +158,10 @@ struct run {
     struct gbx_call_stats stats;
 };
 
-/* One more, for the metrics. */
+/* One more runs, or does no more. */
+void call_enter(struct actor *actor);
+void call_leave(struct actor *actor);
+/* One more has run, for the metrics. */
 void call_count(struct daemon *daemon, struct actor *actor, int rc,
                 uint64_t wall_ns);
 
@@ -195,7 +199,7 @@ struct daemon {
     char uploads[64];   /* a folder of ours */
     struct gbx_runtime *runtime;
     struct gbx_script_config script;
-    uint64_t timeout_ns;
+    uint64_t timeout_ns, bytes_max; /* of a call; of a body or message */
     size_t queue_max;
     unsigned workers;
     struct net_server *server;

@@ -20,6 +20,7 @@
 #define TIMEOUT_NS 30000000000ull
 #define QUEUE_MAX  1024
 #define ACTORS_MAX 256
+#define BODY_MIB   64
 
 const char *argp_program_bug_address = NULL;
 
@@ -299,7 +300,7 @@ static void on_message(void *context, struct net_peer *peer, bool is_text,
     work_drop(job);
 }
 
-static bool on_piece(void *context, struct net_peer *peer, const void *data,
+static int on_piece(void *context, struct net_peer *peer, const void *data,
                      size_t bytes, bool is_last)
 {
     (void)context;
@@ -464,6 +465,8 @@ static int open_runtime(struct daemon *daemon, const struct options *o,
 
 static int serve(struct daemon *daemon, const struct options *o)
 {
+    daemon->bytes_max =
+        (uint64_t)(o->body_mib > 0 ? o->body_mib : BODY_MIB) << 20;
     const struct net_config config = {
         .address = o->address,
         .port = o->port,
@@ -471,7 +474,7 @@ static int serve(struct daemon *daemon, const struct options *o)
         .cert_path = o->cert,
         .key_path = o->key,
         .connections_max = o->connections,
-        .bytes_max = (uint64_t)o->body_mib << 20,
+        .bytes_max = daemon->bytes_max,
         .handler = &handler,
         .context = daemon};
     struct gbx_error err = {.what = ""};

@@ -64,9 +64,12 @@ int run_call(struct daemon *daemon, struct job *job, struct run *run)
 
     run->err = run->bad = (struct gbx_error){.code = 0};
     run->traceback = NULL;
+    call_enter(run->actor);
     rc = gbx_call_begin(&call, run->actor->script, until_ns, &run->err);
-    if (rc < 0)
+    if (rc < 0) {
+        call_leave(run->actor);
         return rc;
+    }
     gbx_call_on_output(call, take, run);
     rc = put_inputs(call, run->inputs, &run->err);
     if (rc == 0 && !work_show(daemon, job, call)) {
@@ -88,8 +91,24 @@ int run_call(struct daemon *daemon, struct job *job, struct run *run)
         run->traceback = strdup(failure.traceback);
     }
     gbx_call_finish(call);
+    call_leave(run->actor);
     call_count(daemon, run->actor, rc, run->stats.wall_ns);
     return rc;
+}
+
+void call_enter(struct actor *actor)
+{
+    const unsigned now = atomic_fetch_add(&actor->running, 1) + 1;
+    unsigned most = atomic_load(&actor->most);
+
+    while (now > most &&
+           !atomic_compare_exchange_weak(&actor->most, &most, now))
+        ;
+}
+
+void call_leave(struct actor *actor)
+{
+    atomic_fetch_sub(&actor->running, 1);
 }
 
 void call_count(struct daemon *daemon, struct actor *actor, int rc,

@@ -27,6 +27,7 @@
 
 #define FLOWS_MAX     100u
 #define LISTENERS_MAX 1000u
+#define NODES_MAX     200u /* of a flow: each script is a sandbox */
 #define SEND_NS       1000000000u /* for a full queue */
 
 struct listener {
@@ -457,6 +458,12 @@ static void put_flow(struct daemon *daemon, struct job *job, const char *name)
     }
     rc = gbx_graph_parse(&graph, request->body != NULL ? request->body : "",
                          request->bytes, name, &err);
+    if (rc == 0 && gbx_graph_nodes(graph) > NODES_MAX) {
+        gbx_graph_close(graph);
+        rc = GBX_ELIMIT;
+        snprintf(err.what, sizeof(err.what), "a flow has at most %u nodes here",
+                 NODES_MAX);
+    }
     if (rc == 0)
         rc = put_graph(daemon, name, strlen(name), graph, &err);
     daemon_audit(daemon, job->token, "flow", name, rc < 0 ? rc : 0, 0);

@@ -65,6 +65,8 @@ static void free_call(struct link *link, struct link_call *call)
 {
     drop_inputs(call);
     gbx_call_finish(call->call);
+    if (call->has_entered)
+        call_leave(call->actor);
     actors_put(link->daemon, call->actor);
     free(call);
 }
@@ -144,16 +146,28 @@ static struct link_call *open_call(struct link *link, const struct frame *frame)
 
 /* ---- a frame comes ---- */
 
-/* Straight into a sandbox, if one is free and nothing has to wait for it. */
+/* The server's thread makes no sandbox: there must be one that idles. */
+static bool begin_now(struct link_call *call)
+{
+    struct gbx_error err;
+
+    if (call->call != NULL)
+        return true;
+    if (atomic_load(&call->actor->running) >= atomic_load(&call->actor->most))
+        return false;
+    call_enter(call->actor);
+    call->has_entered = true;
+    return gbx_call_begin(&call->call, call->actor->script, 1, &err) == 0;
+}
+
+/* Straight into a sandbox, if nothing has to wait for it. */
 static void *find_room(struct link_call *call, const struct frame *frame)
 {
     struct gbx_error err;
     void *room;
 
-    if (frame->body_bytes < GBX_BODY_SHOWN || (frame->flags & FRAME_TYPED))
-        return NULL;
-    if (call->call == NULL &&
-        gbx_call_begin(&call->call, call->actor->script, 1, &err) < 0)
+    if (frame->body_bytes < GBX_BODY_SHOWN || (frame->flags & FRAME_TYPED) ||
+        !begin_now(call))
         return NULL;
     return gbx_call_room(call->call, frame->port, (enum gbx_type)frame->type,
                          frame->body_bytes, &room, &err) == 0
@@ -190,18 +204,18 @@ static void begin_input(struct link *link)
     link->to = NULL;
 }
 
-static bool begin_frame(struct link *link)
+static int begin_frame(struct link *link)
 {
-    switch (link->frame.kind) {
-    case FRAME_INPUT:
+    /* Its head is believed for no more than may come. */
+    if (link->frame.body_bytes > link->daemon->bytes_max)
+        return GBX_ELIMIT;
+    link->to = NULL;
+    link->body = NULL;
+    if (link->frame.kind == FRAME_INPUT)
         begin_input(link);
-        return true;
-    case FRAME_CANCEL:
-        link->to = NULL;
-        return link->frame.body_bytes == 0;
-    default: /* is not for us */
-        return false;
-    }
+    else if (link->frame.kind != FRAME_CANCEL || link->frame.body_bytes != 0)
+        return GBX_EFORMAT; /* is not for us */
+    return 0;
 }
 
 static void keep_input(struct link *link)
@@ -278,7 +292,7 @@ static void end_frame(struct link *link)
         run_later(link, call);
 }
 
-static bool take_head(struct link *link, const uint8_t **data, size_t *bytes)
+static int take_head(struct link *link, const uint8_t **data, size_t *bytes)
 {
     const size_t before = link->head_bytes;
     size_t more = FRAME_HEAD_MAX - before;
@@ -289,7 +303,7 @@ static bool take_head(struct link *link, const uint8_t **data, size_t *bytes)
     memcpy(link->head + before, *data, more);
     length = frame_read(&link->frame, link->head, before + more, &what);
     if (length < 0 || (length == 0 && before + more == FRAME_HEAD_MAX))
-        return false;
+        return GBX_EFORMAT;
     if (length > 0)
         more = (size_t)length - before;
     link->head_bytes += more;
@@ -297,30 +311,32 @@ static bool take_head(struct link *link, const uint8_t **data, size_t *bytes)
     *bytes -= more;
     link->has_head = length > 0;
     link->body_at = 0;
-    return !link->has_head || begin_frame(link);
+    return link->has_head ? begin_frame(link) : 0;
 }
 
-bool link_piece(struct link *link, const void *data, size_t bytes, bool is_last)
+int link_piece(struct link *link, const void *data, size_t bytes, bool is_last)
 {
     const uint8_t *at = data;
 
-    if (!link->has_head && !take_head(link, &at, &bytes))
-        return false;
+    int rc = link->has_head ? 0 : take_head(link, &at, &bytes);
+
+    if (rc < 0)
+        return rc;
     if (link->has_head) {
         if (bytes > link->frame.body_bytes - link->body_at)
-            return false;
+            return GBX_EFORMAT;
         if (link->to != NULL && link->body != NULL)
             memcpy(link->body + link->body_at, at, bytes);
         link->body_at += bytes;
     }
     if (!is_last)
-        return true;
+        return 0;
     if (!link->has_head || link->body_at != link->frame.body_bytes)
-        return false;
+        return GBX_EFORMAT;
     end_frame(link);
     link->has_head = false;
     link->head_bytes = 0;
-    return true;
+    return 0;
 }
 
 void link_leave(struct link *link)
@@ -431,6 +447,9 @@ static int run(struct job *job, struct gbx_call_stats *stats,
     const uint64_t until_ns = daemon_now_ns() + call->timeout_ns;
     int rc = 0;
 
+    if (!call->has_entered)
+        call_enter(call->actor);
+    call->has_entered = true;
     if (call->call == NULL)
         rc = gbx_call_begin(&call->call, call->actor->script, until_ns, err);
     if (rc < 0)

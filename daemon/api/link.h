@@ -31,6 +31,7 @@ struct link_call {
     uint32_t number;
     struct actor *actor; /* counted */
     struct gbx_call *call; /* begun already, or NULL */
+    bool has_entered;      /* call_enter */
     uint64_t timeout_ns;
     SLIST_HEAD(, link_input) inputs; /* the last one first */
     struct job *job;                 /* that runs it, or NULL */
@@ -61,9 +62,8 @@ struct link *link_open(struct daemon *daemon, struct net_peer *peer,
 void link_put(struct link *link);
 /* Its WebSocket is gone: what is not run yet never will be. */
 void link_leave(struct link *link);
-/* False: it makes no sense. */
-bool link_piece(struct link *link, const void *data, size_t bytes,
-                bool is_last);
+/* As net_handler's piece. */
+int link_piece(struct link *link, const void *data, size_t bytes, bool is_last);
 /* A worker runs what is complete. */
 void link_run(struct job *job);
 

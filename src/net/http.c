@@ -200,6 +200,14 @@ static int write_headers(struct request *r)
     return 0;
 }
 
+/* Who does not read what it has asked for, is not waited for. */
+static void await_reader(struct request *r, bool has_more)
+{
+    lws_set_timeout(
+        r->wsi, has_more ? PENDING_TIMEOUT_HTTP_CONTENT : NO_PENDING_TIMEOUT,
+        has_more ? (int)r->server->config.idle_seconds : 0);
+}
+
 static int finish(struct request *r)
 {
     struct lws *wsi = r->wsi;
@@ -224,6 +232,7 @@ static int write_some(struct request *r)
         return 0;
     }
     bytes = bytes > PIECE_BYTES ? PIECE_BYTES : bytes;
+    await_reader(r, true);
     is_last = r->out_at + bytes == r->out_bytes;
     if (lws_write(r->wsi, r->out + LWS_PRE + r->out_at, bytes,
                   is_last ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) < 0)
@@ -256,6 +265,7 @@ static int stream_some(struct request *r)
     piece = STAILQ_FIRST(&r->pieces);
     is_over = piece == NULL && r->is_ended;
     pthread_mutex_unlock(&server->lock);
+    await_reader(r, piece != NULL);
     if (piece == NULL)
         return is_over ? -1 : 0;
     bytes = piece->bytes - piece->at;

@@ -288,7 +288,7 @@ int net_server_open(struct net_server **server, const struct net_config *config,
     c->address = c->address != NULL ? c->address : "127.0.0.1";
     c->connections_max = c->connections_max > 0 ? c->connections_max : 10000;
     c->bytes_max = c->bytes_max > 0 ? c->bytes_max : 64ull << 20;
-    c->queued_max = c->queued_max > 0 ? c->queued_max : 256ull << 20;
+    c->queued_max = c->queued_max > 0 ? c->queued_max : 64ull << 20;
     c->header_seconds = c->header_seconds > 0 ? c->header_seconds : 10;
     c->idle_seconds = c->idle_seconds > 0 ? c->idle_seconds : 60;
     c->ping_seconds = c->ping_seconds > 0 ? c->ping_seconds : 30;

@@ -55,9 +55,10 @@ struct net_handler {
     void (*message)(void *context, struct net_peer *peer, bool is_text,
                     void *data, size_t bytes);
     /* Of a binary message: as much as has come.  NULL: it comes whole, too.
-     * False: the peer is closed, for what it says makes no sense. */
-    bool (*piece)(void *context, struct net_peer *peer, const void *data,
-                  size_t bytes, bool is_last);
+     * Returns 0; or the peer is closed: GBX_EFORMAT, what it says makes no
+     * sense; GBX_ELIMIT, it will be too long. */
+    int (*piece)(void *context, struct net_peer *peer, const void *data,
+                 size_t bytes, bool is_last);
     void (*leaves)(void *context, struct net_peer *peer); /* or NULL */
 };
 
@@ -69,10 +70,10 @@ struct net_config {
     const char *cert_path, *key_path; /* PEM; both: TLS */
     uint32_t connections_max;         /* 10,000 */
     uint64_t bytes_max;               /* of a body or message: 64 MiB */
-    uint64_t queued_max;     /* sent, and not read by a peer: 256 MiB */
-    uint32_t header_seconds; /* to say what one wants: 10 */
-    uint32_t idle_seconds;   /* between requests: 60 */
-    uint32_t ping_seconds;   /* a silent WebSocket is asked: 30 */
+    uint64_t queued_max;              /* sent, and not read by a peer: 64 MiB */
+    uint32_t header_seconds;          /* to say what one wants: 10 */
+    uint32_t idle_seconds;            /* between requests: 60 */
+    uint32_t ping_seconds;            /* a silent WebSocket is asked: 30 */
     const struct net_handler *handler;
     void *context;
 };

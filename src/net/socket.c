@@ -269,15 +269,20 @@ static int receive_piece(struct peer *peer, const void *data, size_t bytes,
                          bool is_last)
 {
     struct net_server *server = peer->server;
+    int rc;
 
     peer->in_bytes += bytes;
     if (peer->in_bytes > server->config.bytes_max)
         return dismiss(peer, LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE,
                        "the message is too long");
-    if (!server->config.handler->piece(server->config.context, &peer->shown,
-                                       data, bytes, is_last))
-        return dismiss(peer, LWS_CLOSE_STATUS_PROTOCOL_ERR,
-                       "no frame of this protocol");
+    rc = server->config.handler->piece(server->config.context, &peer->shown,
+                                       data, bytes, is_last);
+    if (rc < 0)
+        return rc == GBX_ELIMIT
+                   ? dismiss(peer, LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE,
+                             "the message is too long")
+                   : dismiss(peer, LWS_CLOSE_STATUS_PROTOCOL_ERR,
+                             "no frame of this protocol");
     if (is_last) {
         count_message(server, peer->in_bytes);
         peer->in_bytes = 0;

@@ -767,6 +767,10 @@ class Daemon(unittest.TestCase):
                            (self.frame(self.INPUT, 0, "echo"), 1002),
                            (self.frame(99, 1), 1002),
                            (self.frame(self.CANCEL, 1, body=b"x"), 1002),
+                           *((good[:24] + struct.pack("<Q", size) + good[32:],
+                              1002 if size < 10 else 1009)
+                             for size in (6, 3 << 20, 1 << 40,
+                                          (1 << 64) - 1)),
                            (self.call(1, "echo", bytes(3 << 20)), 1009)):
             with self.assertRaises(websockets.ConnectionClosed) as gone:
                 self.exchange(server, data, replies=1)
