@@ -6,6 +6,7 @@
  *   HTTP -> (HTTP_BODY)* -> handler ... net_reply -> HTTP_WRITEABLE -> free
  *                              the client may be gone meanwhile
  */
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -124,8 +125,12 @@ int net_push(struct net_request *shown, const void *data, size_t bytes)
     pthread_mutex_lock(&server->lock);
     if (atomic_load(&r->is_gone)) {
         rc = GBX_ECANCELED;
-    } else if (r->queued > 0 && bytes > server->config.queued_max - r->queued) {
-        rc = GBX_ELIMIT;
+    } else if (r->queued > 0 &&
+               (r->queued >= server->config.queued_max ||
+                bytes > server->config.queued_max - r->queued)) {
+        rc = GBX_ELIMIT; /* it does not read: it is closed */
+        r->is_dropped = true;
+        list_locked(r);
     } else {
         STAILQ_INSERT_TAIL(&r->pieces, piece, next);
         r->queued += bytes;
@@ -134,7 +139,7 @@ int net_push(struct net_request *shown, const void *data, size_t bytes)
     }
     pthread_mutex_unlock(&server->lock);
     free(piece);
-    if (rc == 0)
+    if (rc != GBX_ECANCELED)
         net_wake(server);
     return rc;
 }
@@ -200,6 +205,13 @@ static int write_headers(struct request *r)
     return 0;
 }
 
+static void wait_no_more(struct request *r)
+{
+    if (r->is_waiting)
+        LIST_REMOVE(r, other);
+    r->is_waiting = false;
+}
+
 /* Who does not read what it has asked for, is not waited for. */
 static void await_reader(struct request *r, bool has_more)
 {
@@ -214,6 +226,7 @@ static int finish(struct request *r)
     const bool is_cut = r->is_cut;
 
     lws_set_opaque_user_data(wsi, NULL);
+    wait_no_more(r);
     drop(r);
     return is_cut || lws_http_transaction_completed(wsi) != 0 ? -1 : 0;
 }
@@ -263,7 +276,8 @@ static int stream_some(struct request *r)
     }
     pthread_mutex_lock(&server->lock);
     piece = STAILQ_FIRST(&r->pieces);
-    is_over = piece == NULL && r->is_ended;
+    is_over = r->is_dropped || (piece == NULL && r->is_ended);
+    piece = r->is_dropped ? NULL : piece;
     pthread_mutex_unlock(&server->lock);
     await_reader(r, piece != NULL);
     if (piece == NULL)
@@ -296,6 +310,8 @@ static void give(struct request *r, int status)
     struct net_server *server = r->server;
 
     lws_set_timeout(r->wsi, NO_PENDING_TIMEOUT, 0);
+    LIST_INSERT_HEAD(&server->given, r, other);
+    r->is_waiting = true;
     pthread_mutex_lock(&server->lock);
     server->counts.requests++;
     server->counts.bytes_in += r->shown.bytes;
@@ -307,6 +323,24 @@ static void give(struct request *r, int status)
     }
     r->is_cut = true;
     net_reply(&r->shown, status, NULL, NULL, 0);
+}
+
+static bool may_have_body(const char *method)
+{
+    return strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0 ||
+           strcmp(method, "PATCH") == 0;
+}
+
+/* Who asks first whether it may send its body. */
+static void say_go_on(struct lws *wsi)
+{
+    static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    uint8_t buffer[LWS_PRE + sizeof(text)];
+
+    if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_EXPECT) <= 0)
+        return;
+    memcpy(buffer + LWS_PRE, text, sizeof(text));
+    lws_write(wsi, buffer + LWS_PRE, sizeof(text) - 1, LWS_WRITE_HTTP_HEADERS);
 }
 
 /* Its head.  Returns 0, or the status that says what is wrong. */
@@ -324,12 +358,15 @@ static int read_head(struct request *r, struct lws *wsi, const char *path,
         return 414;
     memcpy(r->path, path, path_bytes);
     lws_hdr_copy(wsi, r->media, sizeof(r->media), WSI_TOKEN_HTTP_CONTENT_TYPE);
-    net_token(wsi, r->token);
+    net_headers(wsi, r->token, r->host, r->origin);
     if (lws_hdr_copy(wsi, digits, sizeof(digits),
-                     WSI_TOKEN_HTTP_CONTENT_LENGTH) > 0)
+                     WSI_TOKEN_HTTP_CONTENT_LENGTH) < 0)
+        return 400;
+    if (digits[0] != '\0')
         r->expected = strtoull(digits, NULL, 10);
-    else if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0)
-        return 411;
+    else if (may_have_body(r->shown.method) ||
+             lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0)
+        return 411; /* libwebsockets would wait for one */
     if (r->expected > r->server->config.bytes_max)
         return 413;
     return r->shown.method[0] == '\0' ? 405 : 0;
@@ -352,6 +389,8 @@ static int begin(struct net_server *server, struct lws *wsi, const char *path,
                                     .path = r->path,
                                     .query = r->query,
                                     .token = r->token,
+                                    .host = r->host,
+                                    .origin = r->origin,
                                     .type = r->media};
     lws_set_opaque_user_data(wsi, r);
     status = read_head(r, wsi, path, path_bytes);
@@ -360,6 +399,8 @@ static int begin(struct net_server *server, struct lws *wsi, const char *path,
         r->refused = status;
     else if (status != 0 || r->expected == 0)
         give(r, status);
+    else
+        say_go_on(wsi);
     return 0;
 }
 
@@ -403,6 +444,7 @@ static void lose(struct request *r)
     bool is_theirs;
 
     lws_set_opaque_user_data(r->wsi, NULL);
+    wait_no_more(r);
     r->wsi = NULL;
     atomic_store(&r->is_gone, true);
     if (!r->is_given) {
@@ -414,6 +456,24 @@ static void lose(struct request *r)
     pthread_mutex_unlock(&server->lock);
     if (is_theirs && handler->gone != NULL)
         handler->gone(server->config.context, &r->shown);
+}
+
+void net_http_look(struct net_server *server)
+{
+    struct request *r;
+
+    /* libwebsockets reads no more until it has replied, so it does not see the
+     * end, and libuv says again and again that there is something to read. */
+    LIST_FOREACH(r, &server->given, other)
+    {
+        struct pollfd end = {
+            .fd = lws_get_socket_fd(r->wsi),
+            .events = (short)(r->is_stream ? POLLRDHUP | POLLIN : POLLRDHUP)};
+
+        if (poll(&end, 1, 0) > 0)
+            lws_set_timeout(r->wsi, PENDING_TIMEOUT_KILLED_BY_PARENT,
+                            LWS_TO_KILL_ASYNC);
+    }
 }
 
 int net_http(struct net_server *server, struct lws *wsi,

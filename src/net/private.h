@@ -14,6 +14,7 @@
 /* libwebsockets has what it sends in one piece; larger ones it would copy. */
 #define PIECE_BYTES (64u << 10)
 #define TOKEN_BYTES 1024u
+#define HOST_BYTES  300u
 
 /* A connection's object; the wsi has it as its opaque user data. */
 enum net_kind { NET_REQUEST, NET_PEER };
@@ -27,6 +28,7 @@ struct request {
     struct lws *wsi; /* the server's thread; NULL: gone */
     atomic_bool is_gone;
     bool is_given;               /* to the handler */
+    bool is_waiting;             /* in the server's list */
     bool is_cut;                 /* the connection ends with the reply */
     int refused;                 /* with this status, once its body has come */
     size_t room, expected, came; /* of the body */
@@ -38,10 +40,12 @@ struct request {
     bool has_headers;           /* they have been sent */
     STAILQ_ENTRY(request) next; /* of those that are ready */
     char path[1024], query[1024], token[TOKEN_BYTES], media[256];
-    bool is_replied; /* with the server's lock, as these: */
+    char host[HOST_BYTES], origin[HOST_BYTES];
+    LIST_ENTRY(request) other; /* the server's thread: of those is_given */
+    bool is_replied;           /* with the server's lock, as these: */
 
     /* A reply that goes on: */
-    bool is_stream, is_ended, is_listed;
+    bool is_stream, is_ended, is_listed, is_dropped;
     STAILQ_HEAD(, outgoing) pieces;
     uint64_t queued;
 };
@@ -76,6 +80,7 @@ struct peer {
     STAILQ_ENTRY(peer) next; /* of those that are ready */
 
     char path[1024], token[TOKEN_BYTES];
+    char host[HOST_BYTES], origin[HOST_BYTES];
 };
 
 struct net_server {
@@ -84,6 +89,9 @@ struct net_server {
     struct lws_vhost *vhost;
     uv_loop_t loop; /* libwebsockets' own asks each descriptor, each time */
     bool has_loop;
+    uv_timer_t timer;           /* looks whether clients are still there */
+    LIST_HEAD(, request) given; /* that wait for their handler */
+    void *counted;              /* tsearch's: connections, by their wsi */
     lws_retry_bo_t retry;
     int listener; /* owned until libwebsockets has it */
     uint16_t port;
@@ -104,13 +112,18 @@ int net_http(struct net_server *server, struct lws *wsi,
 /* Those that have been replied to since; the lock is not held. */
 void net_http_ready(struct net_server *server);
 
+/* Of those that wait: clients that have gone meanwhile. */
+void net_http_look(struct net_server *server);
+
 /* socket.c: the same of WebSockets. */
 int net_socket(struct net_server *server, struct lws *wsi,
                enum lws_callback_reasons reason, void *in, size_t bytes);
 void net_socket_ready(struct net_server *server);
 
-/* The token of an Authorization header; "" where there is none. */
-void net_token(struct lws *wsi, char token[TOKEN_BYTES]);
+/* The token of an Authorization header, and these headers; "" where there is
+ * none. */
+void net_headers(struct lws *wsi, char token[TOKEN_BYTES],
+                 char host[HOST_BYTES], char origin[HOST_BYTES]);
 
 /* Bytes at the end of a buffer that grows to `most` (and one more, for a zero).
  * Returns 0, GBX_ELIMIT or GBX_EHOST. */

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
+#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -53,11 +54,17 @@ int net_append(uint8_t **buffer, size_t *count, size_t *room, uint64_t most,
     return 0;
 }
 
-void net_token(struct lws *wsi, char token[TOKEN_BYTES])
+void net_headers(struct lws *wsi, char token[TOKEN_BYTES],
+                 char host[HOST_BYTES], char origin[HOST_BYTES])
 {
     static const char bearer[] = "Bearer ";
     char text[TOKEN_BYTES + sizeof(bearer)];
 
+    /* One that is too long is nobody's. */
+    if (lws_hdr_copy(wsi, host, HOST_BYTES, WSI_TOKEN_HOST) < 0)
+        strcpy(host, "?");
+    if (lws_hdr_copy(wsi, origin, HOST_BYTES, WSI_TOKEN_ORIGIN) < 0)
+        strcpy(origin, "?");
     token[0] = '\0';
     if (lws_hdr_copy(wsi, text, sizeof(text), WSI_TOKEN_HTTP_AUTHORIZATION) >
             0 &&
@@ -100,12 +107,31 @@ static void accept_all(struct net_server *server)
     }
 }
 
-static void count(struct net_server *server, int by)
+static int by_address(const void *first, const void *second)
 {
+    return first < second ? -1 : first > second;
+}
+
+/* Not every wsi that is destroyed was a connection of its own. */
+static void count(struct net_server *server, const struct lws *wsi, bool is_new)
+{
+    int by = 0;
+
+    if (is_new) {
+        by = tsearch(wsi, &server->counted, by_address) != NULL;
+    } else if (tfind(wsi, &server->counted, by_address) != NULL) {
+        tdelete(wsi, &server->counted, by_address);
+        by = -1;
+    }
     pthread_mutex_lock(&server->lock);
     server->counts.open += (uint32_t)by;
     server->counts.connections += by > 0;
     pthread_mutex_unlock(&server->lock);
+}
+
+static void look(uv_timer_t *timer)
+{
+    net_http_look(timer->data);
 }
 
 static int listen_callback(struct lws *wsi, enum lws_callback_reasons reason,
@@ -133,10 +159,15 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason,
         net_socket_ready(server);
         return 0;
     case LWS_CALLBACK_SERVER_NEW_CLIENT_INSTANTIATED:
-        count(server, 1);
+        count(server, wsi, true);
         return 0;
+    case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: /* no HTTP/2: it is another life */
+        return in != NULL && strcasecmp(in, "websocket") == 0 ? 0 : -1;
+    case LWS_CALLBACK_RAW_ADOPT:
+    case LWS_CALLBACK_RAW_RX:
+        return -1;
     case LWS_CALLBACK_WSI_DESTROY:
-        count(server, -1);
+        count(server, wsi, false);
         return net_socket(server, wsi, reason, in, bytes);
     case LWS_CALLBACK_HTTP:
     case LWS_CALLBACK_HTTP_BODY:
@@ -240,6 +271,7 @@ static int open_context(struct net_server *server, struct gbx_error *err)
         .pt_serv_buf_size = PIECE_BYTES,
         .server_string = "gloveboxd",
         .vhost_name = "glovebox",
+        .alpn = "http/1.1",
     };
     lws_sock_file_fd_type listener = {.filefd = server->listener};
 
@@ -251,6 +283,9 @@ static int open_context(struct net_server *server, struct gbx_error *err)
     if (uv_loop_init(&server->loop) < 0)
         return fail(err, GBX_EHOST, "libuv does not start");
     server->has_loop = true;
+    uv_timer_init(&server->loop, &server->timer);
+    server->timer.data = server;
+    uv_timer_start(&server->timer, look, 1000, 1000);
     server->lws = lws_create_context(&info);
     if (server->lws == NULL)
         return fail(err, GBX_EHOST,
@@ -299,6 +334,7 @@ int net_server_open(struct net_server **server, const struct net_config *config,
     pthread_mutex_init(&made->lock, NULL);
     STAILQ_INIT(&made->replied);
     STAILQ_INIT(&made->ready);
+    LIST_INIT(&made->given);
     lws_set_log_level(LLL_ERR, NULL);
     rc = open_listener(made, err);
     if (rc == 0)
@@ -357,6 +393,7 @@ static void close_loop(struct net_server *server)
 {
     if (!server->has_loop)
         return;
+    uv_close((uv_handle_t *)&server->timer, NULL);
     for (int turn = 0; turn < 1000 && uv_run(&server->loop, UV_RUN_NOWAIT) != 0;
          turn++)
         ;

@@ -31,6 +31,7 @@ struct net_request {
     const char *method, *path; /* "GET", "/v1/run" */
     const char *query;         /* behind the "?", or "" */
     const char *token;         /* Authorization: Bearer, or "" */
+    const char *host, *origin; /* these headers, or "" */
     const char *type;          /* of the body, or "" */
     void *body;                /* ends with a zero that is not counted */
     size_t bytes;
@@ -39,8 +40,8 @@ struct net_request {
 
 /* A WebSocket.  Counted: who keeps one gets it. */
 struct net_peer {
-    const char *path, *token;
-    void *context; /* the handler's */
+    const char *path, *token, *host, *origin; /* as of a request */
+    void *context;                            /* the handler's */
 };
 
 struct net_handler {

@@ -66,7 +66,8 @@ static int enqueue(struct peer *peer, struct outgoing *out)
     if (peer->is_gone || peer->is_dropped) {
         rc = GBX_ECANCELED;
     } else if (peer->queued > 0 &&
-               out->bytes > server->config.queued_max - peer->queued) {
+               (peer->queued >= server->config.queued_max ||
+                out->bytes > server->config.queued_max - peer->queued)) {
         rc = GBX_ELIMIT;
         peer->is_dropped = true;
     } else {
@@ -233,12 +234,15 @@ static int knock(struct net_server *server, struct lws *wsi)
     peer->wsi = wsi;
     atomic_init(&peer->holders, 1);
     STAILQ_INIT(&peer->out);
-    peer->shown = (struct net_peer){.path = peer->path, .token = peer->token};
+    peer->shown = (struct net_peer){.path = peer->path,
+                                    .token = peer->token,
+                                    .host = peer->host,
+                                    .origin = peer->origin};
     lws_set_opaque_user_data(wsi, peer);
     if (lws_hdr_copy(wsi, peer->path, sizeof(peer->path), WSI_TOKEN_GET_URI) <
         0)
         return -1;
-    net_token(wsi, peer->token);
+    net_headers(wsi, peer->token, peer->host, peer->origin);
     status =
         server->config.handler->enters(server->config.context, &peer->shown);
     peer->is_let = status == 0;
