@@ -116,13 +116,15 @@ struct token *access_find(struct access *access, const char *secret)
 bool access_take(struct access *access, struct token *token)
 {
     const uint64_t now = daemon_now_ns();
+    double most;
     bool good;
 
     if (token == NULL || token->rate <= 0)
         return true;
     pthread_mutex_lock(&access->lock);
     token->left += (double)(now - token->seen_ns) * 1e-9 * token->rate;
-    token->left = token->left > token->rate ? token->rate : token->left;
+    most = token->rate < 1 ? 1 : token->rate;
+    token->left = token->left > most ? most : token->left;
     token->seen_ns = now;
     good = token->left >= 1;
     token->left -= good ? 1 : 0;
@@ -139,4 +141,50 @@ bool access_is_local(const char *address)
         return (ntohl(four.s_addr) >> 24) == 127;
     return inet_pton(AF_INET6, address, &six) == 1 &&
            IN6_IS_ADDR_LOOPBACK(&six);
+}
+
+bool access_is_socket_local(int fd)
+{
+    struct sockaddr_storage name;
+    socklen_t bytes = sizeof(name);
+    char text[INET6_ADDRSTRLEN] = "";
+
+    if (getsockname(fd, (struct sockaddr *)&name, &bytes) < 0)
+        return false;
+    if (name.ss_family == AF_INET)
+        inet_ntop(AF_INET, &((struct sockaddr_in *)&name)->sin_addr, text,
+                  sizeof(text));
+    else if (name.ss_family == AF_INET6)
+        inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&name)->sin6_addr, text,
+                  sizeof(text));
+    else
+        return name.ss_family == AF_UNIX;
+    return access_is_local(text);
+}
+
+/* localhost:80, 127.0.0.1, [::1]:5556 */
+static bool is_local_name(const char *text)
+{
+    const char *end = strrchr(text, ':');
+    char name[300];
+    size_t bytes = strlen(text);
+
+    if (end != NULL && strspn(end + 1, "0123456789") == strlen(end + 1))
+        bytes = (size_t)(end - text);
+    if (bytes > 1 && text[0] == '[' && text[bytes - 1] == ']')
+        text++, bytes -= 2;
+    if (bytes >= sizeof(name))
+        return false;
+    memcpy(name, text, bytes);
+    name[bytes] = '\0';
+    return strcasecmp(name, "localhost") == 0 || access_is_local(name);
+}
+
+bool access_is_own_page(const char *host, const char *origin)
+{
+    const char *name = strstr(origin, "://");
+
+    if (host[0] != '\0' && !is_local_name(host))
+        return false;
+    return origin[0] == '\0' || (name != NULL && is_local_name(name + 3));
 }

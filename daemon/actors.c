@@ -29,6 +29,8 @@ static char *name_of(const struct gbx_script *script, const char *path)
     char *name;
 
     file = slash != NULL ? slash + 1 : path;
+    if (file[0] == '.' && strchr(file, '-') != NULL)
+        file = strchr(file, '-') + 1; /* the number of an upload */
     dot = strrchr(file, '.');
     name = is_telling(told) ? strdup(told)
            : dot != NULL                   ? strndup(file, (size_t)(dot - file))
@@ -114,7 +116,14 @@ int actors_open(struct daemon *daemon, const char *path,
     int rc = GBX_EHOST;
 
     *made = NULL;
-    if (actor != NULL && (actor->path = strdup(path)) != NULL)
+    if (actor != NULL)
+        actor->path = realpath(path, NULL);
+    if (actor != NULL && actor->path == NULL && errno != ENOMEM) {
+        rc = GBX_EFILE;
+        *err = (struct gbx_error){.code = rc};
+        snprintf(err->what, sizeof(err->what), "%s: %s", path,
+                 strerrordesc_np(errno));
+    } else if (actor != NULL && actor->path != NULL)
         rc = gbx_script_open(&actor->script, daemon->runtime, path, config,
                              err);
     else
@@ -160,8 +169,6 @@ int actors_load(struct daemon *daemon, const char *path, bool is_upload,
     SLIST_INSERT_HEAD(&daemon->actors.all, actor, next);
     daemon->actors.count++;
     pthread_mutex_unlock(&daemon->actors.lock);
-    if (was != NULL && was->is_upload && strcmp(was->path, path) == 0)
-        was->is_upload = false; /* the file is the new one's */
     actors_put(daemon, was);    /* who runs it, finishes */
     return 0;
 }

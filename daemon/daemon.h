@@ -52,6 +52,11 @@ struct token *access_find(struct access *access, const char *secret);
 bool access_take(struct access *access, struct token *token);
 /* Can only this host reach it? */
 bool access_is_local(const char *address);
+/* The same of a socket that listens. */
+bool access_is_socket_local(int fd);
+/* Is it no web page of somebody else's?  Asked where there are no tokens:
+ * browsers say what page asks (Origin), and which name it asked for (Host). */
+bool access_is_own_page(const char *host, const char *origin);
 
 /* ---- actors.c: scripts that are loaded ---- */
 
@@ -109,6 +114,7 @@ struct job {
     struct link_call *link_call;
     struct token *token; /* whose, or NULL */
     struct gbx_call *call;
+    struct gbx_program *program; /* the same: killed with the client */
     bool is_canceled;
 };
 
@@ -134,6 +140,9 @@ void work_drop(struct job *job);
 /* The job's call can be cancelled from now on; false: it has been. */
 bool work_show(struct daemon *daemon, struct job *job, struct gbx_call *call);
 void work_hide(struct daemon *daemon, struct job *job);
+bool work_show_program(struct daemon *daemon, struct job *job,
+                       struct gbx_program *program);
+bool work_is_canceled(struct daemon *daemon, const struct job *job);
 /* One that waits or is being done. */
 void work_cancel_job(struct daemon *daemon, struct job *job);
 /* All of a peer's, or a request's. */
@@ -142,8 +151,8 @@ void work_cancel(struct daemon *daemon, const struct net_peer *peer,
 
 /* ---- run.c: a call ---- */
 
-/* A message's text in Reflow's plain JSON, taken; in the order sent. */
-typedef void run_output_fn(void *context, const char *port, char *json);
+/* A message in Reflow's plain JSON, taken; in the order sent. */
+typedef void run_output_fn(void *context, const char *port, json_t *value);
 
 struct run {
     struct actor *actor;
@@ -154,7 +163,9 @@ struct run {
 
     struct gbx_error err; /* where it failed, with: */
     char *traceback;      /* owned, or NULL */
-    struct gbx_error bad; /* of an output that JSON cannot hold */
+    struct gbx_error bad; /* of an output that is not taken */
+    struct gbx_call *call;
+    uint64_t out_bytes, out_max; /* of JSON */
     struct gbx_call_stats stats;
 };
 
@@ -200,6 +211,7 @@ struct daemon {
     struct gbx_runtime *runtime;
     struct gbx_script_config script;
     uint64_t timeout_ns, bytes_max; /* of a call; of a body or message */
+    bool has_rules; /* --config: they say what a script may use */
     size_t queue_max;
     unsigned workers;
     struct net_server *server;

@@ -227,6 +227,12 @@ static void on_request(void *context, struct net_request *request)
 
     if (daemon_http_quick(daemon, request))
         return;
+    if (daemon->access.count == 0 &&
+        !access_is_own_page(request->host, request->origin)) {
+        deny(daemon, request, 403,
+             "a page of another site asks: there would have to be --tokens");
+        return;
+    }
     if (daemon->access.count > 0 &&
         (token = access_find(&daemon->access, request->token)) == NULL) {
         deny(daemon, request, 401,
@@ -268,6 +274,11 @@ static int on_enter(void *context, struct net_peer *peer)
         return 503;
     if (daemon->access.count > 0)
         token = access_find(&daemon->access, peer->token);
+    if (daemon->access.count == 0 &&
+        !access_is_own_page(peer->host, peer->origin)) {
+        daemon->denied++;
+        return 403;
+    }
     if (daemon->access.count > 0 && token == NULL) {
         daemon->denied++;
         return 401;
@@ -283,6 +294,7 @@ static void on_message(void *context, struct net_peer *peer, bool is_text,
         "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32000,"
         "\"message\":\"there is too much to do already\"}}";
     struct daemon *daemon = context;
+    struct link *link = peer->context;
     struct job *job = is_text ? calloc(1, sizeof(*job)) : NULL;
 
     if (job == NULL) {
@@ -290,10 +302,13 @@ static void on_message(void *context, struct net_peer *peer, bool is_text,
         return;
     }
     job->peer = net_peer_get(peer);
-    job->token = ((struct link *)peer->context)->token;
+    job->link = link;
+    atomic_fetch_add(&link->holders, 1);
+    job->token = link->token;
     job->text = data;
     job->bytes = bytes;
-    if (work_put(daemon, job))
+    if (atomic_fetch_add(&link->texts, 1) < LINK_CALLS_MAX &&
+        work_put(daemon, job))
         return;
     daemon->busy++;
     net_send(peer, true, busy, sizeof(busy) - 1);
@@ -458,6 +473,7 @@ static int open_runtime(struct daemon *daemon, const struct options *o,
     if (o->config != NULL && gbx_config_open(rules, o->config, &err) < 0)
         return complain(&err);
     config.rules = *rules;
+    daemon->has_rules = *rules != NULL;
     return gbx_runtime_open(&daemon->runtime, &config, &err) < 0
                ? complain(&err)
                : 0;
@@ -467,10 +483,11 @@ static int serve(struct daemon *daemon, const struct options *o)
 {
     daemon->bytes_max =
         (uint64_t)(o->body_mib > 0 ? o->body_mib : BODY_MIB) << 20;
+    const int listener = sd_listen_fds(1) > 0 ? SD_LISTEN_FDS_START : 0;
     const struct net_config config = {
         .address = o->address,
         .port = o->port,
-        .listener = sd_listen_fds(1) > 0 ? SD_LISTEN_FDS_START : 0,
+        .listener = listener,
         .cert_path = o->cert,
         .key_path = o->key,
         .connections_max = o->connections,
@@ -481,6 +498,13 @@ static int serve(struct daemon *daemon, const struct options *o)
     static sigset_t set;
     pthread_t waiter;
 
+    if (listener > 0 && !access_is_socket_local(listener) &&
+        (o->cert == NULL || o->tokens == NULL)) {
+        fprintf(stderr, "gloveboxd: the socket that it was given can be "
+                        "reached by others: --cert, --key and --tokens are "
+                        "needed there\n");
+        return EX_USAGE;
+    }
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);

@@ -7,6 +7,8 @@
 #include "daemon/daemon.h"
 #include "glovebox/json.h"
 
+#define OUTPUT_BYTES 100u /* that each costs beside its letters */
+
 static int put_input(struct gbx_call *call, const char *port,
                      const json_t *value, struct gbx_error *err)
 {
@@ -44,15 +46,53 @@ static int put_inputs(struct gbx_call *call, const json_t *inputs,
     return rc;
 }
 
+/* What is sent from here on is not wanted. */
+static void refuse(struct run *run, int code, const char *what)
+{
+    run->bad.code = code;
+    snprintf(run->bad.what, sizeof(run->bad.what), "%s", what);
+    gbx_call_cancel(run->call);
+}
+
+/* Each byte, or few of them, becomes a number of JSON. */
+static bool is_numbers(const struct gbx_message *message)
+{
+    return message->type == GBX_STREAM || message->type == GBX_ENCODED ||
+           (message->flags & GBX_TYPED) != 0;
+}
+
 static void take(void *context, const char *port,
                  const struct gbx_message *message)
 {
+    static const char too_much[] =
+        "it sent more JSON than --body allows: a binary WebSocket takes more";
     struct run *run = context;
-    char *json = NULL;
+    json_t *value;
+    char *json;
 
-    if (run->bad.code == 0 &&
-        gbx_message_to_json(&json, message, GBX_JSON_PLAIN, &run->bad) == 0)
-        run->output(run->context, port, json);
+    if (run->bad.code != 0)
+        return;
+    if (message->body_bytes > run->out_max / (is_numbers(message) ? 16 : 1)) {
+        refuse(run, GBX_ELIMIT, too_much);
+        return;
+    }
+    if (gbx_message_to_json(&json, message, GBX_JSON_PLAIN, &run->bad) < 0) {
+        gbx_call_cancel(run->call);
+        return;
+    }
+    run->out_bytes += strlen(json) + OUTPUT_BYTES;
+    value = json_loads(json, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+    free(json);
+    if (run->out_bytes > run->out_max)
+        refuse(run, GBX_ELIMIT, too_much);
+    else if (value == NULL)
+        refuse(run, GBX_EFORMAT,
+               "it sent what JSON has not: an integer beyond 64 bits, or a key "
+               "with a zero in it");
+    if (run->bad.code == 0)
+        run->output(run->context, port, value);
+    else
+        json_decref(value);
 }
 
 int run_call(struct daemon *daemon, struct job *job, struct run *run)
@@ -64,12 +104,18 @@ int run_call(struct daemon *daemon, struct job *job, struct run *run)
 
     run->err = run->bad = (struct gbx_error){.code = 0};
     run->traceback = NULL;
+    if (work_is_canceled(daemon, job)) {
+        snprintf(run->err.what, sizeof(run->err.what), "the client is gone");
+        return run->err.code = GBX_ECANCELED;
+    }
     call_enter(run->actor);
     rc = gbx_call_begin(&call, run->actor->script, until_ns, &run->err);
     if (rc < 0) {
         call_leave(run->actor);
         return rc;
     }
+    run->call = call;
+    run->out_max = daemon->bytes_max;
     gbx_call_on_output(call, take, run);
     rc = put_inputs(call, run->inputs, &run->err);
     if (rc == 0 && !work_show(daemon, job, call)) {
@@ -79,7 +125,7 @@ int run_call(struct daemon *daemon, struct job *job, struct run *run)
     if (rc == 0)
         rc = gbx_call_run(call, until_ns, &run->err);
     work_hide(daemon, job);
-    if (rc == 0 && run->bad.code != 0) { /* what it sent is no JSON */
+    if (run->bad.code != 0) { /* why it was ended, or is not believed */
         run->err = run->bad;
         rc = run->bad.code;
     }

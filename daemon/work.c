@@ -4,9 +4,12 @@
 #include <stdlib.h>
 
 #include "daemon/api/link.h"
+#include "glovebox/program.h"
 
 void work_drop(struct job *job)
 {
+    if (job->link != NULL && job->text != NULL)
+        atomic_fetch_sub(&job->link->texts, 1);
     if (job->peer != NULL)
         net_peer_put(job->peer);
     link_put(job->link);
@@ -106,7 +109,8 @@ bool work_put(struct daemon *daemon, struct job *job)
     bool good;
 
     pthread_mutex_lock(&w->lock);
-    good = w->count < daemon->queue_max && !w->is_over;
+    good = w->count < daemon->queue_max && !w->is_over &&
+           !atomic_load(&daemon->is_draining);
     if (good) {
         STAILQ_INSERT_TAIL(&w->waiting, job, next);
         w->count++;
@@ -131,7 +135,38 @@ void work_hide(struct daemon *daemon, struct job *job)
 {
     pthread_mutex_lock(&daemon->work.lock);
     job->call = NULL;
+    job->program = NULL;
     pthread_mutex_unlock(&daemon->work.lock);
+}
+
+bool work_show_program(struct daemon *daemon, struct job *job,
+                       struct gbx_program *program)
+{
+    bool good;
+
+    pthread_mutex_lock(&daemon->work.lock);
+    good = !job->is_canceled;
+    job->program = good ? program : NULL;
+    pthread_mutex_unlock(&daemon->work.lock);
+    return good;
+}
+
+bool work_is_canceled(struct daemon *daemon, const struct job *job)
+{
+    bool is_canceled;
+
+    pthread_mutex_lock(&daemon->work.lock);
+    is_canceled = job->is_canceled;
+    pthread_mutex_unlock(&daemon->work.lock);
+    return is_canceled;
+}
+
+static void end_locked(struct job *job)
+{
+    if (job->call != NULL)
+        gbx_call_cancel(job->call);
+    if (job->program != NULL)
+        gbx_program_kill(job->program);
 }
 
 static void cancel_locked(struct job *job, const struct net_peer *peer,
@@ -141,16 +176,14 @@ static void cancel_locked(struct job *job, const struct net_peer *peer,
         (request == NULL || job->request != request))
         return;
     job->is_canceled = true;
-    if (job->call != NULL)
-        gbx_call_cancel(job->call);
+    end_locked(job);
 }
 
 void work_cancel_job(struct daemon *daemon, struct job *job)
 {
     pthread_mutex_lock(&daemon->work.lock);
     job->is_canceled = true;
-    if (job->call != NULL)
-        gbx_call_cancel(job->call);
+    end_locked(job);
     pthread_mutex_unlock(&daemon->work.lock);
 }
 

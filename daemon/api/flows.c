@@ -28,7 +28,7 @@
 #define FLOWS_MAX     100u
 #define LISTENERS_MAX 1000u
 #define NODES_MAX     200u /* of a flow: each script is a sandbox */
-#define SEND_NS       1000000000u /* for a full queue */
+#define SEND_NS       100000000u /* for a full queue */
 
 struct listener {
     SLIST_ENTRY(listener) next;
@@ -318,6 +318,7 @@ static int put_graph(struct daemon *daemon, const char *name, size_t bytes,
                      struct gbx_graph *graph, struct gbx_error *err)
 {
     struct served *made = calloc(1, sizeof(*made)), *was;
+    bool is_new = false;
     int rc;
 
     if (made == NULL) {
@@ -340,10 +341,10 @@ static int put_graph(struct daemon *daemon, const char *name, size_t bytes,
     else if (count < FLOWS_MAX) {
         SLIST_INSERT_HEAD(&all, made, next);
         count++;
-    } else
-        made->holders = 1;
+        is_new = true;
+    }
     pthread_mutex_unlock(&lock);
-    if (was == NULL && made->holders == 2) {
+    if (is_new) {
         rc = begin(daemon, made, err);
         pthread_mutex_unlock(&made->change);
         if (rc < 0)
@@ -553,6 +554,7 @@ void flows_listen(struct daemon *daemon, struct job *job)
     const char *query = request->query;
     struct listener *listener = NULL;
     struct served *served = NULL;
+    bool is_gone;
 
     (void)daemon;
     if (strncmp(query, "flow=", 5) == 0)
@@ -576,10 +578,17 @@ void flows_listen(struct daemon *daemon, struct job *job)
     pthread_mutex_lock(&served->lock);
     SLIST_INSERT_HEAD(&served->listeners, listener, next);
     atomic_fetch_add(&served->listener_count, 1);
+    is_gone = net_is_gone(request); /* before it was in the list */
+    if (is_gone) {
+        SLIST_REMOVE(&served->listeners, listener, listener, next);
+        atomic_fetch_sub(&served->listener_count, 1);
+    }
     pthread_mutex_unlock(&served->lock);
     put(served);
-    if (net_is_gone(request)) /* before it was in the list */
-        flows_gone(request);
+    if (is_gone) {
+        net_stream_end(request);
+        free(listener);
+    }
 }
 
 void flows_gone(struct net_request *request)

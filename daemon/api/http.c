@@ -12,6 +12,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "daemon/daemon.h"
 #include "openapi.h"
@@ -76,11 +77,8 @@ void http_reply_code(struct net_request *request, int code, const char *what)
 
 /* ---- /v1/run ---- */
 
-static void add_output(void *context, const char *port, char *json)
+static void add_output(void *context, const char *port, json_t *value)
 {
-    json_t *value = json_loads(json, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
-
-    free(json);
     json_array_append_new(context, json_pack("{s:s,s:o}", "port", port, "data",
                                              value));
 }
@@ -207,7 +205,8 @@ static bool name_of(const char *query, char name[128])
 static void upload(struct daemon *daemon, struct job *job)
 {
     struct gbx_error err = {.what = ""};
-    char name[128], path[256], *id = NULL;
+    static atomic_uint number;
+    char name[128], path[256], file[160], *id = NULL;
     int rc;
 
     if (!name_of(job->request->query, name)) {
@@ -216,10 +215,13 @@ static void upload(struct daemon *daemon, struct job *job)
                          "the body");
         return;
     }
-    rc = actors_write(daemon, name, job->request->body, job->request->bytes,
+    snprintf(file, sizeof(file), ".%u-%s", atomic_fetch_add(&number, 1), name);
+    rc = actors_write(daemon, file, job->request->body, job->request->bytes,
                       path, &err);
     if (rc == 0)
         rc = actors_load(daemon, path, true, &id, &err);
+    if (rc < 0)
+        unlink(path);
     daemon_audit(daemon, job->token, "upload", id != NULL ? id : name, rc, 0);
     if (rc < 0)
         http_reply_error(job->request, status_of(rc), gbx_error_name(rc),

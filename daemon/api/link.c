@@ -5,6 +5,10 @@
 #include "glovebox/body.h"
 #include "daemon/api/link.h"
 
+#define INPUTS_MAX 64u          /* of a call, as gbx_call_put allows */
+#define BEGUN_NS   10000000000u /* a sandbox waits for the rest of a body */
+#define SLOWEST    (64u << 10)  /* bytes a second, then */
+
 struct link *link_open(struct daemon *daemon, struct net_peer *peer,
                        struct token *token)
 {
@@ -166,8 +170,9 @@ static void *find_room(struct link_call *call, const struct frame *frame)
     struct gbx_error err;
     void *room;
 
+    /* It waits for nothing but this body. */
     if (frame->body_bytes < GBX_BODY_SHOWN || (frame->flags & FRAME_TYPED) ||
-        !begin_now(call))
+        !(frame->flags & FRAME_RUNS) || !begin_now(call))
         return NULL;
     return gbx_call_room(call->call, frame->port, (enum gbx_type)frame->type,
                          frame->body_bytes, &room, &err) == 0
@@ -218,17 +223,23 @@ static int begin_frame(struct link *link)
     return 0;
 }
 
-static void keep_input(struct link *link)
+/* False: it is too much, or there is no memory. */
+static bool keep_input(struct link *link)
 {
-    struct link_input *input = calloc(1, sizeof(*input));
+    struct link_input *input = NULL;
 
+    link->to->kept_bytes += link->frame.body_bytes;
+    if (++link->to->input_count <= INPUTS_MAX &&
+        link->to->kept_bytes <= link->daemon->bytes_max)
+        input = calloc(1, sizeof(*input));
     if (input == NULL) {
         free(link->body);
-        return;
+        return false;
     }
     input->frame = link->frame;
     input->body = link->body;
     SLIST_INSERT_HEAD(&link->to->inputs, input, next);
+    return true;
 }
 
 static void run_later(struct link *link, struct link_call *call)
@@ -284,11 +295,22 @@ static void end_frame(struct link *link)
         if (ns > 0 && link->frame.scalar < call->timeout_ns / 1000000)
             call->timeout_ns = ns;
     }
-    if (link->is_owned)
-        keep_input(link);
-    link->body = NULL;
     link->to = NULL;
-    if (link->frame.flags & FRAME_RUNS)
+    if (link->is_owned) {
+        bool good;
+
+        link->to = call;
+        good = keep_input(link);
+        link->to = NULL;
+        if (!good) {
+            send_failure(link, call->number, GBX_ELIMIT,
+                         "too many inputs, or too large ones", NULL);
+            drop_call(link, call);
+            call = NULL;
+        }
+    }
+    link->body = NULL;
+    if (call != NULL && link->frame.flags & FRAME_RUNS)
         run_later(link, call);
 }
 
@@ -311,7 +333,16 @@ static int take_head(struct link *link, const uint8_t **data, size_t *bytes)
     *bytes -= more;
     link->has_head = length > 0;
     link->body_at = 0;
+    link->begun_ns = daemon_now_ns();
     return link->has_head ? begin_frame(link) : 0;
+}
+
+/* A sandbox is held for it. */
+static bool is_too_slow(const struct link *link)
+{
+    const uint64_t ns = daemon_now_ns() - link->begun_ns;
+
+    return ns > BEGUN_NS + link->body_at / SLOWEST * 1000000000u;
 }
 
 int link_piece(struct link *link, const void *data, size_t bytes, bool is_last)
@@ -323,6 +354,9 @@ int link_piece(struct link *link, const void *data, size_t bytes, bool is_last)
     if (rc < 0)
         return rc;
     if (link->has_head) {
+        if (link->to != NULL && link->body != NULL && !link->is_owned &&
+            is_too_slow(link))
+            return GBX_EFORMAT;
         if (bytes > link->frame.body_bytes - link->body_at)
             return GBX_EFORMAT;
         if (link->to != NULL && link->body != NULL)
@@ -341,6 +375,7 @@ int link_piece(struct link *link, const void *data, size_t bytes, bool is_last)
 
 void link_leave(struct link *link)
 {
+    LIST_HEAD(, link_call) left = LIST_HEAD_INITIALIZER(left);
     struct link_call *call, *next;
 
     if (link->is_owned && link->to != NULL)
@@ -350,11 +385,15 @@ void link_leave(struct link *link)
         next = LIST_NEXT(call, next);
         if (call->job != NULL) /* its worker drops it */
             continue;
-        pthread_mutex_unlock(&link->lock);
-        drop_call(link, call);
-        pthread_mutex_lock(&link->lock);
+        LIST_REMOVE(call, next);
+        link->count--;
+        LIST_INSERT_HEAD(&left, call, next);
     }
     pthread_mutex_unlock(&link->lock);
+    while ((call = LIST_FIRST(&left)) != NULL) {
+        LIST_REMOVE(call, next);
+        free_call(link, call);
+    }
     link_put(link);
 }
 
@@ -447,6 +486,11 @@ static int run(struct job *job, struct gbx_call_stats *stats,
     const uint64_t until_ns = daemon_now_ns() + call->timeout_ns;
     int rc = 0;
 
+    if (work_is_canceled(daemon, job)) {
+        *err = (struct gbx_error){.code = GBX_ECANCELED,
+                                  .what = "the call was cancelled"};
+        return GBX_ECANCELED;
+    }
     if (!call->has_entered)
         call_enter(call->actor);
     call->has_entered = true;

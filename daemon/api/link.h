@@ -17,7 +17,7 @@
 #include "daemon/daemon.h"
 #include "net/frame.h"
 
-#define LINK_CALLS_MAX 1024u /* open, of one WebSocket */
+#define LINK_CALLS_MAX 256u /* open, of one WebSocket */
 
 /* A message that waits for its call to begin. */
 struct link_input {
@@ -34,6 +34,8 @@ struct link_call {
     bool has_entered;      /* call_enter */
     uint64_t timeout_ns;
     SLIST_HEAD(, link_input) inputs; /* the last one first */
+    unsigned input_count;
+    uint64_t kept_bytes;
     struct job *job;                 /* that runs it, or NULL */
 };
 
@@ -54,7 +56,8 @@ struct link {
     struct link_call *to; /* NULL: nobody's, and it is dropped */
     uint8_t *body;        /* where it goes */
     bool is_owned;        /* it is a buffer */
-    uint64_t body_at;
+    uint64_t body_at, begun_ns;
+    atomic_uint texts; /* jobs of JSON-RPC that are not done */
 };
 
 struct link *link_open(struct daemon *daemon, struct net_peer *peer,

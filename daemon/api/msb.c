@@ -22,6 +22,8 @@
 
 #define SANDBOXES_MAX 1000u
 #define TIMEOUT_S     30
+#define MEMORY_MIB    512          /* at most; and rules go before it */
+#define OUTPUT_BYTES  (1u << 20)   /* of a command */
 
 enum { PYTHON, NODE, LANGUAGES };
 static const char *const names[LANGUAGES] = {"python", "nodejs"};
@@ -206,7 +208,7 @@ static struct answer start(const json_t *params)
         return refuse(500, 5002, "no memory");
     snprintf(msb->name, sizeof(msb->name), "%s", name);
     snprintf(msb->space, sizeof(msb->space), "%s", space);
-    msb->memory_bytes = (uint64_t)mib << 20;
+    msb->memory_bytes = (uint64_t)(mib > MEMORY_MIB ? MEMORY_MIB : mib) << 20;
     msb->envs = envs;
     msb->holders = 1;
     pthread_mutex_init(&msb->lock, NULL);
@@ -265,7 +267,7 @@ static struct actor *get_actor(struct daemon *daemon, struct msb *msb,
     config.wipe = GBX_WIPE_NEVER;
     config.pool = (struct gbx_pool_config){.total_max = 1};
     config.hide_folder = 1;
-    if (msb->memory_bytes > 0)
+    if (msb->memory_bytes > 0 && !daemon->has_rules)
         config.limits.memory_bytes = msb->memory_bytes;
     snprintf(path, sizeof(path), "%s/%s", daemon->uploads, files[language]);
     pthread_mutex_lock(&msb->lock);
@@ -275,13 +277,14 @@ static struct actor *get_actor(struct daemon *daemon, struct msb *msb,
     return msb->actors[language];
 }
 
-static void take_output(void *context, const char *port, char *json)
+static void take_output(void *context, const char *port, json_t *value)
 {
     json_t **output = context;
 
     if (strcmp(port, "output") == 0 && *output == NULL)
-        *output = json_loads(json, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
-    free(json);
+        *output = value;
+    else
+        json_decref(value);
 }
 
 static int language_of(const char *name)
@@ -368,6 +371,8 @@ static struct answer repl(struct daemon *daemon, struct job *job,
 /* ---- a command ---- */
 
 struct lines {
+    struct gbx_program *program;
+    size_t all; /* bytes, and lines */
     json_t *output;
     char rest[2][4096];
     size_t bytes[2];
@@ -375,6 +380,7 @@ struct lines {
 
 static void end_line(struct lines *lines, int which)
 {
+    lines->all += 100; /* a line is more than its letters */
     json_array_append_new(lines->output,
                           line(which == 0 ? "stdout" : "stderr",
                                lines->rest[which], lines->bytes[which]));
@@ -386,6 +392,13 @@ static void take_text(void *context, int stream, const void *text, size_t bytes)
     struct lines *lines = context;
     const int which = stream == 2;
 
+    if (lines->all > OUTPUT_BYTES)
+        return;
+    lines->all += bytes;
+    if (lines->all > OUTPUT_BYTES) {
+        gbx_program_kill(lines->program);
+        return;
+    }
     for (size_t i = 0; i < bytes; i++) {
         const char letter = ((const char *)text)[i];
 
@@ -432,20 +445,26 @@ static struct answer command(struct daemon *daemon, struct job *job,
     struct msb *msb = get_msb(params);
     int status = -1, rc;
 
-    if (name == NULL || (args != NULL && !json_is_array(args))) {
+    if (name == NULL || strchr(name, '/') != NULL ||
+        (args != NULL && !json_is_array(args))) {
         json_decref(lines.output);
         if (msb != NULL)
             put_msb(daemon, msb);
-        return bad_params("command is a text, args are texts");
+        return bad_params("command is the name of a program, without a folder; "
+                          "args are texts");
     }
     words = words_of(name, args);
     config.argv = words;
     rc = msb == NULL ? GBX_EFILE
                      : gbx_program_open(&program, name, &config, &err);
+    lines.program = program;
+    if (rc == 0 && !work_show_program(daemon, job, program))
+        rc = GBX_ECANCELED;
     if (rc == 0)
         rc = gbx_program_run(program,
                              daemon_now_ns() + timeout_of(daemon, params),
                              &status, &err);
+    work_hide(daemon, job);
     gbx_program_close(program);
     free(words);
     for (int i = 0; i < 2; i++)
@@ -454,6 +473,9 @@ static struct answer command(struct daemon *daemon, struct job *job,
     if (rc == GBX_ETIME)
         json_array_append_new(lines.output,
                               line("stderr", "Error: Execution timed out", 26));
+    if (lines.all > OUTPUT_BYTES)
+        json_array_append_new(
+            lines.output, line("stderr", "Error: more than 1 MiB of output", 32));
     daemon_audit(daemon, job->token, "command", name, rc, 0);
     if (msb != NULL)
         put_msb(daemon, msb);

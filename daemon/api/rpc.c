@@ -21,7 +21,8 @@
 
 /* The last message of a port. */
 struct last {
-    char *port, *json; /* owned */
+    char *port;    /* owned */
+    json_t *value; /* the same */
     struct last *next;
 };
 
@@ -47,36 +48,30 @@ static json_int_t epoch_ms(void)
     return (json_int_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static json_t *value_of(const char *json)
-{
-    return json_loads(json, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
-}
-
-static void take_output(void *context, const char *port, char *json)
+static void take_output(void *context, const char *port, json_t *value)
 {
     struct processing *p = context;
     struct last *last = p->last;
 
     while (last != NULL && strcmp(last->port, port) != 0)
         last = last->next;
-    if (last != NULL) {
+    if (last != NULL) { /* which goes into the notification */
         send_text(p->job,
                   rpc_notification(
                       "script_output",
                       json_pack("{s:s,s:s,s:o,s:I}", "actor_id", p->actor_id,
-                                "port", port, "data", value_of(last->json),
-                                "timestamp", epoch_ms())));
-        free(last->json);
-        last->json = json;
+                                "port", port, "data", last->value, "timestamp",
+                                epoch_ms())));
+        last->value = value;
         return;
     }
     last = calloc(1, sizeof(*last));
     if (last == NULL || (last->port = strdup(port)) == NULL) {
         free(last);
-        free(json);
+        json_decref(value);
         return;
     }
-    last->json = json;
+    last->value = value;
     last->next = p->last;
     p->last = last;
 }
@@ -88,9 +83,8 @@ static json_t *take_last(struct processing *p)
 
     for (struct last *last = p->last, *next; last != NULL; last = next) {
         next = last->next;
-        json_object_set_new(outputs, last->port, value_of(last->json));
+        json_object_set_new(outputs, last->port, last->value);
         free(last->port);
-        free(last->json);
         free(last);
     }
     p->last = NULL;
@@ -167,6 +161,7 @@ static char *load(struct daemon *daemon, struct job *job,
         json_string_value(json_object_get(request->params, "file_path"));
     struct gbx_error err = {.what = ""};
     char real[PATH_MAX], *id = NULL;
+    json_t *why;
     int rc = GBX_EFILE;
 
     if (path == NULL)
@@ -180,10 +175,13 @@ static char *load(struct daemon *daemon, struct job *job,
                  path);
     daemon_audit(daemon, job->token, "load", id != NULL ? id : path, rc, 0);
     free(id);
+    if (rc == 0)
+        return rpc_result(request, json_pack("{s:b}", "success", 1));
+    why = json_string(err.what);
     return rpc_result(request,
-                      rc == 0 ? json_pack("{s:b}", "success", 1)
-                              : json_pack("{s:b,s:s}", "success", 0, "error",
-                                          err.what));
+                      json_pack("{s:b,s:o}", "success", 0, "error",
+                                why != NULL ? why
+                                            : json_string("it is not there")));
 }
 
 static char *answer(struct daemon *daemon, struct job *job,

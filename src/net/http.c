@@ -460,19 +460,19 @@ static void lose(struct request *r)
 
 void net_http_look(struct net_server *server)
 {
-    struct request *r;
+    struct request *r, *next;
 
     /* libwebsockets reads no more until it has replied, so it does not see the
      * end, and libuv says again and again that there is something to read. */
-    LIST_FOREACH(r, &server->given, other)
-    {
+    for (r = LIST_FIRST(&server->given); r != NULL; r = next) {
         struct pollfd end = {
             .fd = lws_get_socket_fd(r->wsi),
             .events = (short)(r->is_stream ? POLLRDHUP | POLLIN : POLLRDHUP)};
 
+        next = LIST_NEXT(r, other); /* it may be gone in a moment */
         if (poll(&end, 1, 0) > 0)
             lws_set_timeout(r->wsi, PENDING_TIMEOUT_KILLED_BY_PARENT,
-                            LWS_TO_KILL_ASYNC);
+                            LWS_TO_KILL_SYNC);
     }
 }
 

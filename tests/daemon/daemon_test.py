@@ -402,6 +402,85 @@ class Daemon(unittest.TestCase):
             self.talk(server, "y" * (3 << 20))
         self.assertEqual(gone.exception.code, 1009)
 
+    def raw(self, server, data, count=4000):
+        with socket.create_connection(("127.0.0.1", server.port),
+                                      timeout=20) as one:
+            one.sendall(data)
+            try:
+                return one.recv(count)
+            except ConnectionResetError:
+                return b""
+
+    def test_what_is_no_plain_http_is_refused(self):
+        server = self.serve("--connections", 5)
+        for _ in range(10):
+            self.raw(server, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
+                     b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+                     b"HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n")
+            self.raw(server, b"CONNECT / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        for data, status in (
+                (b"POST /v1/run HTTP/1.1\r\nHost: localhost\r\n\r\n", b"411"),
+                (b"POST /v1/run HTTP/1.1\r\nHost: localhost\r\n"
+                 b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", b"411"),
+                (b"POST /v1/run HTTP/1.1\r\nHost: localhost\r\n"
+                 b"Content-Length: 000000000000000000000000000002\r\n\r\n{}",
+                 b"400"),
+                (b"POST /v1/run HTTP/1.1\r\nHost: localhost\r\nExpect: "
+                 b"100-continue\r\nContent-Length: 2\r\n\r\n", b"100")):
+            self.assertEqual(self.raw(server, data)[9:12], status, data)
+        self.assertEqual(self.ask(server, "GET", "/healthz")[0], 200)
+
+    def test_pages_of_others_ask_nothing(self):
+        server = self.serve()
+        for headers, status in (
+                ({}, 200), ({"Origin": "http://localhost:8000"}, 200),
+                ({"Origin": "http://[::1]"}, 200),
+                ({"Origin": "http://evil.example"}, 403),
+                ({"Origin": "null"}, 403),
+                ({"Origin": "http://localhost.evil.example"}, 403),
+                ({"Host": "evil.example"}, 403),
+                ({"Host": "127.0.0.1.evil.example:80"}, 403)):
+            connection = http.client.HTTPConnection("127.0.0.1", server.port,
+                                                    timeout=30)
+            connection.request("GET", "/v1/scripts", None, headers)
+            self.assertEqual(connection.getresponse().status, status, headers)
+            connection.close()
+        with self.assertRaises(websockets.InvalidStatusCode) as refused:
+            self.talk(server, {"id": 1, "method": "list"},
+                      origin="http://evil.example")
+        self.assertEqual(refused.exception.status_code, 403)
+
+    def test_what_is_sent_is_bounded(self):
+        server = self.serve("--body", 1)
+        flood = "def process(c):\n    while True: c.send('out', 'x' * %d)\n"
+        for size in (10, 100000, 300000):
+            reply = self.run_script(server, flood % size, 413)
+            self.assertIn("--body", reply["error"]["message"])
+        self.run_script(server, "def process(c): return {'out': [2**63]}", 400)
+        self.run_script(server, "def process(c): return {'out': 1}")
+
+    def test_a_client_may_go_while_it_listens_or_pipelines(self):
+        server = self.serve("--workers", 1, "--actor",
+                            self.file("double.py", DOUBLE))
+        self.ask(server, "PUT", "/v1/flows/f", self.graph({"a": "double"}, []))
+        with self.listening(server, "f"):
+            pass
+        slow = json.dumps({"script": "import time\n"
+                           "def process(c): time.sleep(20)\n"}).encode()
+        with socket.create_connection(("127.0.0.1", server.port)) as one:
+            one.sendall(b"POST /v1/run HTTP/1.1\r\nHost: localhost\r\n"
+                        b"Content-Length: %d\r\n\r\n" % len(slow) + slow
+                        + b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            time.sleep(0.5)
+        before = time.monotonic()
+        self.run_script(server, "def process(c): return 1")
+        self.assertLess(time.monotonic() - before, 10)
+        time.sleep(1.5)
+        ticks = [sum(map(int, pathlib.Path(f"/proc/{server.run.pid}/stat")
+                         .read_text().split()[13:15])) for _ in range(2)
+                 if not time.sleep(0.5)]
+        self.assertLess(ticks[1] - ticks[0], 25)
+
     # ---- flows ----
 
     @staticmethod
@@ -609,6 +688,13 @@ class Daemon(unittest.TestCase):
         got = self.msb(server, "sandbox.command.run", 500, sandbox="s",
                        command="no-such-command")
         self.assertIn("no-such-command", got["error"])
+        got = self.msb(server, "sandbox.command.run", sandbox="s",
+                       command="yes", timeout=20)
+        self.assertEqual(got["output"][-1]["text"],
+                         "Error: more than 1 MiB of output")
+        for name in ("/bin/ls", "../x", "./ls"):
+            self.msb(server, "sandbox.command.run", 400, sandbox="s",
+                     command=name)
 
     def test_what_microsandbox_refuses(self):
         server = self.serve()
@@ -758,6 +844,28 @@ class Daemon(unittest.TestCase):
                             pause=0.2)
         self.assertIn(b"in use", got[0][4])
 
+    def test_a_call_keeps_no_more_than_it_may(self):
+        server = self.serve_echo("--body", 2)
+        one = self.frame(self.INPUT, 1, "", "in", bytes(1 << 20),
+                         type=self.STREAM, flags=self.HAS_MESSAGE)
+        first = self.frame(self.INPUT, 1, "echo", "in", b"", type=self.STREAM,
+                           flags=self.HAS_MESSAGE)
+        got, = self.exchange(server, first, one, one, one, one, replies=1)
+        self.assertEqual((got[0], got[2]), (self.FAILED, 2))
+        small = self.frame(self.INPUT, 1, "", "in", b"", type=self.STREAM,
+                           flags=self.HAS_MESSAGE)
+        got, = self.exchange(server, first, *[small] * 64, replies=1)
+        self.assertEqual(got[0], self.FAILED)
+        # Who leaves with calls of all kinds.
+        for _ in range(20):
+            self.exchange(server, first, self.frame(
+                self.INPUT, 2, "echo", "in", type=self.INTEGER, scalar=7,
+                flags=self.HAS_MESSAGE | self.RUNS), self.frame(
+                    self.INPUT, 3, "echo", "in", b"x" * 99999,
+                    type=self.STREAM, flags=self.HAS_MESSAGE), replies=0)
+        self.assertEqual(self.exchange(server, self.call(1, "echo", b"1"),
+                                       replies=2)[0][4], b"1")
+
     def test_nonsense_closes_the_connection_and_nothing_else(self):
         server = self.serve_echo("--body", 2)
         good = self.call(1, "echo", b"12345")
@@ -793,7 +901,7 @@ class Daemon(unittest.TestCase):
             return struct.pack(">BBQI", 0x82, 0xff, len(data), 0) + data
         for cut in (*range(0, 60, 7), 70000, 150000, len(raw(whole))):
             with socket.create_connection(("127.0.0.1", server.port)) as one:
-                one.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n"
+                one.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n"
                             b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
                             b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
                             b"Sec-WebSocket-Version: 13\r\n\r\n")
@@ -896,10 +1004,30 @@ class Daemon(unittest.TestCase):
         asks.start()
         time.sleep(0.4)
         server.run.send_signal(signal.SIGTERM)
+        time.sleep(0.2)
+        self.assertNotEqual(self.run_quietly(server), 200)
         asks.join()
         self.assertEqual(got[0][0], 200)
         self.assertEqual(got[0][1]["outputs"][0]["data"], "done")
         self.assertEqual(server.run.wait(timeout=30), 0)
+
+    def run_quietly(self, server):
+        try:
+            return self.ask(server, "POST", "/v1/run", '{"actor": "slow"}')[0]
+        except OSError:
+            return None
+
+    def test_a_socket_for_others_needs_tokens_too(self):
+        with socket.create_server(("0.0.0.0", 0)) as listener:
+            start = self.file("start", "#!/bin/sh\n"
+                              f"exec 3<&{listener.fileno()}\n"
+                              "export LISTEN_PID=$$ LISTEN_FDS=1\n"
+                              f"exec {PROGRAM} --isolation process\n", 0o700)
+            run = subprocess.run([start], pass_fds=[listener.fileno()],
+                                 capture_output=True, encoding="utf-8",
+                                 timeout=60, check=False)
+        self.assertEqual(run.returncode, 64)
+        self.assertIn("--tokens", run.stderr)
 
     def test_a_service_manager_hands_over_its_socket(self):
         told = self.folder / "notify"
