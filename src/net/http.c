@@ -51,15 +51,10 @@ static struct request *request_of(struct lws *wsi)
 
 /* ---- the reply ---- */
 
-static struct request *hidden(struct net_request *shown)
-{
-    return (struct request *)((char *)shown - offsetof(struct request, shown));
-}
-
 void net_reply(struct net_request *shown, int status, const char *type,
                void *body, size_t bytes)
 {
-    struct request *r = hidden(shown);
+    struct request *r = net_request_of(shown);
     struct net_server *server = r->server;
 
     r->out = malloc(LWS_PRE + bytes + 1);
@@ -86,73 +81,6 @@ bool net_is_gone(const struct net_request *shown)
                                  offsetof(struct request, shown));
 
     return atomic_load(&r->is_gone);
-}
-
-/* ---- a reply that goes on ---- */
-
-static void list_locked(struct request *r)
-{
-    if (r->is_listed)
-        return;
-    r->is_listed = true;
-    STAILQ_INSERT_TAIL(&r->server->replied, r, next);
-}
-
-void net_stream(struct net_request *shown, const char *type)
-{
-    struct request *r = hidden(shown);
-
-    r->status = 200;
-    r->type = type;
-    pthread_mutex_lock(&r->server->lock);
-    r->is_stream = true;
-    list_locked(r);
-    pthread_mutex_unlock(&r->server->lock);
-    net_wake(r->server);
-}
-
-int net_push(struct net_request *shown, const void *data, size_t bytes)
-{
-    struct request *r = hidden(shown);
-    struct net_server *server = r->server;
-    struct outgoing *piece = malloc(sizeof(*piece) + LWS_PRE + bytes);
-    int rc = 0;
-
-    if (piece == NULL)
-        return GBX_EHOST;
-    *piece = (struct outgoing){.bytes = bytes, .own_bytes = bytes};
-    memcpy(piece->data + LWS_PRE, data, bytes);
-    pthread_mutex_lock(&server->lock);
-    if (atomic_load(&r->is_gone)) {
-        rc = GBX_ECANCELED;
-    } else if (r->queued > 0 &&
-               (r->queued >= server->config.queued_max ||
-                bytes > server->config.queued_max - r->queued)) {
-        rc = GBX_ELIMIT; /* it does not read: it is closed */
-        r->is_dropped = true;
-        list_locked(r);
-    } else {
-        STAILQ_INSERT_TAIL(&r->pieces, piece, next);
-        r->queued += bytes;
-        list_locked(r);
-        piece = NULL;
-    }
-    pthread_mutex_unlock(&server->lock);
-    free(piece);
-    if (rc != GBX_ECANCELED)
-        net_wake(server);
-    return rc;
-}
-
-void net_stream_end(struct net_request *shown)
-{
-    struct request *r = hidden(shown);
-
-    pthread_mutex_lock(&r->server->lock);
-    r->is_ended = true;
-    list_locked(r);
-    pthread_mutex_unlock(&r->server->lock);
-    net_wake(r->server);
 }
 
 /* The server's thread.  It is the server's from here on, but for a stream that

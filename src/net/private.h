@@ -105,6 +105,12 @@ struct net_server {
                                              writes in front of it */
 };
 
+/* Behind what its handler has. */
+static inline struct request *net_request_of(struct net_request *shown)
+{
+    return (struct request *)((char *)shown - offsetof(struct request, shown));
+}
+
 /* http.c: libwebsockets' reasons about requests.  Return what its callback
  * does. */
 int net_http(struct net_server *server, struct lws *wsi,
