@@ -3,6 +3,7 @@
 #include <argp.h>
 #include <errno.h>
 #include <ftw.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -381,21 +382,35 @@ static int complain(const struct gbx_error *err)
     return EX_UNAVAILABLE;
 }
 
+static sem_t stopped; /* nobody else touches the server any more */
+
+static void *await_second(void *context)
+{
+    int which;
+
+    if (sigwait((const sigset_t *)context, &which) == 0)
+        _exit(128 + which);
+    return NULL;
+}
+
 /* Nobody new, and what runs may end.  A second signal is not waited for. */
 static void *await_signal(void *context)
 {
     const sigset_t *set = context;
+    pthread_t second;
     int which;
 
     if (sigwait(set, &which) != 0)
         return NULL;
-    pthread_sigmask(SIG_UNBLOCK, set, NULL);
+    if (pthread_create(&second, NULL, await_second, context) == 0)
+        pthread_detach(second);
     sd_notify(0, "STOPPING=1");
     fprintf(stderr, "gloveboxd: ends when all is done\n");
     atomic_store(&the_daemon->is_draining, true);
     net_server_drain(the_daemon->server);
     work_finish(the_daemon);
     net_server_stop(the_daemon->server);
+    sem_post(&stopped);
     return NULL;
 }
 
@@ -513,14 +528,16 @@ static int serve(struct daemon *daemon, const struct options *o)
         work_open(daemon, &err) < 0)
         return complain(&err);
     the_daemon = daemon;
+    sem_init(&stopped, 0, 0);
     if (pthread_create(&waiter, NULL, await_signal, &set) != 0)
         return EX_UNAVAILABLE;
+    pthread_detach(waiter);
     fprintf(stderr, "gloveboxd: listens at %s://%s:%u\n",
             o->cert != NULL ? "https" : "http", o->address,
             net_server_port(daemon->server));
     sd_notify(0, "READY=1");
     net_server_run(daemon->server);
-    pthread_join(waiter, NULL);
+    sem_wait(&stopped);
     work_close(daemon);
     return 0;
 }

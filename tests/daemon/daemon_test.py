@@ -1011,6 +1011,20 @@ class Daemon(unittest.TestCase):
         self.assertEqual(got[0][1]["outputs"][0]["data"], "done")
         self.assertEqual(server.run.wait(timeout=30), 0)
 
+    def test_a_second_signal_is_not_waited_for(self):
+        server = Server("--listen", "127.0.0.1:0", "--actor", self.file(
+            "slow.py", "import time\n"
+            "def process(c):\n    time.sleep(20)\n"))
+        asks = threading.Thread(target=lambda: self.run_quietly(server))
+        asks.start()
+        time.sleep(0.5)
+        server.run.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        server.run.send_signal(signal.SIGTERM)
+        self.assertEqual(server.run.wait(timeout=10), 128 + signal.SIGTERM)
+        asks.join()
+        server.end()
+
     def run_quietly(self, server):
         try:
             return self.ask(server, "POST", "/v1/run", '{"actor": "slow"}')[0]
