@@ -111,6 +111,19 @@ static inline struct request *net_request_of(struct net_request *shown)
     return (struct request *)((char *)shown - offsetof(struct request, shown));
 }
 
+/* Of `queued` bytes, with the server's lock: so many more are too much.  One
+ * message of any size is let through. */
+static inline bool net_is_too_much(const struct net_server *server,
+                                   uint64_t queued, size_t bytes)
+{
+    return queued > 0 && (queued >= server->config.queued_max ||
+                          bytes > server->config.queued_max - queued);
+}
+
+/* socket.c: a copy of these bytes, to be sent; freed with free().  NULL: no
+ * memory. */
+struct outgoing *net_outgoing(const void *data, size_t bytes);
+
 /* http.c: libwebsockets' reasons about requests.  Return what its callback
  * does. */
 int net_http(struct net_server *server, struct lws *wsi,

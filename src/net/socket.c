@@ -65,9 +65,7 @@ static int enqueue(struct peer *peer, struct outgoing *out)
     pthread_mutex_lock(&server->lock);
     if (peer->is_gone || peer->is_dropped) {
         rc = GBX_ECANCELED;
-    } else if (peer->queued > 0 &&
-               (peer->queued >= server->config.queued_max ||
-                out->bytes > server->config.queued_max - peer->queued)) {
+    } else if (net_is_too_much(server, peer->queued, out->bytes)) {
         rc = GBX_ELIMIT;
         peer->is_dropped = true;
     } else {
@@ -88,7 +86,7 @@ static int enqueue(struct peer *peer, struct outgoing *out)
     return rc;
 }
 
-static struct outgoing *make(const void *data, size_t bytes)
+struct outgoing *net_outgoing(const void *data, size_t bytes)
 {
     struct outgoing *out = malloc(sizeof(*out) + LWS_PRE + bytes);
 
@@ -102,7 +100,7 @@ static struct outgoing *make(const void *data, size_t bytes)
 int net_send(struct net_peer *shown, bool is_text, const void *data,
              size_t bytes)
 {
-    struct outgoing *out = make(data, bytes);
+    struct outgoing *out = net_outgoing(data, bytes);
 
     if (out == NULL)
         return GBX_EHOST;
@@ -114,7 +112,7 @@ int net_send_lent(struct net_peer *shown, const void *head, size_t head_bytes,
                   const void *data, size_t bytes,
                   void (*release)(void *context), void *context)
 {
-    struct outgoing *out = make(head, head_bytes);
+    struct outgoing *out = net_outgoing(head, head_bytes);
 
     if (out == NULL) {
         release(context);

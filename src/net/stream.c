@@ -2,7 +2,6 @@
 /* stream.c - replies that go on: pieces are queued by any thread, and written
  * by the server's (http.c). */
 #include <stdlib.h>
-#include <string.h>
 
 #include "net/private.h"
 
@@ -31,19 +30,15 @@ int net_push(struct net_request *shown, const void *data, size_t bytes)
 {
     struct request *r = net_request_of(shown);
     struct net_server *server = r->server;
-    struct outgoing *piece = malloc(sizeof(*piece) + LWS_PRE + bytes);
+    struct outgoing *piece = net_outgoing(data, bytes);
     int rc = 0;
 
     if (piece == NULL)
         return GBX_EHOST;
-    *piece = (struct outgoing){.bytes = bytes, .own_bytes = bytes};
-    memcpy(piece->data + LWS_PRE, data, bytes);
     pthread_mutex_lock(&server->lock);
     if (atomic_load(&r->is_gone)) {
         rc = GBX_ECANCELED;
-    } else if (r->queued > 0 &&
-               (r->queued >= server->config.queued_max ||
-                bytes > server->config.queued_max - r->queued)) {
+    } else if (net_is_too_much(server, r->queued, bytes)) {
         rc = GBX_ELIMIT; /* it does not read: it is closed */
         r->is_dropped = true;
         list_locked(r);
