@@ -90,10 +90,8 @@ static struct actor *take_out_locked(struct daemon *daemon, const char *id)
 {
     struct actor *actor = find_locked(daemon, id);
 
-    if (actor != NULL) {
+    if (actor != NULL)
         SLIST_REMOVE(&daemon->actors.all, actor, actor, next);
-        daemon->actors.count--;
-    }
     return actor;
 }
 
@@ -167,7 +165,6 @@ int actors_load(struct daemon *daemon, const char *path, bool is_upload,
     pthread_mutex_lock(&daemon->actors.lock);
     was = take_out_locked(daemon, actor->id);
     SLIST_INSERT_HEAD(&daemon->actors.all, actor, next);
-    daemon->actors.count++;
     pthread_mutex_unlock(&daemon->actors.lock);
     actors_put(daemon, was);    /* who runs it, finishes */
     return 0;

@@ -76,7 +76,6 @@ struct actors {
     pthread_mutex_t lock;
     SLIST_HEAD(, actor) all;
     SLIST_HEAD(, actor) sources; /* of a text, for who sends it again */
-    unsigned count;
 };
 
 /* Load a file, in place of one of the same id.  Returns 0 and *id for free(),

@@ -161,29 +161,26 @@ bool work_is_canceled(struct daemon *daemon, const struct job *job)
     return is_canceled;
 }
 
-static void end_locked(struct job *job)
+static void cancel_locked(struct job *job)
 {
+    job->is_canceled = true;
     if (job->call != NULL)
         gbx_call_cancel(job->call);
     if (job->program != NULL)
         gbx_program_kill(job->program);
 }
 
-static void cancel_locked(struct job *job, const struct net_peer *peer,
-                          const struct net_request *request)
+static bool is_of(const struct job *job, const struct net_peer *peer,
+                  const struct net_request *request)
 {
-    if ((peer == NULL || job->peer != peer) &&
-        (request == NULL || job->request != request))
-        return;
-    job->is_canceled = true;
-    end_locked(job);
+    return (peer != NULL && job->peer == peer) ||
+           (request != NULL && job->request == request);
 }
 
 void work_cancel_job(struct daemon *daemon, struct job *job)
 {
     pthread_mutex_lock(&daemon->work.lock);
-    job->is_canceled = true;
-    end_locked(job);
+    cancel_locked(job);
     pthread_mutex_unlock(&daemon->work.lock);
 }
 
@@ -195,8 +192,10 @@ void work_cancel(struct daemon *daemon, const struct net_peer *peer,
 
     pthread_mutex_lock(&w->lock);
     LIST_FOREACH(job, &w->doing, other)
-    cancel_locked(job, peer, request);
+    if (is_of(job, peer, request))
+        cancel_locked(job);
     STAILQ_FOREACH(job, &w->waiting, next)
-    cancel_locked(job, peer, request);
+    if (is_of(job, peer, request))
+        cancel_locked(job);
     pthread_mutex_unlock(&w->lock);
 }

@@ -224,13 +224,13 @@ static int begin_frame(struct link *link)
 }
 
 /* False: it is too much, or there is no memory. */
-static bool keep_input(struct link *link)
+static bool keep_input(struct link *link, struct link_call *call)
 {
     struct link_input *input = NULL;
 
-    link->to->kept_bytes += link->frame.body_bytes;
-    if (++link->to->input_count <= INPUTS_MAX &&
-        link->to->kept_bytes <= link->daemon->bytes_max)
+    call->kept_bytes += link->frame.body_bytes;
+    if (++call->input_count <= INPUTS_MAX &&
+        call->kept_bytes <= link->daemon->bytes_max)
         input = calloc(1, sizeof(*input));
     if (input == NULL) {
         free(link->body);
@@ -238,7 +238,7 @@ static bool keep_input(struct link *link)
     }
     input->frame = link->frame;
     input->body = link->body;
-    SLIST_INSERT_HEAD(&link->to->inputs, input, next);
+    SLIST_INSERT_HEAD(&call->inputs, input, next);
     return true;
 }
 
@@ -296,18 +296,11 @@ static void end_frame(struct link *link)
             call->timeout_ns = ns;
     }
     link->to = NULL;
-    if (link->is_owned) {
-        bool good;
-
-        link->to = call;
-        good = keep_input(link);
-        link->to = NULL;
-        if (!good) {
-            send_failure(link, call->number, GBX_ELIMIT,
-                         "too many inputs, or too large ones", NULL);
-            drop_call(link, call);
-            call = NULL;
-        }
+    if (link->is_owned && !keep_input(link, call)) {
+        send_failure(link, call->number, GBX_ELIMIT,
+                     "too many inputs, or too large ones", NULL);
+        drop_call(link, call);
+        call = NULL;
     }
     link->body = NULL;
     if (call != NULL && link->frame.flags & FRAME_RUNS)
@@ -348,7 +341,6 @@ static bool is_too_slow(const struct link *link)
 int link_piece(struct link *link, const void *data, size_t bytes, bool is_last)
 {
     const uint8_t *at = data;
-
     int rc = link->has_head ? 0 : take_head(link, &at, &bytes);
 
     if (rc < 0)
