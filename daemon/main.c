@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "daemon/api/link.h"
+#include "daemon/link/link.h"
 #include "repl_js.h"
 #include "repl_py.h"
 #include "glovebox/cache.h"

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "daemon/api/link.h"
+#include "daemon/link/link.h"
 #include "glovebox/program.h"
 
 void work_drop(struct job *job)

@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/link/link.h"
 #include "glovebox/body.h"
-#include "daemon/api/link.h"
 
 #define INPUTS_MAX 64u          /* of a call, as gbx_call_put allows */
 #define BEGUN_NS   10000000000u /* a sandbox waits for the rest of a body */
@@ -56,8 +56,7 @@ static void drop_inputs(struct link_call *call)
     }
 }
 
-/* Its number is free again. */
-static void unlist(struct link *link, struct link_call *call)
+void link_unlist(struct link *link, struct link_call *call)
 {
     pthread_mutex_lock(&link->lock);
     LIST_REMOVE(call, next);
@@ -65,7 +64,7 @@ static void unlist(struct link *link, struct link_call *call)
     pthread_mutex_unlock(&link->lock);
 }
 
-static void free_call(struct link *link, struct link_call *call)
+void link_free_call(struct link *link, struct link_call *call)
 {
     drop_inputs(call);
     gbx_call_finish(call->call);
@@ -77,40 +76,8 @@ static void free_call(struct link *link, struct link_call *call)
 
 static void drop_call(struct link *link, struct link_call *call)
 {
-    unlist(link, call);
-    free_call(link, call);
-}
-
-static void send_frame(struct link *link, const struct frame *frame,
-                       const void *body)
-{
-    uint8_t head[FRAME_HEAD_MAX];
-    size_t bytes = frame_write(frame, head);
-    uint8_t *all = malloc(bytes + frame->body_bytes);
-
-    if (all == NULL)
-        return;
-    memcpy(all, head, bytes);
-    if (body != NULL)
-        memcpy(all + bytes, body, frame->body_bytes);
-    net_send(link->peer, false, all, bytes + frame->body_bytes);
-    free(all);
-}
-
-static void send_failure(struct link *link, uint32_t number, int code,
-                         const char *what, const char *traceback)
-{
-    char text[GBX_ERROR_TEXT_MAX + 1 + (16u << 10)];
-    const size_t bytes = strlen(what) + 1;
-    struct frame frame = {.kind = FRAME_FAILED,
-                          .call = number,
-                          .scalar = (uint64_t)-code};
-
-    memcpy(text, what, bytes);
-    snprintf(text + bytes, sizeof(text) - bytes, "%s",
-             traceback != NULL ? traceback : "");
-    frame.body_bytes = bytes + strlen(text + bytes);
-    send_frame(link, &frame, text);
+    link_unlist(link, call);
+    link_free_call(link, call);
 }
 
 /* Returns NULL, after the client has been told why. */
@@ -121,7 +88,7 @@ static struct link_call *open_call(struct link *link, const struct frame *frame)
     bool is_new;
 
     if (actor == NULL) {
-        send_failure(link, frame->call, GBX_EFILE, "there is no such actor",
+        link_fail(link, frame->call, GBX_EFILE, "there is no such actor",
                      NULL);
         return NULL;
     }
@@ -141,7 +108,7 @@ static struct link_call *open_call(struct link *link, const struct frame *frame)
     if (call != NULL)
         return call;
     actors_put(link->daemon, actor);
-    send_failure(link, frame->call, is_new ? GBX_EHOST : GBX_ELIMIT,
+    link_fail(link, frame->call, is_new ? GBX_EHOST : GBX_ELIMIT,
                  is_new ? "no memory"
                         : "that number is in use, or too many calls are open",
                  NULL);
@@ -204,7 +171,7 @@ static void begin_input(struct link *link)
     link->body = malloc(frame->body_bytes + 1);
     if (link->body != NULL)
         return;
-    send_failure(link, frame->call, GBX_EHOST, "no memory for a body", NULL);
+    link_fail(link, frame->call, GBX_EHOST, "no memory for a body", NULL);
     drop_call(link, link->to);
     link->to = NULL;
 }
@@ -259,7 +226,7 @@ static void run_later(struct link *link, struct link_call *call)
         work_drop(job);
     }
     link->daemon->busy++;
-    send_failure(link, call->number, GBX_ELIMIT,
+    link_fail(link, call->number, GBX_ELIMIT,
                  "there is too much to do already: try again later", NULL);
     drop_call(link, call);
 }
@@ -277,7 +244,7 @@ static void cancel(struct link *link, uint32_t number)
     pthread_mutex_unlock(&link->lock);
     if (call == NULL || job != NULL)
         return;
-    send_failure(link, number, GBX_ECANCELED, "the call was cancelled", NULL);
+    link_fail(link, number, GBX_ECANCELED, "the call was cancelled", NULL);
     drop_call(link, call);
 }
 
@@ -297,7 +264,7 @@ static void end_frame(struct link *link)
     }
     link->to = NULL;
     if (link->is_owned && !keep_input(link, call)) {
-        send_failure(link, call->number, GBX_ELIMIT,
+        link_fail(link, call->number, GBX_ELIMIT,
                      "too many inputs, or too large ones", NULL);
         drop_call(link, call);
         call = NULL;
@@ -384,149 +351,7 @@ void link_leave(struct link *link)
     pthread_mutex_unlock(&link->lock);
     while ((call = LIST_FIRST(&left)) != NULL) {
         LIST_REMOVE(call, next);
-        free_call(link, call);
+        link_free_call(link, call);
     }
     link_put(link);
-}
-
-/* ---- a worker runs it ---- */
-
-static int put_input(struct gbx_call *call, const struct link_input *input,
-                     struct gbx_error *err)
-{
-    const struct frame *frame = &input->frame;
-    struct gbx_message message = {
-        .type = (enum gbx_type)frame->type,
-        .flags = frame->flags & FRAME_TYPED ? GBX_TYPED : 0,
-        .body = frame->body_bytes > 0 ? input->body : NULL,
-        .body_bytes = frame->body_bytes};
-
-    if (frame->type >= GBX_TYPE_COUNT) {
-        *err = (struct gbx_error){.code = GBX_EFORMAT,
-                                  .what = "no such type of message"};
-        return GBX_EFORMAT;
-    }
-    if (message.type == GBX_BOOLEAN)
-        message.scalar.boolean = frame->scalar != 0;
-    else
-        memcpy(&message.scalar, &frame->scalar, sizeof(frame->scalar));
-    return gbx_call_put(call, frame->port, &message, err);
-}
-
-/* The list has the last one first. */
-static int put_inputs(struct link_call *call, struct gbx_error *err)
-{
-    SLIST_HEAD(, link_input) in_order = SLIST_HEAD_INITIALIZER(in_order);
-    struct link_input *input;
-    int rc = 0;
-
-    while ((input = SLIST_FIRST(&call->inputs)) != NULL) {
-        SLIST_REMOVE_HEAD(&call->inputs, next);
-        SLIST_INSERT_HEAD(&in_order, input, next);
-    }
-    while ((input = SLIST_FIRST(&in_order)) != NULL) {
-        SLIST_REMOVE_HEAD(&in_order, next);
-        if (rc == 0)
-            rc = put_input(call->call, input, err);
-        free(input->body);
-        free(input);
-    }
-    return rc;
-}
-
-static void release_body(void *context)
-{
-    gbx_body_put(context);
-}
-
-/* From where the script has written it, if that is worth it. */
-static void send_output(void *context, const char *port,
-                        const struct gbx_message *message)
-{
-    struct job *job = context;
-    struct link *link = job->link;
-    struct frame frame = {
-        .kind = FRAME_OUTPUT,
-        .type = (uint8_t)message->type,
-        .flags = (uint8_t)(FRAME_HAS_MESSAGE |
-                           (message->flags & GBX_TYPED ? FRAME_TYPED : 0)),
-        .call = job->link_call->number,
-        .body_bytes = message->body_bytes};
-    uint8_t head[FRAME_HEAD_MAX];
-    struct gbx_body *body;
-    const void *data;
-
-    snprintf(frame.port, sizeof(frame.port), "%s", port);
-    if (message->type == GBX_BOOLEAN)
-        frame.scalar = message->scalar.boolean != 0;
-    else if (message->type == GBX_INTEGER || message->type == GBX_FLOAT)
-        memcpy(&frame.scalar, &message->scalar, sizeof(frame.scalar));
-    if (message->body_bytes < GBX_BODY_SHOWN ||
-        gbx_call_keep(job->link_call->call, message, &body, &data, NULL) < 0) {
-        send_frame(link, &frame, message->body);
-        return;
-    }
-    net_send_lent(link->peer, head, frame_write(&frame, head), data,
-                  message->body_bytes, release_body, body);
-}
-
-static int run(struct job *job, struct gbx_call_stats *stats,
-               struct gbx_error *err)
-{
-    struct link_call *call = job->link_call;
-    struct daemon *daemon = job->link->daemon;
-    const uint64_t until_ns = daemon_now_ns() + call->timeout_ns;
-    int rc = 0;
-
-    if (work_is_canceled(daemon, job)) {
-        *err = (struct gbx_error){.code = GBX_ECANCELED,
-                                  .what = "the call was cancelled"};
-        return GBX_ECANCELED;
-    }
-    if (!call->has_entered)
-        call_enter(call->actor);
-    call->has_entered = true;
-    if (call->call == NULL)
-        rc = gbx_call_begin(&call->call, call->actor->script, until_ns, err);
-    if (rc < 0)
-        return rc;
-    gbx_call_on_output(call->call, send_output, job);
-    rc = put_inputs(call, err);
-    if (rc == 0 && !work_show(daemon, job, call->call)) {
-        *err = (struct gbx_error){.code = GBX_ECANCELED,
-                                  .what = "the call was cancelled"};
-        rc = GBX_ECANCELED;
-    }
-    if (rc == 0)
-        rc = gbx_call_run(call->call, until_ns, err);
-    work_hide(daemon, job);
-    gbx_call_stats(call->call, stats);
-    return rc;
-}
-
-void link_run(struct job *job)
-{
-    struct link *link = job->link;
-    struct link_call *call = job->link_call;
-    struct frame done = {.kind = FRAME_DONE, .call = call->number};
-    struct gbx_failure failure = {.type = "", .traceback = ""};
-    struct gbx_error err = {.what = ""};
-    struct gbx_call_stats stats = {0};
-    int rc = run(job, &stats, &err);
-
-    call_count(link->daemon, call->actor, rc, stats.wall_ns);
-    daemon_audit(link->daemon, job->token, "call", call->actor->id, rc,
-                 stats.wall_ns);
-    if (call->call != NULL)
-        gbx_call_failure(call->call, &failure);
-    if (rc == GBX_ESCRIPT && failure.type[0] != '\0')
-        snprintf(err.what, sizeof(err.what), "%s: %s", failure.type,
-                 failure.message);
-    done.scalar = stats.wall_ns;
-    unlist(link, call); /* or who reads this is faster */
-    if (rc == 0)
-        send_frame(link, &done, NULL);
-    else
-        send_failure(link, call->number, rc, err.what, failure.traceback);
-    free_call(link, call);
 }

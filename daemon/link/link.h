@@ -11,8 +11,8 @@
  * Threads: pieces, in the server's; run, a worker's.
  * Memory:  counted: the connection has it, and each job.
  */
-#ifndef DAEMON_API_LINK_H
-#define DAEMON_API_LINK_H
+#ifndef DAEMON_LINK_LINK_H
+#define DAEMON_LINK_LINK_H
 
 #include "daemon/daemon.h"
 #include "net/frame.h"
@@ -69,5 +69,15 @@ void link_leave(struct link *link);
 int link_piece(struct link *link, const void *data, size_t bytes, bool is_last);
 /* A worker runs what is complete. */
 void link_run(struct job *job);
+
+/* Of a call: its number is free again; and all that it holds. */
+void link_unlist(struct link *link, struct link_call *call);
+void link_free_call(struct link *link, struct link_call *call);
+
+/* call.c: to the client, body_bytes of a body with it, or none (NULL); and a
+ * FAILED. */
+void link_send(struct link *link, const struct frame *frame, const void *body);
+void link_fail(struct link *link, uint32_t number, int code, const char *what,
+               const char *traceback);
 
 #endif

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* call.c - a worker runs a call that came in frames, and answers in frames. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/link/link.h"
+#include "glovebox/body.h"
+
+void link_send(struct link *link, const struct frame *frame,
+                       const void *body)
+{
+    uint8_t head[FRAME_HEAD_MAX];
+    size_t bytes = frame_write(frame, head);
+    uint8_t *all = malloc(bytes + frame->body_bytes);
+
+    if (all == NULL)
+        return;
+    memcpy(all, head, bytes);
+    if (body != NULL)
+        memcpy(all + bytes, body, frame->body_bytes);
+    net_send(link->peer, false, all, bytes + frame->body_bytes);
+    free(all);
+}
+
+void link_fail(struct link *link, uint32_t number, int code,
+                         const char *what, const char *traceback)
+{
+    char text[GBX_ERROR_TEXT_MAX + 1 + (16u << 10)];
+    const size_t bytes = strlen(what) + 1;
+    struct frame frame = {.kind = FRAME_FAILED,
+                          .call = number,
+                          .scalar = (uint64_t)-code};
+
+    memcpy(text, what, bytes);
+    snprintf(text + bytes, sizeof(text) - bytes, "%s",
+             traceback != NULL ? traceback : "");
+    frame.body_bytes = bytes + strlen(text + bytes);
+    link_send(link, &frame, text);
+}
+
+static int put_input(struct gbx_call *call, const struct link_input *input,
+                     struct gbx_error *err)
+{
+    const struct frame *frame = &input->frame;
+    struct gbx_message message = {
+        .type = (enum gbx_type)frame->type,
+        .flags = frame->flags & FRAME_TYPED ? GBX_TYPED : 0,
+        .body = frame->body_bytes > 0 ? input->body : NULL,
+        .body_bytes = frame->body_bytes};
+
+    if (frame->type >= GBX_TYPE_COUNT) {
+        *err = (struct gbx_error){.code = GBX_EFORMAT,
+                                  .what = "no such type of message"};
+        return GBX_EFORMAT;
+    }
+    if (message.type == GBX_BOOLEAN)
+        message.scalar.boolean = frame->scalar != 0;
+    else
+        memcpy(&message.scalar, &frame->scalar, sizeof(frame->scalar));
+    return gbx_call_put(call, frame->port, &message, err);
+}
+
+/* The list has the last one first. */
+static int put_inputs(struct link_call *call, struct gbx_error *err)
+{
+    SLIST_HEAD(, link_input) in_order = SLIST_HEAD_INITIALIZER(in_order);
+    struct link_input *input;
+    int rc = 0;
+
+    while ((input = SLIST_FIRST(&call->inputs)) != NULL) {
+        SLIST_REMOVE_HEAD(&call->inputs, next);
+        SLIST_INSERT_HEAD(&in_order, input, next);
+    }
+    while ((input = SLIST_FIRST(&in_order)) != NULL) {
+        SLIST_REMOVE_HEAD(&in_order, next);
+        if (rc == 0)
+            rc = put_input(call->call, input, err);
+        free(input->body);
+        free(input);
+    }
+    return rc;
+}
+
+static void release_body(void *context)
+{
+    gbx_body_put(context);
+}
+
+/* From where the script has written it, if that is worth it. */
+static void send_output(void *context, const char *port,
+                        const struct gbx_message *message)
+{
+    struct job *job = context;
+    struct link *link = job->link;
+    struct frame frame = {
+        .kind = FRAME_OUTPUT,
+        .type = (uint8_t)message->type,
+        .flags = (uint8_t)(FRAME_HAS_MESSAGE |
+                           (message->flags & GBX_TYPED ? FRAME_TYPED : 0)),
+        .call = job->link_call->number,
+        .body_bytes = message->body_bytes};
+    uint8_t head[FRAME_HEAD_MAX];
+    struct gbx_body *body;
+    const void *data;
+
+    snprintf(frame.port, sizeof(frame.port), "%s", port);
+    if (message->type == GBX_BOOLEAN)
+        frame.scalar = message->scalar.boolean != 0;
+    else if (message->type == GBX_INTEGER || message->type == GBX_FLOAT)
+        memcpy(&frame.scalar, &message->scalar, sizeof(frame.scalar));
+    if (message->body_bytes < GBX_BODY_SHOWN ||
+        gbx_call_keep(job->link_call->call, message, &body, &data, NULL) < 0) {
+        link_send(link, &frame, message->body);
+        return;
+    }
+    net_send_lent(link->peer, head, frame_write(&frame, head), data,
+                  message->body_bytes, release_body, body);
+}
+
+static int run(struct job *job, struct gbx_call_stats *stats,
+               struct gbx_error *err)
+{
+    struct link_call *call = job->link_call;
+    struct daemon *daemon = job->link->daemon;
+    const uint64_t until_ns = daemon_now_ns() + call->timeout_ns;
+    int rc = 0;
+
+    if (work_is_canceled(daemon, job)) {
+        *err = (struct gbx_error){.code = GBX_ECANCELED,
+                                  .what = "the call was cancelled"};
+        return GBX_ECANCELED;
+    }
+    if (!call->has_entered)
+        call_enter(call->actor);
+    call->has_entered = true;
+    if (call->call == NULL)
+        rc = gbx_call_begin(&call->call, call->actor->script, until_ns, err);
+    if (rc < 0)
+        return rc;
+    gbx_call_on_output(call->call, send_output, job);
+    rc = put_inputs(call, err);
+    if (rc == 0 && !work_show(daemon, job, call->call)) {
+        *err = (struct gbx_error){.code = GBX_ECANCELED,
+                                  .what = "the call was cancelled"};
+        rc = GBX_ECANCELED;
+    }
+    if (rc == 0)
+        rc = gbx_call_run(call->call, until_ns, err);
+    work_hide(daemon, job);
+    gbx_call_stats(call->call, stats);
+    return rc;
+}
+
+void link_run(struct job *job)
+{
+    struct link *link = job->link;
+    struct link_call *call = job->link_call;
+    struct frame done = {.kind = FRAME_DONE, .call = call->number};
+    struct gbx_failure failure = {.type = "", .traceback = ""};
+    struct gbx_error err = {.what = ""};
+    struct gbx_call_stats stats = {0};
+    int rc = run(job, &stats, &err);
+
+    call_count(link->daemon, call->actor, rc, stats.wall_ns);
+    daemon_audit(link->daemon, job->token, "call", call->actor->id, rc,
+                 stats.wall_ns);
+    if (call->call != NULL)
+        gbx_call_failure(call->call, &failure);
+    if (rc == GBX_ESCRIPT && failure.type[0] != '\0')
+        snprintf(err.what, sizeof(err.what), "%s: %s", failure.type,
+                 failure.message);
+    done.scalar = stats.wall_ns;
+    link_unlist(link, call); /* or who reads this is faster */
+    if (rc == 0)
+        link_send(link, &done, NULL);
+    else
+        link_fail(link, call->number, rc, err.what, failure.traceback);
+    link_free_call(link, call);
+}
