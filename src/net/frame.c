@@ -37,7 +37,7 @@ int frame_read(struct frame *frame, const uint8_t *data, size_t bytes,
         return 0;
     port = data[7];
     actor = get4(data + 12);
-    if (data[4] < FRAME_INPUT || data[4] > FRAME_FAILED)
+    if (data[4] < FRAME_INPUT || data[4] > FRAME_ASK)
         return bad(what, "no such kind of frame");
     if (actor > FRAME_NAME_MAX)
         return bad(what, "an actor's id has at most 255 bytes");
@@ -47,8 +47,8 @@ int frame_read(struct frame *frame, const uint8_t *data, size_t bytes,
                             .call = get4(data + 8),
                             .scalar = get8(data + 16),
                             .body_bytes = get8(data + 24)};
-    if (frame->call == 0)
-        return bad(what, "a call's number is not 0");
+    if ((frame->call == 0) != (frame->kind == FRAME_HELLO))
+        return bad(what, "a call's number is not 0, but for a HELLO");
     if (bytes < FRAME_BYTES + actor + port)
         return 0;
     memcpy(frame->actor, data + FRAME_BYTES, actor);

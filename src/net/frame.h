@@ -8,21 +8,42 @@
  *    5  type      enum gbx_type of the message
  *    6  flags     FRAME_...
  *    7  port      how long the port's name is
- *    8  call      u32: the client's number for it, not 0; open ones differ
+ *    8  call      u32: the client's number for it; open ones differ
  *   12  actor     u32: how long the actor's id is; on a call's first input
  *   16  scalar    u64: of a Boolean, Integer or Float (its bits); or below
  *   24  body      u64: how long the body is
  *   32  actor, port, body
  *
- * Numbers are little-endian.  One message is one frame.
+ * Numbers are little-endian.  One message is one frame.  Bodies that are said
+ * to be a map are CBOR with text keys; who reads one skips keys that it does
+ * not know.  The kinds:
  *
- *  to the server    INPUT   a call's input; the first names the actor, and its
- *                           scalar may be a deadline (FRAME_HAS_TIMEOUT: ms,
- *                           for a message without scalar); the last
- * (FRAME_RUNS) runs it.  Without FRAME_HAS_MESSAGE it is no input. CANCEL
- * nobody waits for it any more to the client    OUTPUT  as it is sent DONE
- * scalar: how long it took, ns FAILED  scalar: the code, negated; body: what, a
- * zero, and the traceback
+ *  HELLO   A client may say which versions it speaks; it is answered by the
+ *          server's, with what it is and what it has to do.  Call 0, no names.
+ *          Client: a map of oldest, newest.  Server: a map of oldest, newest,
+ *          product text, isolations array of text, workers, busy and waiting
+ *          (calls), draining bool.  Again at any time: it is the heartbeat.
+ *  LOAD    Call is the client's number of a script: "#7" is an actor's id from
+ *          then on, on this connection.  A map: load (abi/message.h), floor
+ *          text, limits map.  Answered by LOADED, or FAILED.
+ *  UNLOAD  That script is needed no more.
+ *  INPUT   A call's input; the first names the actor.  Behind "#7" a "/" and a
+ *          key may stand: calls with one key may meet in one sandbox, calls
+ *          with different keys find nothing of each other.  Its scalar may be a
+ *          deadline (FRAME_HAS_TIMEOUT: ms, where it has no message, or one
+ *          without scalar).  The last one (FRAME_RUNS) runs it.  Without
+ *          FRAME_HAS_MESSAGE it is no input.
+ *  CANCEL  Nobody waits for the call any more.
+ *  ANSWER  To an ASK: a message, or with FRAME_IS_ERROR the text of an error.
+ *
+ *  LOADED  A map: the script's metadata (abi/message.h), isolation and why
+ * text. OUTPUT  As it is sent. PRINT   Text for stream `scalar` (1 out, 2 err).
+ *  ASK     A host call, of a script that was loaded by LOAD: port is its name,
+ *          the body its arguments.  The call goes on when it is answered.
+ *  DONE    Scalar: how long it took, ns.
+ *  FAILED  Scalar: the code, negated.  Body: what; then a zero, and the
+ *          traceback; then a zero and the exception's type; then a zero and
+ * what it said.  With FRAME_HAS_NOT_RUN it may be tried elsewhere.
  *
  * Threads: any.
  */
@@ -36,18 +57,34 @@
 #define FRAME_NAME_MAX 255u
 #define FRAME_HEAD_MAX (FRAME_BYTES + 2 * FRAME_NAME_MAX)
 
+#define FRAME_VERSION 1u
+
+#define FRAME_KINDS(X)                                                         \
+    X(INPUT, 1, "client")                                                      \
+    X(CANCEL, 2, "client")                                                     \
+    X(OUTPUT, 3, "server")                                                     \
+    X(DONE, 4, "server")                                                       \
+    X(FAILED, 5, "server")                                                     \
+    X(HELLO, 6, "both")                                                        \
+    X(LOAD, 7, "client")                                                       \
+    X(UNLOAD, 8, "client")                                                     \
+    X(ANSWER, 9, "client")                                                     \
+    X(LOADED, 10, "server")                                                    \
+    X(PRINT, 11, "server")                                                     \
+    X(ASK, 12, "server")
+
 enum frame_kind {
-    FRAME_INPUT = 1,
-    FRAME_CANCEL,
-    FRAME_OUTPUT,
-    FRAME_DONE,
-    FRAME_FAILED
+#define X(name, value, from) FRAME_##name = value,
+    FRAME_KINDS(X)
+#undef X
 };
 
 #define FRAME_TYPED       1u /* GBX_TYPED */
 #define FRAME_HAS_MESSAGE 2u
 #define FRAME_RUNS        4u
 #define FRAME_HAS_TIMEOUT 8u
+#define FRAME_IS_ERROR    16u
+#define FRAME_HAS_NOT_RUN 32u
 
 struct frame {
     enum frame_kind kind;

@@ -67,7 +67,7 @@ static void what_is_wrong_is_said(void **state)
         uint8_t byte;
         const char *what;
     } cases[] = {{0, 'X', "version"}, {3, '2', "version"}, {4, 0, "kind"},
-                 {4, 6, "kind"},      {13, 1, "255"},      {15, 0x80, "255"},
+                 {4, 13, "kind"},     {13, 1, "255"},      {15, 0x80, "255"},
                  {33, 0, "zero"},     {39, 0, "zero"}};
     struct frame got;
 
@@ -82,6 +82,10 @@ static void what_is_wrong_is_said(void **state)
     memset(head + 8, 0, 4);
     assert_int_equal(frame_read(&got, head, sizeof(head), &what), -1);
     assert_non_null(strstr(what, "not 0"));
+    head[4] = FRAME_HELLO; /* is of no call */
+    assert_true(frame_read(&got, head, sizeof(head), &what) > 0);
+    head[8] = 1;
+    assert_int_equal(frame_read(&got, head, sizeof(head), &what), -1);
 }
 
 int main(void)
