@@ -51,6 +51,11 @@ typedef void (*gbx_output_fn)(void *context, int stream, const void *text,
 typedef int (*gbx_host_fn)(void *context, const struct gbx_message *arguments,
                            struct gbx_builder *answer, struct gbx_error *err);
 
+/* The same for all host calls of a script: name says which. */
+typedef int (*gbx_ask_fn)(void *context, const char *name,
+                          const struct gbx_message *arguments,
+                          struct gbx_builder *answer, struct gbx_error *err);
+
 /*
  * A module of WebAssembly is being compiled, once: how far that is likely to
  * be, of 1000, four times a second; 1000 when it is over, also after an error.
@@ -126,6 +131,10 @@ struct gbx_script_config {
     /* The host calls that it may make, NULL-terminated; default: all that are
      * registered.  (context.state is always its own.) */
     const char *const *host_calls;
+    /* Answers all of them, and context.state too, in their place; comes in the
+     * thread of the call, or of whoever makes a sandbox. */
+    gbx_ask_fn ask;
+    void *ask_context; /* until the last call is finished */
     /* Where context.state is kept, by the name actor_id; borrowed until the
      * last call is finished.  Default: in memory, as a branch's always is. */
     struct gbx_state *state;

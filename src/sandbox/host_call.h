@@ -17,6 +17,8 @@
 #define HOST_CALL_BYTES_MAX (16u << 20) /* of arguments: they are copied */
 
 struct host_calls {
+    gbx_ask_fn ask; /* instead of all others, if it is there */
+    void *ask_context;
     uint32_t count;
     struct host_call {
         char name[HOST_CALL_NAME_MAX + 1];

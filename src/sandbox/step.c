@@ -153,9 +153,14 @@ static int serve_ask(struct sandbox *sandbox, const struct gbx_descriptor *d,
 
     why = (struct gbx_error){0};
     gbx_builder_init(&builder);
-    if (call == NULL)
+    if (call == NULL && sandbox->calls->ask == NULL)
         rc = fail(&why, GBX_EARGUMENT, "this host offers no call \"%s\"", name);
-    else if ((rc = copy_arguments(sandbox, d, arguments, &why)) == 0)
+    else if ((rc = copy_arguments(sandbox, d, arguments, &why)) < 0)
+        ;
+    else if (sandbox->calls->ask != NULL)
+        rc = sandbox->calls->ask(sandbox->calls->ask_context, name, arguments,
+                                 &builder, &why);
+    else
         rc = call->fn(call->is_askers && sandbox->asker != NULL ? sandbox->asker
                                                                 : call->context,
                       arguments, &builder, &why);

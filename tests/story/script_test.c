@@ -331,6 +331,43 @@ static void a_script_can_ask_what_its_host_offers(void **state)
         "\"this host offers no call \\\"nothing\\\"\"]}}");
 }
 
+/* Whoever runs a script for somebody else passes on all that it asks. */
+static int say_what_is_asked(void *context, const char *name,
+                             const struct gbx_message *arguments,
+                             struct gbx_builder *answer, struct gbx_error *err)
+{
+    (void)err;
+    if (strcmp(name, "bad") == 0)
+        return GBX_EUNSUPPORTED;
+    (*(unsigned *)context)++;
+    gbx_build_array(answer, 2);
+    gbx_build_text(answer, name, strlen(name));
+    gbx_build_item(answer, arguments->body, arguments->body_bytes);
+    return 0;
+}
+
+static void one_function_may_answer_all_that_a_script_asks(void **state)
+{
+    struct story *s = *state;
+    unsigned asked = 0;
+
+    assert_int_equal(gbx_runtime_register(s->runtime, "add", add_up, NULL), 0);
+    s->config.ask = say_what_is_asked;
+    s->config.ask_context = &asked;
+    assert_string_equal(
+        story_ask_once(s,
+                       "def process(c):\n"
+                       "    try: c.host('bad')\n"
+                       "    except Exception as e: why = str(e)\n"
+                       "    return {'out': [c.host('add', 1), c.host('x'),\n"
+                       "                    c.state.get('k'), why]}\n",
+                       NULL),
+        "{\"out\":{\"type\":\"Array\",\"data\":[[\"add\",[1]],[\"x\",[]],"
+        "\"state.get\","
+        "\"bad: this host lacks something that is needed\"]}}");
+    assert_int_equal(asked, 3);
+}
+
 static void numpy_sees_the_message_in_place(void **state)
 {
     struct story *s = *state;
@@ -389,6 +426,7 @@ int main(void)
         story_test(state_outlives_the_sandbox),
         story_test(the_configuration_is_the_callers),
         story_test(a_script_can_ask_what_its_host_offers),
+        story_test(one_function_may_answer_all_that_a_script_asks),
         story_test(numpy_sees_the_message_in_place),
         story_test(the_standard_library_is_there),
     };

@@ -205,6 +205,8 @@ int script_step_calls(struct gbx_script *script,
     const struct host_calls *all = &script->runtime->calls;
     int rc = 0;
 
+    script->calls.ask = script->config.ask;
+    script->calls.ask_context = script->config.ask_context;
     for (uint32_t i = 0; i < all->count; i++)
         if (is_allowed(script, origin, all->calls[i].name))
             script->calls.calls[script->calls.count++] = all->calls[i];
