@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/daemon.h"
+#include "daemon/link/load.h"
 
 #define SOURCES_MAX 64u /* that are kept loaded */
 
@@ -43,10 +45,14 @@ static void drop(struct actor *actor)
 {
     if (actor->is_upload)
         unlink(actor->path);
+    if (actor->folder != NULL)
+        rmdir(actor->folder);
     gbx_script_close(actor->script);
     free(actor->id);
     free(actor->path);
+    free(actor->folder);
     free(actor->source);
+    free(actor->load);
     free(actor);
 }
 
@@ -58,6 +64,8 @@ void actors_put(struct daemon *daemon, struct actor *actor)
         return;
     pthread_mutex_lock(&daemon->actors.lock);
     left = --actor->holders;
+    if (left == 0 && actor->load != NULL)
+        SLIST_REMOVE(&daemon->actors.loads, actor, actor, next);
     pthread_mutex_unlock(&daemon->actors.lock);
     if (left == 0)
         drop(actor);
@@ -81,6 +89,14 @@ struct actor *actors_get(struct daemon *daemon, const char *id)
     actor = find_locked(daemon, id);
     if (actor != NULL)
         actor->holders++;
+    pthread_mutex_unlock(&daemon->actors.lock);
+    return actor;
+}
+
+struct actor *actors_hold(struct daemon *daemon, struct actor *actor)
+{
+    pthread_mutex_lock(&daemon->actors.lock);
+    actor->holders++;
     pthread_mutex_unlock(&daemon->actors.lock);
     return actor;
 }
@@ -254,6 +270,128 @@ int actors_of_source(struct daemon *daemon, const char *source, const char *dot,
     oldest = take_oldest_locked(daemon);
     pthread_mutex_unlock(&daemon->actors.lock);
     actors_put(daemon, oldest);
+    return 0;
+}
+
+/* ---- scripts that clients bring ---- */
+
+static struct actor *find_load_locked(struct daemon *daemon,
+                                      const struct token *token,
+                                      const void *body, size_t bytes)
+{
+    struct actor *actor;
+
+    SLIST_FOREACH(actor, &daemon->actors.loads, next)
+    if (actor->token == token && actor->load_bytes == bytes &&
+        memcmp(actor->load, body, bytes) == 0) {
+        actor->holders++;
+        return actor;
+    }
+    return NULL;
+}
+
+/* A client can have less than there would be, never more: what is not set here
+ * is as glovebox/runtime.h says. */
+static void lower(struct gbx_limits *limits, const struct gbx_limits *wanted)
+{
+    static const struct gbx_limits usual = {.memory_bytes = 256ull << 20,
+                                            .message_bytes = 1ull << 30,
+                                            .output_bytes = 16ull << 20,
+                                            .disk_bytes = 64ull << 20,
+                                            .processes = 64,
+                                            .files = 256};
+
+#define X(field, least, most)                                                  \
+    if (wanted->field != 0 && (limits->field != 0 || usual.field == 0 ||       \
+                               wanted->field < usual.field) &&                 \
+        (limits->field == 0 || wanted->field < limits->field))                 \
+        limits->field = wanted->field;
+    GBX_LIMITS(X)
+#undef X
+}
+
+static int open_load(struct daemon *daemon, const struct load *load,
+                     const char *path, gbx_ask_fn ask, struct actor **actor,
+                     struct gbx_error *err)
+{
+    struct gbx_script_config config = daemon->script;
+
+    if (!daemon->has_rules)
+        lower(&config.limits, &load->limits);
+    if (config.route.floor == GBX_ISOLATION_AUTO &&
+        config.isolation == GBX_ISOLATION_AUTO && !daemon->has_rules)
+        config.route.floor = load->floor;
+    config.hide_folder = 1;
+    config.config_json = load->config_json;
+    config.actor_id = load->actor_id;
+    config.wipe = GBX_WIPE_PER_TENANT;
+    config.ask = ask;
+    return actors_open(daemon, path, &config, actor, err);
+}
+
+/* In a folder of its own, since tracebacks have the file's name. */
+static int make_load(struct daemon *daemon, const struct load *load,
+                     gbx_ask_fn ask, struct actor **actor,
+                     struct gbx_error *err)
+{
+    static atomic_uint number;
+    char name[32 + LOAD_FILE_MAX], path[256], folder[256];
+    const unsigned mine = atomic_fetch_add(&number, 1);
+    int rc;
+
+    snprintf(folder, sizeof(folder), "%s/load-%u", daemon->uploads, mine);
+    snprintf(name, sizeof(name), "load-%u/%s", mine, load->file);
+    if (mkdir(folder, 0700) < 0) {
+        *err = (struct gbx_error){.code = GBX_EHOST};
+        snprintf(err->what, sizeof(err->what), "%.200s: %s", folder,
+                 strerrordesc_np(errno));
+        return GBX_EHOST;
+    }
+    rc = actors_write(daemon, name, load->source, load->source_bytes, path,
+                      err);
+    if (rc == 0)
+        rc = open_load(daemon, load, path, ask, actor, err);
+    if (rc < 0) {
+        unlink(path);
+        rmdir(folder);
+        return rc;
+    }
+    (*actor)->is_upload = true;
+    (*actor)->folder = strdup(folder);
+    return 0;
+}
+
+int actors_of_load(struct daemon *daemon, const struct token *token,
+                   const void *body, size_t bytes, gbx_ask_fn ask,
+                   struct actor **actor, struct gbx_error *err)
+{
+    struct load load;
+    int rc;
+
+    pthread_mutex_lock(&daemon->actors.lock);
+    *actor = find_load_locked(daemon, token, body, bytes);
+    pthread_mutex_unlock(&daemon->actors.lock);
+    if (*actor != NULL)
+        return 0;
+    rc = load_read(&load, body, bytes, err);
+    if (rc == 0)
+        rc = make_load(daemon, &load, ask, actor, err);
+    load_fini(&load);
+    if (rc < 0)
+        return rc;
+    (*actor)->token = token;
+    (*actor)->load_bytes = bytes;
+    (*actor)->load = malloc(bytes);
+    if ((*actor)->load == NULL) {
+        actors_put(daemon, *actor);
+        *actor = NULL;
+        *err = (struct gbx_error){.code = GBX_EHOST, .what = "no memory"};
+        return GBX_EHOST;
+    }
+    memcpy((*actor)->load, body, bytes);
+    pthread_mutex_lock(&daemon->actors.lock);
+    SLIST_INSERT_HEAD(&daemon->actors.loads, *actor, next);
+    pthread_mutex_unlock(&daemon->actors.lock);
     return 0;
 }
 

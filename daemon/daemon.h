@@ -26,6 +26,7 @@
 struct daemon;
 struct link;
 struct link_call;
+struct link_load;
 
 /* ---- access.c: who may come in ---- */
 
@@ -65,7 +66,12 @@ struct actor {
     struct gbx_script *script;
     unsigned holders; /* with the table's lock */
     bool is_upload;   /* its file is ours */
+    char *folder;     /* owned: ours too, and its file's alone; or NULL */
     char *source;     /* owned: of one that came with a request, or NULL */
+    void *load;       /* owned: what a client has brought (actors_of_load); or
+                         NULL */
+    size_t load_bytes;
+    const struct token *token; /* whose that is */
     uint64_t used_ns; /* the same: when, last */
     _Atomic uint64_t calls, failures, wall_ns;
     atomic_uint running, most; /* at once: now, and ever: so many are open */
@@ -76,6 +82,7 @@ struct actors {
     pthread_mutex_t lock;
     SLIST_HEAD(, actor) all;
     SLIST_HEAD(, actor) sources; /* of a text, for who sends it again */
+    SLIST_HEAD(, actor) loads;   /* brought, as long as somebody holds them */
 };
 
 /* Load a file, in place of one of the same id.  Returns 0 and *id for free(),
@@ -93,8 +100,15 @@ int actors_write(struct daemon *daemon, const char *name, const void *text,
  * text, if it is still there.  Counted.  Returns as load. */
 int actors_of_source(struct daemon *daemon, const char *source, const char *dot,
                      struct actor **actor, struct gbx_error *err);
+/* One for what a client of this token brings (link/load.h), which is all that
+ * it is told apart by: the one that is there, or a new one, whose script asks
+ * `ask`.  Counted.  Returns as load. */
+int actors_of_load(struct daemon *daemon, const struct token *token,
+                   const void *body, size_t bytes, gbx_ask_fn ask,
+                   struct actor **actor, struct gbx_error *err);
 /* By its id; counted.  NULL: there is none. */
 struct actor *actors_get(struct daemon *daemon, const char *id);
+struct actor *actors_hold(struct daemon *daemon, struct actor *actor);
 void actors_put(struct daemon *daemon, struct actor *actor);
 bool actors_remove(struct daemon *daemon, const char *id);
 json_t *actors_list(struct daemon *daemon, bool with_facts);
@@ -111,6 +125,8 @@ struct job {
     size_t bytes;
     struct link *link;   /* counted: of a binary call, with the peer */
     struct link_call *link_call;
+    struct link_load *load; /* owned: or a script that it brings */
+    struct actor *unused;   /* or, with nobody, one to put */
     struct token *token; /* whose, or NULL */
     struct gbx_call *call;
     struct gbx_program *program; /* the same: killed with the client */
@@ -129,6 +145,8 @@ struct work {
 };
 
 int work_open(struct daemon *daemon, struct gbx_error *err);
+/* How many jobs are being done, and wait. */
+void work_load(struct daemon *daemon, unsigned *busy, unsigned *waiting);
 /* What waits is done first; the threads are no more. */
 void work_close(struct daemon *daemon);
 /* Until there is nothing to do. */
@@ -211,6 +229,7 @@ struct daemon {
     struct gbx_script_config script;
     uint64_t timeout_ns, bytes_max; /* of a call; of a body or message */
     bool has_rules; /* --config: they say what a script may use */
+    bool offers[GBX_ISOLATIONS + 1]; /* what scripts can be isolated by here */
     size_t queue_max;
     unsigned workers;
     struct net_server *server;

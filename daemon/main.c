@@ -452,6 +452,26 @@ static int write_prompts(struct daemon *daemon, struct gbx_error *err)
                                  sizeof(repl_js) - 1, path, err);
 }
 
+/* What clients are told of this host: as its own scripts would be isolated. */
+static void find_offers(struct daemon *daemon)
+{
+    static const char *const files[] = {".repl.py", ".repl.js"};
+
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        struct gbx_error err;
+        struct gbx_route route;
+        char path[128];
+
+        snprintf(path, sizeof(path), "%s/%s", daemon->uploads, files[i]);
+        if (gbx_route_explain(daemon->runtime, path, &daemon->script, &route,
+                              &err) < 0)
+            continue;
+        for (unsigned j = 0; j < GBX_ISOLATIONS; j++)
+            if (route.rows[j].verdict <= GBX_VERDICT_ALLOWED)
+                daemon->offers[route.rows[j].isolation] = true;
+    }
+}
+
 static int load_actors(struct daemon *daemon, const struct options *o)
 {
     struct gbx_error err = {.what = ""};
@@ -469,8 +489,8 @@ static int load_actors(struct daemon *daemon, const struct options *o)
 static void print(void *context, int stream, const void *text, size_t bytes)
 {
     (void)context;
-    (void)stream;
-    fwrite(text, 1, bytes, stderr);
+    if (!link_print(stream, text, bytes))
+        fwrite(text, 1, bytes, stderr);
 }
 
 static int open_runtime(struct daemon *daemon, const struct options *o,
@@ -565,6 +585,7 @@ int main(int argc, char **argv)
     daemon.script.pool.total_max = daemon.workers;
     daemon.started_ns = daemon_now_ns();
     pthread_mutex_init(&daemon.actors.lock, NULL);
+    SLIST_INIT(&daemon.actors.loads);
     pthread_mutex_init(&daemon.audit_lock, NULL);
     if (access_open(&daemon.access, o.tokens, &err) < 0)
         return complain(&err);
@@ -581,6 +602,8 @@ int main(int argc, char **argv)
     rc = open_runtime(&daemon, &o, &rules);
     if (rc == 0 && write_prompts(&daemon, &err) < 0)
         rc = complain(&err);
+    if (rc == 0)
+        find_offers(&daemon);
     if (rc == 0)
         rc = load_actors(&daemon, &o);
     if (rc == 0)

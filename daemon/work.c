@@ -13,6 +13,7 @@ void work_drop(struct job *job)
     if (job->peer != NULL)
         net_peer_put(job->peer);
     link_put(job->link);
+    free(job->load);
     free(job->text);
     free(job);
 }
@@ -23,6 +24,10 @@ static void do_job(struct daemon *daemon, struct job *job)
         daemon_http(daemon, job);
     else if (job->link_call != NULL)
         link_run(job);
+    else if (job->load != NULL)
+        link_load(job);
+    else if (job->unused != NULL)
+        actors_put(daemon, job->unused);
     else
         daemon_rpc(daemon, job);
 }
@@ -91,6 +96,16 @@ void work_close(struct daemon *daemon)
     for (unsigned i = 0; i < w->thread_count; i++)
         pthread_join(w->threads[i], NULL);
     free(w->threads);
+}
+
+void work_load(struct daemon *daemon, unsigned *busy, unsigned *waiting)
+{
+    struct work *w = &daemon->work;
+
+    pthread_mutex_lock(&w->lock);
+    *busy = w->busy;
+    *waiting = (unsigned)w->count;
+    pthread_mutex_unlock(&w->lock);
 }
 
 void work_finish(struct daemon *daemon)

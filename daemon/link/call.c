@@ -6,6 +6,8 @@
 #include "daemon/link/link.h"
 #include "glovebox/body.h"
 
+#define FAILED_BYTES_MAX (16u << 10) /* of each of its texts */
+
 void link_send(struct link *link, const struct frame *frame,
                        const void *body)
 {
@@ -22,20 +24,33 @@ void link_send(struct link *link, const struct frame *frame,
     free(all);
 }
 
-void link_fail(struct link *link, uint32_t number, int code,
-                         const char *what, const char *traceback)
+void link_fail(struct link *link, uint32_t number,
+               const struct link_failure *failure)
 {
-    char text[GBX_ERROR_TEXT_MAX + 1 + (16u << 10)];
-    const size_t bytes = strlen(what) + 1;
-    struct frame frame = {.kind = FRAME_FAILED,
-                          .call = number,
-                          .scalar = (uint64_t)-code};
+    const char *const parts[] = {failure->what, failure->traceback,
+                                 failure->type, failure->message};
+    struct frame frame = {
+        .kind = FRAME_FAILED,
+        .flags = failure->has_not_run ? FRAME_HAS_NOT_RUN : 0,
+        .call = number,
+        .scalar = (uint64_t)-failure->code};
+    char text[4 * FAILED_BYTES_MAX];
+    size_t at = 0;
 
-    memcpy(text, what, bytes);
-    snprintf(text + bytes, sizeof(text) - bytes, "%s",
-             traceback != NULL ? traceback : "");
-    frame.body_bytes = bytes + strlen(text + bytes);
+    for (size_t i = 0; i < 4; i++)
+        at += (size_t)snprintf(text + at, FAILED_BYTES_MAX, "%.*s",
+                               (int)FAILED_BYTES_MAX - 1,
+                               parts[i] != NULL ? parts[i] : "") +
+              1;
+    frame.body_bytes = at - 1; /* the last one ends where the body does */
     link_send(link, &frame, text);
+}
+
+void link_refuse(struct link *link, uint32_t number, int code, const char *what)
+{
+    link_fail(link, number,
+              &(struct link_failure){
+                  .code = code, .what = what, .has_not_run = true});
 }
 
 static int put_input(struct gbx_call *call, const struct link_input *input,
@@ -117,37 +132,39 @@ static void send_output(void *context, const char *port,
                   message->body_bytes, release_body, body);
 }
 
-static int run(struct job *job, struct gbx_call_stats *stats,
-               struct gbx_error *err)
+static int canceled(struct gbx_error *err)
+{
+    *err = (struct gbx_error){.code = GBX_ECANCELED,
+                              .what = "the call was cancelled"};
+    return GBX_ECANCELED;
+}
+
+/* Returns 0 or a code, and *has_run: a sandbox has been told. */
+static int run(struct job *job, bool *has_run, struct gbx_error *err)
 {
     struct link_call *call = job->link_call;
     struct daemon *daemon = job->link->daemon;
-    const uint64_t until_ns = daemon_now_ns() + call->timeout_ns;
     int rc = 0;
 
-    if (work_is_canceled(daemon, job)) {
-        *err = (struct gbx_error){.code = GBX_ECANCELED,
-                                  .what = "the call was cancelled"};
-        return GBX_ECANCELED;
-    }
+    call->until_ns = daemon_now_ns() + call->timeout_ns;
+    if (work_is_canceled(daemon, job))
+        return canceled(err);
     if (!call->has_entered)
         call_enter(call->actor);
     call->has_entered = true;
     if (call->call == NULL)
-        rc = gbx_call_begin(&call->call, call->actor->script, until_ns, err);
+        rc = gbx_call_begin_for(&call->call, call->actor->script, call->key,
+                                call->until_ns, err);
     if (rc < 0)
         return rc;
     gbx_call_on_output(call->call, send_output, job);
     rc = put_inputs(call, err);
-    if (rc == 0 && !work_show(daemon, job, call->call)) {
-        *err = (struct gbx_error){.code = GBX_ECANCELED,
-                                  .what = "the call was cancelled"};
-        rc = GBX_ECANCELED;
-    }
+    if (rc == 0 && !work_show(daemon, job, call->call))
+        rc = canceled(err);
+    *has_run = rc == 0;
     if (rc == 0)
-        rc = gbx_call_run(call->call, until_ns, err);
+        rc = gbx_call_run(call->call, call->until_ns, err);
     work_hide(daemon, job);
-    gbx_call_stats(call->call, stats);
     return rc;
 }
 
@@ -156,16 +173,22 @@ void link_run(struct job *job)
     struct link *link = job->link;
     struct link_call *call = job->link_call;
     struct frame done = {.kind = FRAME_DONE, .call = call->number};
-    struct gbx_failure failure = {.type = "", .traceback = ""};
+    struct gbx_failure failure = {.type = "", .message = "", .traceback = ""};
     struct gbx_error err = {.what = ""};
     struct gbx_call_stats stats = {0};
-    int rc = run(job, &stats, &err);
+    bool has_run = false;
+    int rc;
 
+    link_set_current(job);
+    rc = run(job, &has_run, &err);
+    link_set_current(NULL);
+    if (call->call != NULL) {
+        gbx_call_stats(call->call, &stats);
+        gbx_call_failure(call->call, &failure);
+    }
     call_count(link->daemon, call->actor, rc, stats.wall_ns);
     daemon_audit(link->daemon, job->token, "call", call->actor->id, rc,
                  stats.wall_ns);
-    if (call->call != NULL)
-        gbx_call_failure(call->call, &failure);
     if (rc == GBX_ESCRIPT && failure.type[0] != '\0')
         snprintf(err.what, sizeof(err.what), "%s: %s", failure.type,
                  failure.message);
@@ -174,6 +197,12 @@ void link_run(struct job *job)
     if (rc == 0)
         link_send(link, &done, NULL);
     else
-        link_fail(link, call->number, rc, err.what, failure.traceback);
+        link_fail(link, call->number,
+                  &(struct link_failure){.code = rc,
+                                         .what = err.what,
+                                         .traceback = failure.traceback,
+                                         .type = failure.type,
+                                         .message = failure.message,
+                                         .has_not_run = !has_run});
     link_free_call(link, call);
 }

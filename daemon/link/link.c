@@ -12,16 +12,24 @@
 struct link *link_open(struct daemon *daemon, struct net_peer *peer,
                        struct token *token)
 {
+    static atomic_uint count;
     struct link *link = calloc(1, sizeof(*link));
+    pthread_condattr_t clock;
 
     if (link == NULL)
         return NULL;
+    pthread_condattr_init(&clock);
+    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    pthread_cond_init(&link->told, &clock);
+    pthread_condattr_destroy(&clock);
+    link->number = atomic_fetch_add(&count, 1);
     link->daemon = daemon;
     link->peer = peer;
     link->token = token;
     atomic_init(&link->holders, 1);
     pthread_mutex_init(&link->lock, NULL);
     LIST_INIT(&link->calls);
+    LIST_INIT(&link->scripts);
     return link;
 }
 
@@ -29,13 +37,14 @@ void link_put(struct link *link)
 {
     if (link == NULL || atomic_fetch_sub(&link->holders, 1) > 1)
         return;
+    pthread_cond_destroy(&link->told);
     pthread_mutex_destroy(&link->lock);
     free(link);
 }
 
 /* ---- calls ---- */
 
-static struct link_call *find_locked(struct link *link, uint32_t number)
+struct link_call *link_find_locked(struct link *link, uint32_t number)
 {
     struct link_call *call;
 
@@ -45,14 +54,20 @@ static struct link_call *find_locked(struct link *link, uint32_t number)
     return NULL;
 }
 
+static void drop_input(struct link_input *input)
+{
+    if (input != NULL)
+        free(input->body);
+    free(input);
+}
+
 static void drop_inputs(struct link_call *call)
 {
     struct link_input *input;
 
     while ((input = SLIST_FIRST(&call->inputs)) != NULL) {
         SLIST_REMOVE_HEAD(&call->inputs, next);
-        free(input->body);
-        free(input);
+        drop_input(input);
     }
 }
 
@@ -67,10 +82,12 @@ void link_unlist(struct link *link, struct link_call *call)
 void link_free_call(struct link *link, struct link_call *call)
 {
     drop_inputs(call);
+    drop_input(call->answer);
     gbx_call_finish(call->call);
     if (call->has_entered)
         call_leave(call->actor);
     actors_put(link->daemon, call->actor);
+    free(call->key);
     free(call);
 }
 
@@ -83,23 +100,24 @@ static void drop_call(struct link *link, struct link_call *call)
 /* Returns NULL, after the client has been told why. */
 static struct link_call *open_call(struct link *link, const struct frame *frame)
 {
-    struct actor *actor = actors_get(link->daemon, frame->actor);
+    char *key;
+    struct actor *actor = link_find_actor(link, frame->actor, &key);
     struct link_call *call = NULL;
     bool is_new;
 
     if (actor == NULL) {
-        link_fail(link, frame->call, GBX_EFILE, "there is no such actor",
-                     NULL);
+        link_refuse(link, frame->call, GBX_EFILE, "there is no such actor");
         return NULL;
     }
     pthread_mutex_lock(&link->lock);
-    is_new = find_locked(link, frame->call) == NULL &&
+    is_new = link_find_locked(link, frame->call) == NULL &&
              link->count < LINK_CALLS_MAX;
     if (is_new)
         call = calloc(1, sizeof(*call));
     if (call != NULL) {
         call->number = frame->call;
         call->actor = actor;
+        call->key = key;
         call->timeout_ns = link->daemon->timeout_ns;
         LIST_INSERT_HEAD(&link->calls, call, next);
         link->count++;
@@ -108,11 +126,24 @@ static struct link_call *open_call(struct link *link, const struct frame *frame)
     if (call != NULL)
         return call;
     actors_put(link->daemon, actor);
-    link_fail(link, frame->call, is_new ? GBX_EHOST : GBX_ELIMIT,
-                 is_new ? "no memory"
-                        : "that number is in use, or too many calls are open",
-                 NULL);
+    free(key);
+    link_refuse(link, frame->call, is_new ? GBX_EHOST : GBX_ELIMIT,
+                is_new ? "no memory"
+                       : "that number is in use, or too many calls are open");
     return NULL;
+}
+
+struct job *link_job(struct link *link)
+{
+    struct job *job = calloc(1, sizeof(*job));
+
+    if (job == NULL)
+        return NULL;
+    job->peer = net_peer_get(link->peer);
+    job->token = link->token;
+    job->link = link;
+    atomic_fetch_add(&link->holders, 1);
+    return job;
 }
 
 /* ---- a frame comes ---- */
@@ -128,7 +159,8 @@ static bool begin_now(struct link_call *call)
         return false;
     call_enter(call->actor);
     call->has_entered = true;
-    return gbx_call_begin(&call->call, call->actor->script, 1, &err) == 0;
+    return gbx_call_begin_for(&call->call, call->actor->script, call->key, 1,
+                              &err) == 0;
 }
 
 /* Straight into a sandbox, if nothing has to wait for it. */
@@ -156,12 +188,10 @@ static void begin_input(struct link *link)
         call = open_call(link, frame);
     } else {
         pthread_mutex_lock(&link->lock);
-        call = find_locked(link, frame->call);
+        call = link_find_locked(link, frame->call);
         pthread_mutex_unlock(&link->lock);
     }
     link->to = call != NULL && call->job == NULL ? call : NULL;
-    link->is_owned = false;
-    link->body = NULL;
     if (link->to == NULL || !(frame->flags & FRAME_HAS_MESSAGE))
         return;
     link->body = find_room(call, frame);
@@ -171,9 +201,20 @@ static void begin_input(struct link *link)
     link->body = malloc(frame->body_bytes + 1);
     if (link->body != NULL)
         return;
-    link_fail(link, frame->call, GBX_EHOST, "no memory for a body", NULL);
+    link_refuse(link, frame->call, GBX_EHOST, "no memory for a body");
     drop_call(link, link->to);
     link->to = NULL;
+}
+
+/* A buffer, with room in front of it. */
+static int begin_whole(struct link *link, size_t room)
+{
+    link->is_owned = true;
+    link->body = malloc(room + link->frame.body_bytes + 1);
+    if (link->body == NULL)
+        return GBX_ELIMIT;
+    link->body_off = room;
+    return 0;
 }
 
 static int begin_frame(struct link *link)
@@ -183,11 +224,24 @@ static int begin_frame(struct link *link)
         return GBX_ELIMIT;
     link->to = NULL;
     link->body = NULL;
-    if (link->frame.kind == FRAME_INPUT)
+    link->is_owned = false;
+    link->body_off = 0;
+    switch (link->frame.kind) {
+    case FRAME_INPUT:
         begin_input(link);
-    else if (link->frame.kind != FRAME_CANCEL || link->frame.body_bytes != 0)
+        return 0;
+    case FRAME_LOAD:
+        return begin_whole(link, sizeof(struct link_load));
+    case FRAME_ANSWER:
+        return begin_whole(link, 0);
+    case FRAME_CANCEL:
+    case FRAME_UNLOAD:
+        return link->frame.body_bytes == 0 ? 0 : GBX_EFORMAT;
+    case FRAME_HELLO: /* there is one version, and nothing to choose */
+        return 0;
+    default:
         return GBX_EFORMAT; /* is not for us */
-    return 0;
+    }
 }
 
 /* False: it is too much, or there is no memory. */
@@ -211,14 +265,10 @@ static bool keep_input(struct link *link, struct link_call *call)
 
 static void run_later(struct link *link, struct link_call *call)
 {
-    struct job *job = calloc(1, sizeof(*job));
+    struct job *job = link_job(link);
 
     if (job != NULL) {
-        job->peer = net_peer_get(link->peer);
-        job->token = link->token;
-        job->link = link;
         job->link_call = call;
-        atomic_fetch_add(&link->holders, 1);
         call->job = job;
         if (access_take(&link->daemon->access, link->token) &&
             work_put(link->daemon, job))
@@ -226,8 +276,8 @@ static void run_later(struct link *link, struct link_call *call)
         work_drop(job);
     }
     link->daemon->busy++;
-    link_fail(link, call->number, GBX_ELIMIT,
-                 "there is too much to do already: try again later", NULL);
+    link_refuse(link, call->number, GBX_ELIMIT,
+                "there is too much to do already: try again later");
     drop_call(link, call);
 }
 
@@ -237,41 +287,71 @@ static void cancel(struct link *link, uint32_t number)
     struct job *job;
 
     pthread_mutex_lock(&link->lock);
-    call = find_locked(link, number);
+    call = link_find_locked(link, number);
     job = call != NULL ? call->job : NULL;
-    if (job != NULL) /* it is in the list until the worker has let it go */
+    if (job != NULL) { /* it is in the list until the worker has let it go */
         work_cancel_job(link->daemon, job);
+        pthread_cond_broadcast(&link->told);
+    }
     pthread_mutex_unlock(&link->lock);
     if (call == NULL || job != NULL)
         return;
-    link_fail(link, number, GBX_ECANCELED, "the call was cancelled", NULL);
+    link_refuse(link, number, GBX_ECANCELED, "the call was cancelled");
     drop_call(link, call);
 }
 
-static void end_frame(struct link *link)
+static void end_input(struct link *link, struct link_call *call)
 {
-    struct link_call *call = link->to;
-
-    if (link->frame.kind == FRAME_CANCEL)
-        cancel(link, link->frame.call);
-    if (call == NULL)
-        return;
     if (link->frame.flags & FRAME_HAS_TIMEOUT) {
         const uint64_t ns = link->frame.scalar * 1000000;
 
         if (ns > 0 && link->frame.scalar < call->timeout_ns / 1000000)
             call->timeout_ns = ns;
     }
-    link->to = NULL;
     if (link->is_owned && !keep_input(link, call)) {
-        link_fail(link, call->number, GBX_ELIMIT,
-                     "too many inputs, or too large ones", NULL);
+        link_refuse(link, call->number, GBX_ELIMIT,
+                    "too many inputs, or too large ones");
         drop_call(link, call);
         call = NULL;
     }
-    link->body = NULL;
     if (call != NULL && link->frame.flags & FRAME_RUNS)
         run_later(link, call);
+}
+
+static void end_load(struct link *link)
+{
+    struct link_load *load = (struct link_load *)(void *)link->body;
+
+    load->number = link->frame.call;
+    load->bytes = link->frame.body_bytes;
+    link_load_later(link, load);
+}
+
+static void end_frame(struct link *link)
+{
+    switch (link->frame.kind) {
+    case FRAME_INPUT:
+        if (link->to != NULL)
+            end_input(link, link->to);
+        break;
+    case FRAME_CANCEL:
+        cancel(link, link->frame.call);
+        break;
+    case FRAME_LOAD:
+        end_load(link);
+        break;
+    case FRAME_UNLOAD:
+        link_unload(link, link->frame.call);
+        break;
+    case FRAME_ANSWER:
+        link_answer(link, &link->frame, link->body);
+        break;
+    default:
+        link_hello(link);
+        break;
+    }
+    link->to = NULL;
+    link->body = NULL; /* whoever was given it has it */
 }
 
 static int take_head(struct link *link, const uint8_t **data, size_t *bytes)
@@ -313,13 +393,12 @@ int link_piece(struct link *link, const void *data, size_t bytes, bool is_last)
     if (rc < 0)
         return rc;
     if (link->has_head) {
-        if (link->to != NULL && link->body != NULL && !link->is_owned &&
-            is_too_slow(link))
+        if (link->body != NULL && !link->is_owned && is_too_slow(link))
             return GBX_EFORMAT;
         if (bytes > link->frame.body_bytes - link->body_at)
             return GBX_EFORMAT;
-        if (link->to != NULL && link->body != NULL)
-            memcpy(link->body + link->body_at, at, bytes);
+        if (link->body != NULL)
+            memcpy(link->body + link->body_off + link->body_at, at, bytes);
         link->body_at += bytes;
     }
     if (!is_last)
@@ -337,9 +416,11 @@ void link_leave(struct link *link)
     LIST_HEAD(, link_call) left = LIST_HEAD_INITIALIZER(left);
     struct link_call *call, *next;
 
-    if (link->is_owned && link->to != NULL)
+    if (link->is_owned)
         free(link->body);
     pthread_mutex_lock(&link->lock);
+    link->is_gone = true;
+    pthread_cond_broadcast(&link->told);
     for (call = LIST_FIRST(&link->calls); call != NULL; call = next) {
         next = LIST_NEXT(call, next);
         if (call->job != NULL) /* its worker drops it */
@@ -353,5 +434,6 @@ void link_leave(struct link *link)
         LIST_REMOVE(call, next);
         link_free_call(link, call);
     }
+    link_unload_all(link);
     link_put(link);
 }

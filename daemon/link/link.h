@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * link.h - what a WebSocket is to the daemon: whose it is, the frame that comes,
- * and the calls that it has open.
+ * the calls that it has open, and the scripts that it has brought.
  *
- *   pieces -> a frame's head -> its body, where the call is to have it -> job
+ *   pieces -> a frame's head -> its body, where it is to lie -> job
  *
- * A large body is written straight into the region of the sandbox that will
- * run the call, where one is free; else, and small ones, into a buffer.
+ * A large body of a call is written straight into the region of the sandbox
+ * that will run it, where one is free; else, and small ones, into a buffer.
+ *
+ * A script that was brought (LOAD) is the client's own: what it asks of its
+ * host is asked of the client, while the call's worker waits, and what it
+ * prints is sent there.  Equal ones of one token share a pool of sandboxes, in
+ * which calls of different links or keys find nothing of each other.
  *
  * Threads: pieces, in the server's; run, a worker's.
  * Memory:  counted: the connection has it, and each job.
@@ -17,9 +22,10 @@
 #include "daemon/daemon.h"
 #include "net/frame.h"
 
-#define LINK_CALLS_MAX 256u /* open, of one WebSocket */
+#define LINK_CALLS_MAX   256u /* open, of one WebSocket */
+#define LINK_SCRIPTS_MAX 256u /* that it has brought */
 
-/* A message that waits for its call to begin. */
+/* A message that waits for its call to begin; or an answer. */
 struct link_input {
     SLIST_ENTRY(link_input) next;
     struct frame frame;
@@ -29,32 +35,58 @@ struct link_input {
 struct link_call {
     LIST_ENTRY(link_call) next; /* the link's, until it has run */
     uint32_t number;
-    struct actor *actor; /* counted */
+    struct actor *actor;   /* counted */
+    char *key;             /* owned: of a script that was brought, or NULL */
     struct gbx_call *call; /* begun already, or NULL */
     bool has_entered;      /* call_enter */
     uint64_t timeout_ns;
+    uint64_t until_ns;               /* while it runs */
     SLIST_HEAD(, link_input) inputs; /* the last one first */
     unsigned input_count;
     uint64_t kept_bytes;
-    struct job *job;                 /* that runs it, or NULL */
+    struct job *job; /* that runs it, or NULL */
+
+    /* With the link's lock: */
+    bool is_asking;            /* the worker waits for: */
+    struct link_input *answer; /* owned, or NULL */
+};
+
+struct link_script {
+    LIST_ENTRY(link_script) next;
+    uint32_t number;
+    struct actor *actor; /* counted; NULL while it is being loaded */
+    bool is_unwanted;    /* and it is to go as soon as it is */
+};
+
+/* A LOAD that waits for a worker. */
+struct link_load {
+    uint32_t number;
+    size_t bytes;
+    uint8_t body[];
 };
 
 struct link {
     struct daemon *daemon;
     struct net_peer *peer; /* borrowed: it lives longer */
     struct token *token;
+    unsigned number; /* among all links */
     atomic_uint holders;
     pthread_mutex_t lock; /* of: */
+    pthread_cond_t told;  /* an answer, a cancel, or it is gone */
     LIST_HEAD(, link_call) calls;
     unsigned count;
+    LIST_HEAD(, link_script) scripts;
+    unsigned script_count;
+    bool is_gone;
 
     /* The frame that comes; the server's thread: */
     uint8_t head[FRAME_HEAD_MAX];
     size_t head_bytes;
     struct frame frame;
     bool has_head;
-    struct link_call *to; /* NULL: nobody's, and it is dropped */
-    uint8_t *body;        /* where it goes */
+    struct link_call *to; /* an input's, or NULL */
+    uint8_t *body;        /* where it goes; NULL: nowhere */
+    size_t body_off;      /* in it */
     bool is_owned;        /* it is a buffer */
     uint64_t body_at, begun_ns;
     atomic_uint texts; /* jobs of JSON-RPC that are not done */
@@ -67,17 +99,58 @@ void link_put(struct link *link);
 void link_leave(struct link *link);
 /* As net_handler's piece. */
 int link_piece(struct link *link, const void *data, size_t bytes, bool is_last);
-/* A worker runs what is complete. */
-void link_run(struct job *job);
 
+/* A call by its number, or NULL; with the lock. */
+struct link_call *link_find_locked(struct link *link, uint32_t number);
 /* Of a call: its number is free again; and all that it holds. */
 void link_unlist(struct link *link, struct link_call *call);
 void link_free_call(struct link *link, struct link_call *call);
+/* A job of this link, that is not put yet; NULL: no memory. */
+struct job *link_job(struct link *link);
 
-/* call.c: to the client, body_bytes of a body with it, or none (NULL); and a
- * FAILED. */
+/* ---- call.c ---- */
+
+/* A worker runs what is complete. */
+void link_run(struct job *job);
+
+/* To the client, with frame->body_bytes of a body. */
 void link_send(struct link *link, const struct frame *frame, const void *body);
-void link_fail(struct link *link, uint32_t number, int code, const char *what,
-               const char *traceback);
+/* A FAILED. */
+struct link_failure {
+    int code;
+    const char *what, *traceback, *type, *message; /* or NULL */
+    bool has_not_run; /* it may be tried elsewhere */
+};
+void link_fail(struct link *link, uint32_t number,
+               const struct link_failure *failure);
+/* One of a call, or script, that was not even begun. */
+void link_refuse(struct link *link, uint32_t number, int code,
+                 const char *what);
+
+/* ---- script.c ---- */
+
+/* Which actor an input is for, and the key in its name: counted, and for
+ * free(), or NULL. */
+struct actor *link_find_actor(struct link *link, const char *name, char **key);
+/* A LOAD has come: its worker's job.  It is taken. */
+void link_load_later(struct link *link, struct link_load *load);
+void link_load(struct job *job);
+void link_unload(struct link *link, uint32_t number);
+/* Of one that is gone: all of them. */
+void link_unload_all(struct link *link);
+void link_hello(struct link *link);
+
+/* ---- ask.c: of the call that this thread runs ---- */
+
+void link_set_current(struct job *job); /* NULL: none */
+/* As gbx_runtime_config has it.  False: it is nobody's here. */
+bool link_print(int stream, const void *text, size_t bytes);
+/* What was printed to 2 while a script was being loaded; for free(). */
+char *link_take_printed(void);
+int link_ask(void *context, const char *name,
+             const struct gbx_message *arguments, struct gbx_builder *answer,
+             struct gbx_error *err);
+/* An ANSWER has come.  The body is taken. */
+void link_answer(struct link *link, const struct frame *frame, uint8_t *body);
 
 #endif

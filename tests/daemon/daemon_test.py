@@ -4,7 +4,6 @@
 
 usage: daemon_test.py PROGRAM
 """
-import asyncio
 import contextlib
 import http.client
 import json
@@ -14,10 +13,7 @@ import re
 import signal
 import socket
 import ssl
-import struct
 import subprocess
-import sys
-import tempfile
 import threading
 import time
 import unittest
@@ -25,90 +21,9 @@ import unittest
 import jsonschema
 import websockets
 
-PROGRAM = os.path.abspath(sys.argv.pop(1))
+from server import DOUBLE, PROGRAM, SECRET, Daemon, Server
 
-DOUBLE = ('@actor(name="double", inports=["in"], outports=["out"])\n'
-          "def double(c):\n"
-          '    return {"out": c.get_input("in") * 2}\n')
-SECRET = "0123456789abcdef0123"
-
-
-class Server:
-    """One that runs, and its address."""
-
-    def __init__(self, *words, fds=(), env=None):
-        self.run = subprocess.Popen(
-            [PROGRAM, "--isolation", "process", *map(str, words)],
-            stderr=subprocess.PIPE, encoding="utf-8", pass_fds=fds,
-            env={**os.environ, **(env or {})})
-        self.said = []
-        for line in self.run.stderr:
-            self.said.append(line)
-            if "listens at" in line:
-                self.port = int(line.rsplit(":", 1)[1])
-                break
-        self.reader = threading.Thread(
-            target=lambda: self.said.extend(self.run.stderr))
-        self.reader.start()
-
-    def end(self):
-        if self.run.poll() is None:
-            self.run.terminate()
-        code = self.run.wait(timeout=60)
-        self.reader.join()
-        self.run.stderr.close()
-        return code
-
-
-class Daemon(unittest.TestCase):
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = pathlib.Path(folder.name)
-
-    def file(self, name, text, mode=0o600):
-        path = self.folder / name
-        path.write_text(text)
-        path.chmod(mode)
-        return path
-
-    def serve(self, *words, **how):
-        server = Server("--listen", "127.0.0.1:0", *words, **how)
-        self.addCleanup(lambda: self.assertEqual(server.end(), 0, server.said))
-        return server
-
-    def ask(self, server, method, path, body=None, token=None, timeout=30):
-        connection = http.client.HTTPConnection("127.0.0.1", server.port,
-                                                timeout=timeout)
-        with contextlib.closing(connection):
-            connection.request(method, path, body, {
-                "Authorization": f"Bearer {token}"} if token else {})
-            reply = connection.getresponse()
-            text = reply.read().decode()
-        if reply.getheader("content-type") == "application/json":
-            return reply.status, json.loads(text)
-        return reply.status, text
-
-    def run_script(self, server, script, code=200, **members):
-        status, reply = self.ask(server, "POST", "/v1/run", json.dumps(
-            {"script": script, **members}))
-        self.assertEqual(status, code, reply)
-        return reply
-
-    def talk(self, server, *requests, replies=None, **how):
-        """What comes for these, sent at once."""
-        async def main():
-            address = f"ws://127.0.0.1:{server.port}/"
-            async with websockets.connect(address, max_size=None,
-                                          **how) as peer:
-                for one in requests:
-                    await peer.send(one if isinstance(one, (str, bytes))
-                                    else json.dumps(
-                                        {"jsonrpc": "2.0", **one}))
-                return [json.loads(await asyncio.wait_for(peer.recv(), 30))
-                        for _ in range(replies or len(requests))]
-        return asyncio.run(main())
-
+class DaemonTest(Daemon):
     # ---- HTTP ----
 
     def test_it_says_how_it_is(self):
@@ -719,196 +634,6 @@ class Daemon(unittest.TestCase):
         self.msb(server, "sandbox.start", sandbox="a")
         got = self.msb(server, "sandbox.metrics.get", sandbox="a")
         self.assertEqual(len(got["sandboxes"]), 1)
-
-    # ---- binary frames ----
-
-    INPUT, CANCEL, OUTPUT, DONE, FAILED = range(1, 6)
-    HAS_MESSAGE, RUNS, HAS_TIMEOUT = 2, 4, 8
-    INTEGER, STREAM = 3, 8
-
-    @staticmethod
-    def frame(kind, call, actor="", port="", body=b"", **how):
-        actor, port = actor.encode(), port.encode()
-        return struct.pack("<4sBBBBIIQQ", b"GBX1", kind, how.get("type", 0),
-                           how.get("flags", 0), len(port), call, len(actor),
-                           how.get("scalar", 0) % (1 << 64),
-                           len(body)) + actor + port + body
-
-    def call(self, number, actor, body, **how):
-        """A call whose one input is a Stream."""
-        return self.frame(self.INPUT, number, actor, "in", body,
-                          type=self.STREAM, flags=self.HAS_MESSAGE | self.RUNS,
-                          **how)
-
-    def exchange(self, server, *frames, replies, pause=0):
-        """What comes back: (kind, call, scalar, port, body)."""
-        async def main():
-            got = []
-            address = f"ws://127.0.0.1:{server.port}/"
-            async with websockets.connect(address, max_size=None) as peer:
-                for one in frames:
-                    await peer.send(one)
-                    await asyncio.sleep(pause)
-                for _ in range(replies):
-                    data = await asyncio.wait_for(peer.recv(), 30)
-                    (magic, kind, _, _, port, call, actor, scalar,
-                     size) = struct.unpack_from("<4sBBBBIIQQ", data)
-                    self.assertEqual((magic, actor), (b"GBX1", 0))
-                    self.assertEqual(len(data), 32 + port + size)
-                    got.append((kind, call, scalar, data[32:32 + port].decode(),
-                                data[32 + port:]))
-            return got
-        return asyncio.run(main())
-
-    def serve_echo(self, *words):
-        return self.serve("--actor", self.file(
-            "echo.py", "import time\n"
-            "def process(c):\n"
-            "    v = c.get_input('in')\n"
-            "    if v == 7: time.sleep(20)\n"
-            "    if v == 8: raise ValueError('eight')\n"
-            "    return {'out': v}\n"), *words)
-
-    def test_frames_carry_bytes_as_they_are(self):
-        server = self.serve_echo()
-        self.assertEqual(
-            self.exchange(server, self.frame(
-                self.INPUT, 5, "echo", "in", type=self.INTEGER, scalar=-42,
-                flags=self.HAS_MESSAGE | self.RUNS), replies=2)[0],
-            (self.OUTPUT, 5, (1 << 64) - 42, "out", b""))
-        for size in (0, 1, 64, 65535, 65536, 1 << 20, (16 << 20) + 3):
-            body = os.urandom(size)
-            output, done = self.exchange(server, self.call(9, "echo", body),
-                                         replies=2)
-            self.assertEqual(output[:2] + output[3:4],
-                             (self.OUTPUT, 9, "out"))
-            self.assertTrue(output[4] == body, size)
-            self.assertEqual(done[:2], (self.DONE, 9))
-
-    def test_frames_of_several_calls_may_mix(self):
-        server = self.serve_echo("--workers", 4)
-        bodies = {number: os.urandom(number * 1000)
-                  for number in range(1, 200)}
-        got = self.exchange(server, *(self.call(n, "echo", body)
-                                      for n, body in bodies.items()),
-                            replies=2 * len(bodies))
-        outputs = {one[1]: one[4] for one in got if one[0] == self.OUTPUT}
-        self.assertTrue(outputs == bodies)
-        self.assertEqual(sorted(one[1] for one in got if one[0] == self.DONE),
-                         sorted(bodies))
-
-    def test_inputs_may_come_one_by_one(self):
-        server = self.serve("--actor", self.file(
-            "join.py", "def process(c):\n"
-            "    return {'out': bytes(c.get_input('a')) + "
-            "bytes(c.get_input('b'))}\n"))
-        large = os.urandom(100000)
-        got = self.exchange(
-            server,
-            self.frame(self.INPUT, 1, "join", "a", b"left", type=self.STREAM,
-                       flags=self.HAS_MESSAGE),
-            self.frame(self.INPUT, 1, "", "b", large, type=self.STREAM,
-                       flags=self.HAS_MESSAGE),
-            self.frame(self.INPUT, 1, flags=self.RUNS), replies=2)
-        self.assertEqual(got[0][4], b"left" + large)
-
-    def test_what_fails_is_told_in_a_frame(self):
-        server = self.serve_echo("--workers", 1)
-
-        def number(value, call=1, flags=0, **how):
-            return self.frame(self.INPUT, call, "echo", "in",
-                              type=self.INTEGER, scalar=value,
-                              flags=self.HAS_MESSAGE | self.RUNS | flags,
-                              **how)
-        failed, = self.exchange(server, number(8), replies=1)
-        self.assertEqual((failed[0], failed[2]), (self.FAILED, 10))
-        what, traceback = failed[4].split(b"\0")
-        self.assertEqual(what, b"ValueError: eight")
-        self.assertIn(b"echo.py", traceback)
-        failed, = self.exchange(server, self.call(1, "nobody", b""), replies=1)
-        self.assertEqual((failed[0], failed[2]), (self.FAILED, 8))
-        # Cancelled, while it waits and while it runs.
-        got = self.exchange(server, number(7, 1), number(7, 2),
-                            self.frame(self.CANCEL, 2),
-                            self.frame(self.CANCEL, 1), replies=2, pause=0.3)
-        self.assertEqual({one[:3] for one in got},
-                         {(self.FAILED, 1, 13), (self.FAILED, 2, 13)})
-        got = self.exchange(
-            server, self.frame(self.INPUT, 1, "echo", scalar=300,
-                               flags=self.HAS_TIMEOUT),
-            self.frame(self.INPUT, 1, "", "in", type=self.INTEGER, scalar=7,
-                       flags=self.HAS_MESSAGE | self.RUNS), replies=1)
-        self.assertEqual(got[0][0], self.FAILED)
-        self.assertEqual(got[0][2], 5)
-        got = self.exchange(server, number(7, 1), number(1, 1), replies=1,
-                            pause=0.2)
-        self.assertIn(b"in use", got[0][4])
-
-    def test_a_call_keeps_no_more_than_it_may(self):
-        server = self.serve_echo("--body", 2)
-        one = self.frame(self.INPUT, 1, "", "in", bytes(1 << 20),
-                         type=self.STREAM, flags=self.HAS_MESSAGE)
-        first = self.frame(self.INPUT, 1, "echo", "in", b"", type=self.STREAM,
-                           flags=self.HAS_MESSAGE)
-        got, = self.exchange(server, first, one, one, one, one, replies=1)
-        self.assertEqual((got[0], got[2]), (self.FAILED, 2))
-        small = self.frame(self.INPUT, 1, "", "in", b"", type=self.STREAM,
-                           flags=self.HAS_MESSAGE)
-        got, = self.exchange(server, first, *[small] * 64, replies=1)
-        self.assertEqual(got[0], self.FAILED)
-        # Who leaves with calls of all kinds.
-        for _ in range(20):
-            self.exchange(server, first, self.frame(
-                self.INPUT, 2, "echo", "in", type=self.INTEGER, scalar=7,
-                flags=self.HAS_MESSAGE | self.RUNS), self.frame(
-                    self.INPUT, 3, "echo", "in", b"x" * 99999,
-                    type=self.STREAM, flags=self.HAS_MESSAGE), replies=0)
-        self.assertEqual(self.exchange(server, self.call(1, "echo", b"1"),
-                                       replies=2)[0][4], b"1")
-
-    def test_nonsense_closes_the_connection_and_nothing_else(self):
-        server = self.serve_echo("--body", 2)
-        good = self.call(1, "echo", b"12345")
-        for data, code in ((b"", 1002), (b"GBX", 1002), (good[:-1], 1002),
-                           (good + b"x", 1002), (b"GBX2" + good[4:], 1002),
-                           (self.frame(self.DONE, 1), 1002),
-                           (self.frame(self.INPUT, 0, "echo"), 1002),
-                           (self.frame(99, 1), 1002),
-                           (self.frame(self.CANCEL, 1, body=b"x"), 1002),
-                           *((good[:24] + struct.pack("<Q", size) + good[32:],
-                              1002 if size < 10 else 1009)
-                             for size in (6, 3 << 20, 1 << 40,
-                                          (1 << 64) - 1)),
-                           (self.call(1, "echo", bytes(3 << 20)), 1009)):
-            with self.assertRaises(websockets.ConnectionClosed) as gone:
-                self.exchange(server, data, replies=1)
-            self.assertEqual(gone.exception.code, code, data[:40])
-        # One that is nobody's is dropped.
-        self.exchange(server, self.frame(self.INPUT, 3, "", "in", b"x" * 99999,
-                                         type=self.STREAM,
-                                         flags=self.HAS_MESSAGE | self.RUNS),
-                      self.frame(self.CANCEL, 17), replies=0)
-        self.assertEqual(self.exchange(server, good, replies=2)[0][4],
-                         b"12345")
-
-    def test_clients_may_vanish_at_any_byte(self):
-        server = self.serve_echo("--workers", 2)
-        body = os.urandom(200000)
-        whole = self.call(1, "echo", body)
-
-        def raw(data):
-            """A WebSocket's frame: masked with zeros."""
-            return struct.pack(">BBQI", 0x82, 0xff, len(data), 0) + data
-        for cut in (*range(0, 60, 7), 70000, 150000, len(raw(whole))):
-            with socket.create_connection(("127.0.0.1", server.port)) as one:
-                one.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n"
-                            b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
-                            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-                            b"Sec-WebSocket-Version: 13\r\n\r\n")
-                self.assertIn(b"101", one.recv(300))
-                one.sendall(raw(whole)[:cut])
-        got = self.exchange(server, whole, replies=2)
-        self.assertTrue(got[0][4] == body)
 
     # ---- who may come in ----
 

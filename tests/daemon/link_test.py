@@ -1,0 +1,449 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""gloveboxd's binary frames (src/net/frame.h), as a client sends them.
+
+usage: link_test.py PROGRAM
+"""
+import asyncio
+import contextlib
+import os
+import pathlib
+import struct
+import time
+import unittest
+
+import websockets
+
+from server import Daemon
+
+
+def cbor(value):
+    """As RFC 8949 has it, of what LOAD and ANSWER are made of."""
+    def head(major, count):
+        if count < 24:
+            return bytes([major << 5 | count])
+        size = 1 if count < 1 << 8 else 2 if count < 1 << 16 else \
+            4 if count < 1 << 32 else 8
+        return bytes([major << 5 | 23 + size.bit_length()]) + \
+            count.to_bytes(size, "big")
+    if isinstance(value, bool):
+        return b"\xf5" if value else b"\xf4"
+    if isinstance(value, int):
+        return head(0, value)
+    if isinstance(value, str):
+        return head(3, len(value.encode())) + value.encode()
+    if isinstance(value, list):
+        return head(4, len(value)) + b"".join(map(cbor, value))
+    return head(5, len(value)) + b"".join(
+        cbor(key) + cbor(item) for key, item in value.items())
+
+
+class LinkTest(Daemon):
+    (INPUT, CANCEL, OUTPUT, DONE, FAILED, HELLO, LOAD, UNLOAD, ANSWER, LOADED,
+     PRINT, ASK) = range(1, 13)
+    HAS_MESSAGE, RUNS, HAS_TIMEOUT, IS_ERROR, HAS_NOT_RUN = 2, 4, 8, 16, 32
+    INTEGER, STREAM, ANY = 3, 8, 11
+
+    @staticmethod
+    def frame(kind, call, actor="", port="", body=b"", **how):
+        actor, port = actor.encode(), port.encode()
+        return struct.pack("<4sBBBBIIQQ", b"GBX1", kind, how.get("type", 0),
+                           how.get("flags", 0), len(port), call, len(actor),
+                           how.get("scalar", 0) % (1 << 64),
+                           len(body)) + actor + port + body
+
+    def call(self, number, actor, body, **how):
+        """A call whose one input is a Stream."""
+        return self.frame(self.INPUT, number, actor, "in", body,
+                          type=self.STREAM, flags=self.HAS_MESSAGE | self.RUNS,
+                          **how)
+
+    def exchange(self, server, *frames, replies, pause=0):
+        """What comes back: (kind, call, scalar, port, body)."""
+        async def main():
+            got = []
+            address = f"ws://127.0.0.1:{server.port}/"
+            async with websockets.connect(address, max_size=None) as peer:
+                for one in frames:
+                    await peer.send(one)
+                    await asyncio.sleep(pause)
+                for _ in range(replies):
+                    data = await asyncio.wait_for(peer.recv(), 30)
+                    (magic, kind, _, _, port, call, actor, scalar,
+                     size) = struct.unpack_from("<4sBBBBIIQQ", data)
+                    self.assertEqual((magic, actor), (b"GBX1", 0))
+                    self.assertEqual(len(data), 32 + port + size)
+                    got.append((kind, call, scalar, data[32:32 + port].decode(),
+                                data[32 + port:]))
+            return got
+        return asyncio.run(main())
+
+    def serve_echo(self, *words):
+        return self.serve("--actor", self.file(
+            "echo.py", "import time\n"
+            "def process(c):\n"
+            "    v = c.get_input('in')\n"
+            "    if v == 7: time.sleep(20)\n"
+            "    if v == 8: raise ValueError('eight')\n"
+            "    return {'out': v}\n"), *words)
+
+    def test_frames_carry_bytes_as_they_are(self):
+        server = self.serve_echo()
+        self.assertEqual(
+            self.exchange(server, self.frame(
+                self.INPUT, 5, "echo", "in", type=self.INTEGER, scalar=-42,
+                flags=self.HAS_MESSAGE | self.RUNS), replies=2)[0],
+            (self.OUTPUT, 5, (1 << 64) - 42, "out", b""))
+        for size in (0, 1, 64, 65535, 65536, 1 << 20, (16 << 20) + 3):
+            body = os.urandom(size)
+            output, done = self.exchange(server, self.call(9, "echo", body),
+                                         replies=2)
+            self.assertEqual(output[:2] + output[3:4],
+                             (self.OUTPUT, 9, "out"))
+            self.assertTrue(output[4] == body, size)
+            self.assertEqual(done[:2], (self.DONE, 9))
+
+    def test_frames_of_several_calls_may_mix(self):
+        server = self.serve_echo("--workers", 4)
+        bodies = {number: os.urandom(number * 1000)
+                  for number in range(1, 200)}
+        got = self.exchange(server, *(self.call(n, "echo", body)
+                                      for n, body in bodies.items()),
+                            replies=2 * len(bodies))
+        outputs = {one[1]: one[4] for one in got if one[0] == self.OUTPUT}
+        self.assertTrue(outputs == bodies)
+        self.assertEqual(sorted(one[1] for one in got if one[0] == self.DONE),
+                         sorted(bodies))
+
+    def test_inputs_may_come_one_by_one(self):
+        server = self.serve("--actor", self.file(
+            "join.py", "def process(c):\n"
+            "    return {'out': bytes(c.get_input('a')) + "
+            "bytes(c.get_input('b'))}\n"))
+        large = os.urandom(100000)
+        got = self.exchange(
+            server,
+            self.frame(self.INPUT, 1, "join", "a", b"left", type=self.STREAM,
+                       flags=self.HAS_MESSAGE),
+            self.frame(self.INPUT, 1, "", "b", large, type=self.STREAM,
+                       flags=self.HAS_MESSAGE),
+            self.frame(self.INPUT, 1, flags=self.RUNS), replies=2)
+        self.assertEqual(got[0][4], b"left" + large)
+
+    def test_what_fails_is_told_in_a_frame(self):
+        server = self.serve_echo("--workers", 1)
+
+        def number(value, call=1, flags=0, **how):
+            return self.frame(self.INPUT, call, "echo", "in",
+                              type=self.INTEGER, scalar=value,
+                              flags=self.HAS_MESSAGE | self.RUNS | flags,
+                              **how)
+        failed, = self.exchange(server, number(8), replies=1)
+        self.assertEqual((failed[0], failed[2]), (self.FAILED, 10))
+        what, traceback, kind, message = failed[4].split(b"\0")
+        self.assertEqual((what, kind, message),
+                         (b"ValueError: eight", b"ValueError", b"eight"))
+        self.assertIn(b"echo.py", traceback)
+        failed, = self.exchange(server, self.call(1, "nobody", b""), replies=1)
+        self.assertEqual((failed[0], failed[2]), (self.FAILED, 8))
+        # Cancelled, while it waits and while it runs.
+        got = self.exchange(server, number(7, 1), number(7, 2),
+                            self.frame(self.CANCEL, 2),
+                            self.frame(self.CANCEL, 1), replies=2, pause=0.3)
+        self.assertEqual({one[:3] for one in got},
+                         {(self.FAILED, 1, 13), (self.FAILED, 2, 13)})
+        got = self.exchange(
+            server, self.frame(self.INPUT, 1, "echo", scalar=300,
+                               flags=self.HAS_TIMEOUT),
+            self.frame(self.INPUT, 1, "", "in", type=self.INTEGER, scalar=7,
+                       flags=self.HAS_MESSAGE | self.RUNS), replies=1)
+        self.assertEqual(got[0][0], self.FAILED)
+        self.assertEqual(got[0][2], 5)
+        got = self.exchange(server, number(7, 1), number(1, 1), replies=1,
+                            pause=0.2)
+        self.assertIn(b"in use", got[0][4])
+
+    def test_a_call_keeps_no_more_than_it_may(self):
+        server = self.serve_echo("--body", 2)
+        one = self.frame(self.INPUT, 1, "", "in", bytes(1 << 20),
+                         type=self.STREAM, flags=self.HAS_MESSAGE)
+        first = self.frame(self.INPUT, 1, "echo", "in", b"", type=self.STREAM,
+                           flags=self.HAS_MESSAGE)
+        got, = self.exchange(server, first, one, one, one, one, replies=1)
+        self.assertEqual((got[0], got[2]), (self.FAILED, 2))
+        small = self.frame(self.INPUT, 1, "", "in", b"", type=self.STREAM,
+                           flags=self.HAS_MESSAGE)
+        got, = self.exchange(server, first, *[small] * 64, replies=1)
+        self.assertEqual(got[0], self.FAILED)
+        # Who leaves with calls of all kinds.
+        for _ in range(20):
+            self.exchange(server, first, self.frame(
+                self.INPUT, 2, "echo", "in", type=self.INTEGER, scalar=7,
+                flags=self.HAS_MESSAGE | self.RUNS), self.frame(
+                    self.INPUT, 3, "echo", "in", b"x" * 99999,
+                    type=self.STREAM, flags=self.HAS_MESSAGE), replies=0)
+        self.assertEqual(self.exchange(server, self.call(1, "echo", b"1"),
+                                       replies=2)[0][4], b"1")
+
+    def test_nonsense_closes_the_connection_and_nothing_else(self):
+        server = self.serve_echo("--body", 2)
+        good = self.call(1, "echo", b"12345")
+        for data, code in ((b"", 1002), (b"GBX", 1002), (good[:-1], 1002),
+                           (good + b"x", 1002), (b"GBX2" + good[4:], 1002),
+                           (self.frame(self.DONE, 1), 1002),
+                           (self.frame(self.INPUT, 0, "echo"), 1002),
+                           (self.frame(99, 1), 1002),
+                           (self.frame(self.CANCEL, 1, body=b"x"), 1002),
+                           *((good[:24] + struct.pack("<Q", size) + good[32:],
+                              1002 if size < 10 else 1009)
+                             for size in (6, 3 << 20, 1 << 40,
+                                          (1 << 64) - 1)),
+                           (self.call(1, "echo", bytes(3 << 20)), 1009)):
+            with self.assertRaises(websockets.ConnectionClosed) as gone:
+                self.exchange(server, data, replies=1)
+            self.assertEqual(gone.exception.code, code, data[:40])
+        # One that is nobody's is dropped.
+        self.exchange(server, self.frame(self.INPUT, 3, "", "in", b"x" * 99999,
+                                         type=self.STREAM,
+                                         flags=self.HAS_MESSAGE | self.RUNS),
+                      self.frame(self.CANCEL, 17), replies=0)
+        self.assertEqual(self.exchange(server, good, replies=2)[0][4],
+                         b"12345")
+
+    def test_clients_may_vanish_at_any_byte(self):
+        server = self.serve_echo("--workers", 2)
+        body = os.urandom(200000)
+        whole = self.call(1, "echo", body)
+
+        def raw(data):
+            """A WebSocket's frame: masked with zeros."""
+            return struct.pack(">BBQI", 0x82, 0xff, len(data), 0) + data
+        for cut in (*range(0, 60, 7), 70000, 150000, len(raw(whole))):
+            with socket.create_connection(("127.0.0.1", server.port)) as one:
+                one.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n"
+                            b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
+                            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                            b"Sec-WebSocket-Version: 13\r\n\r\n")
+                self.assertIn(b"101", one.recv(300))
+                one.sendall(raw(whole)[:cut])
+        got = self.exchange(server, whole, replies=2)
+        self.assertTrue(got[0][4] == body)
+
+    # ---- scripts that are brought ----
+
+    @contextlib.asynccontextmanager
+    async def connected(self, server, **how):
+        """A link: say(frame) and hear(), which is as in exchange."""
+        address = f"ws://127.0.0.1:{server.port}/"
+        async with websockets.connect(address, max_size=None, **how) as peer:
+            async def hear():
+                data = await asyncio.wait_for(peer.recv(), 30)
+                (_, kind, _, flags, port, call, _, scalar,
+                 _) = struct.unpack_from("<4sBBBBIIQQ", data)
+                return (kind, call, scalar, data[32:32 + port].decode(),
+                        data[32 + port:], flags)
+            yield peer.send, hear
+
+    def brought(self, number, source, file="s.py", **more):
+        return self.frame(self.LOAD, number, body=cbor(
+            {"load": {"file": file, "source": source, "config": {"n": 5},
+                      "actor_id": "me"}, **more}))
+
+    def number(self, call, actor, value, **how):
+        return self.frame(self.INPUT, call, actor, "in", type=self.INTEGER,
+                          scalar=value, flags=self.HAS_MESSAGE | self.RUNS,
+                          **how)
+
+    def test_it_says_what_it_is(self):
+        server = self.serve("--workers", 3)
+        hello, = self.exchange(server, self.frame(
+            self.HELLO, 0, body=cbor({"oldest": 1, "newest": 9})), replies=1)
+        self.assertEqual(hello[:2], (self.HELLO, 0))
+        for part in (b"oldest\x01", b"newest\x01", b"workers\x03",
+                     b"busy\x00", b"waiting\x00", b"draining\xf4",
+                     b"isolations\x81gprocess", b"gloveboxd "):
+            self.assertIn(part, hello[4])
+
+    def test_scripts_come_with_their_calls(self):
+        source = ("n = 0\n"
+                  "def process(c):\n"
+                  "    global n; n += 1\n"
+                  "    return {'out': [n, c.config['n'], c.get_input('in')]}\n")
+
+        async def main(server):
+            async with self.connected(server) as (say, hear):
+                await say(self.brought(7, source))
+                loaded = await hear()
+                self.assertEqual(loaded[:2], (self.LOADED, 7))
+                self.assertIn(b"isolationgprocess", loaded[4])
+                self.assertIn(b"metadata", loaded[4])
+                got = []
+                for call, key in enumerate(("a", "a", "b", "a"), 1):
+                    await say(self.number(call, f"#7/{key}", 1))
+                    got.append((await hear())[4][1])
+                    self.assertEqual((await hear())[:2], (self.DONE, call))
+                # A key finds what it left, or nothing; never another's.
+                self.assertEqual(got[:3], [1, 2, 1])
+                self.assertIn(got[3], (1, 3))
+                # Somebody else's is not his, and 8 is nobody's.
+                async with self.connected(server) as (say2, hear2):
+                    await say2(self.number(1, "#7/a", 1))
+                    self.assertEqual((await hear2())[2], 8)
+                    await say2(self.brought(7, source))
+                    await hear2()
+                    await say2(self.number(2, "#7/a", 1))
+                    self.assertEqual((await hear2())[4][1], 1)
+                await say(self.number(9, "#8", 1))
+                failed = await hear()
+                self.assertEqual((failed[2], failed[5]),
+                                 (8, self.HAS_NOT_RUN))
+                await say(self.brought(7, source))
+                self.assertEqual((await hear())[2], 2)
+                await say(self.frame(self.UNLOAD, 7))
+                await say(self.number(10, "#7/a", 1))
+                self.assertEqual((await hear())[2], 8)
+                await say(self.brought(7, source))
+                self.assertEqual((await hear())[0], self.LOADED)
+        asyncio.run(main(self.serve()))
+
+    def test_what_is_asked_and_printed_comes_to_the_client(self):
+        source = ("import sys\n"
+                  "def process(c):\n"
+                  "    print('hello')\n"
+                  "    print('oops', file=sys.stderr)\n"
+                  "    v = c.host('add', 1, 2)\n"
+                  "    try: c.host('bad')\n"
+                  "    except Exception as e: v = [v, str(e)]\n"
+                  "    c.state.set('k', 7)\n"
+                  "    return {'out': v}\n")
+
+        async def main(server):
+            async with self.connected(server) as (say, hear):
+                await say(self.brought(1, source))
+                await hear()
+                await say(self.number(5, "#1/x", 0))
+                printed, seen = {1: b"", 2: b""}, []
+                while True:
+                    kind, call, scalar, port, body, _ = await hear()
+                    self.assertEqual(call, 5)
+                    if kind == self.PRINT:
+                        printed[scalar] += body
+                    elif kind == self.ASK:
+                        seen.append((port, body))
+                        await say(self.frame(
+                            self.ANSWER, 5, body=b"not this", type=12,
+                            flags=self.IS_ERROR) if port == "bad" else
+                            self.frame(self.ANSWER, 5, body=cbor([True, 3]),
+                                       type=self.ANY, flags=self.HAS_MESSAGE))
+                    elif kind == self.OUTPUT:
+                        out = body
+                    else:
+                        self.assertEqual(kind, self.DONE, body)
+                        break
+                self.assertEqual(printed, {1: b"hello\n", 2: b"oops\n"})
+                self.assertEqual(seen[0], ("add", cbor([1, 2])))
+                self.assertEqual([port for port, _ in seen],
+                                 ["add", "bad", "state.set"])
+                self.assertEqual(out, cbor([[True, 3], "not this"]))
+        asyncio.run(main(self.serve()))
+
+    def test_who_does_not_answer_holds_nobody_up(self):
+        source = ("def process(c):\n"
+                  "    return {'out': c.host('x')}\n")
+
+        async def main(server):
+            async with self.connected(server) as (say, hear):
+                await say(self.brought(1, source))
+                await hear()
+                # It is cancelled while it asks.
+                await say(self.number(1, "#1/a", 0))
+                self.assertEqual((await hear())[0], self.ASK)
+                await say(self.frame(self.CANCEL, 1))
+                self.assertEqual((await hear())[2], 13)
+                # Its time is over while it asks.
+                await say(self.frame(self.INPUT, 2, "#1/a", scalar=300,
+                                     flags=self.HAS_TIMEOUT))
+                await say(self.frame(self.INPUT, 2, flags=self.RUNS))
+                self.assertEqual((await hear())[0], self.ASK)
+                self.assertEqual((await hear())[0], self.FAILED)
+                # Nonsense for an answer, and answers that nobody waits for.
+                for body in (b"", b"\xff\xff", cbor(1) + b"x"):
+                    await say(self.number(3, "#1/a", 0))
+                    self.assertEqual((await hear())[0], self.ASK)
+                    for _ in range(3):
+                        await say(self.frame(self.ANSWER, 3, body=body,
+                                             type=self.ANY,
+                                             flags=self.HAS_MESSAGE))
+                    self.assertEqual((await hear())[:2], (self.FAILED, 3))
+                await say(self.frame(self.ANSWER, 77, body=b"x"))
+                # It leaves while it is asked.
+                await say(self.number(4, "#1/a", 0))
+                self.assertEqual((await hear())[0], self.ASK)
+            async with self.connected(server) as (say, hear):
+                await say(self.brought(1, "def process(c): return 1\n"))
+                await hear()
+                await say(self.number(1, "#1/a", 0))
+                self.assertEqual((await hear())[0], self.OUTPUT)
+        asyncio.run(main(self.serve("--workers", 1)))
+
+    def test_what_is_brought_is_checked(self):
+        async def main(server):
+            async with self.connected(server) as (say, hear):
+                good = {"file": "s.py", "source": "def process(c): return 1"}
+                for body, code in (
+                        (b"", 4), (b"\xa1", 4), (cbor([1]), 4),
+                        (cbor({"load": good}) + b"\x00", 4),
+                        (cbor({"load": {"file": "s.py"}}), 4),
+                        (cbor({"load": {**good, "config": 1}}), 4),
+                        (cbor({"load": {**good, "source": 1}}), 4),
+                        (cbor({"load": good, "floor": "remote"}), 4),
+                        (cbor({"load": good, "limits": {"files": "x"}}), 4),
+                        (b"\xa1" + cbor("x") + b"\x9f" * 1000, 4),
+                        *((cbor({"load": {**good, "file": name}}), 7)
+                          for name in ("", ".py", "../a.py", "/a.py", "a/b.py",
+                                       ".a.py", "a.gbx", "a.wasm", "a.so",
+                                       "a", "a\n.py", "a" * 200 + ".py")),
+                        (cbor({"load": {**good, "file": "a\0.py"}}), 4),
+                        (cbor({"load": good,
+                               "limits": {"memory_bytes": 1}}), 7),
+                        (cbor({"load": {**good, "source": "1 +"}}), 9)):
+                    await say(self.frame(self.LOAD, 1, body=body))
+                    failed = await hear()
+                    self.assertEqual((failed[0], failed[2]),
+                                     (self.FAILED, code), body)
+                self.assertIn(b"SyntaxError", failed[4].split(b"\0")[1])
+                # More than is needed is not minded.
+                await say(self.frame(self.LOAD, 1, body=cbor(
+                    {"later": {"a": [1, {"b": 2}]}, "load": {
+                        **good, "x": [[]]},
+                     "limits": {"files": 1 << 40, "later": 1}})))
+                self.assertEqual((await hear())[0], self.LOADED)
+        asyncio.run(main(self.serve()))
+
+    def test_scripts_are_bounded_and_go_with_their_client(self):
+        server = self.serve("--workers", 2)
+
+        async def main():
+            async with self.connected(server) as (say, hear):
+                for number in range(1, 258):
+                    await say(self.brought(number, f"def process(c): return {1}"))
+                kinds = [(await hear())[0] for _ in range(257)]
+                self.assertEqual(kinds.count(self.FAILED), 1)
+                await say(self.frame(self.UNLOAD, 3))
+            # Some leave before they have been told.
+            for number in range(20):
+                async with self.connected(server) as (say, hear):
+                    await say(self.brought(1, f"def process(c): return {number}"))
+        asyncio.run(main())
+        for _ in range(100):
+            left = sum(name.startswith("load-") for folder in
+                       pathlib.Path("/tmp").glob("gloveboxd-*")
+                       for name in os.listdir(folder))
+            if left == 0:
+                break
+            time.sleep(0.1)
+        self.assertEqual(left, 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
