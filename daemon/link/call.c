@@ -96,8 +96,9 @@ static int put_inputs(struct link_call *call, struct gbx_error *err)
     return rc;
 }
 
-static void release_body(void *context)
+static void release_body(void *context, bool has_begun)
 {
+    (void)has_begun;
     gbx_body_put(context);
 }
 

@@ -9,17 +9,14 @@
 #include <sys/queue.h>
 #include <uv.h>
 
+#include "net/outgoing.h"
 #include "net/server.h"
 
-/* libwebsockets has what it sends in one piece; larger ones it would copy. */
-#define PIECE_BYTES (64u << 10)
 #define TOKEN_BYTES 1024u
 #define HOST_BYTES  300u
 
 /* A connection's object; the wsi has it as its opaque user data. */
 enum net_kind { NET_REQUEST, NET_PEER };
-
-struct outgoing;
 
 struct request {
     enum net_kind kind;
@@ -46,19 +43,8 @@ struct request {
 
     /* A reply that goes on: */
     bool is_stream, is_ended, is_listed, is_dropped;
-    STAILQ_HEAD(, outgoing) pieces;
+    struct outgoing_queue pieces;
     uint64_t queued;
-};
-
-struct outgoing {
-    STAILQ_ENTRY(outgoing) next;
-    size_t bytes, at; /* all of it; sent so far */
-    bool is_text;
-    size_t own_bytes;    /* of the message; the rest is lent: */
-    const uint8_t *lent; /* or NULL */
-    void (*release)(void *context);
-    void *context;
-    uint8_t data[]; /* LWS_PRE bytes, and the message's first own_bytes */
 };
 
 struct peer {
@@ -74,7 +60,7 @@ struct peer {
     bool is_text;
 
     /* With the server's lock: */
-    STAILQ_HEAD(, outgoing) out;
+    struct outgoing_queue out;
     uint64_t queued;
     bool is_gone, is_dropped, is_ready;
     STAILQ_ENTRY(peer) next; /* of those that are ready */
@@ -101,8 +87,7 @@ struct net_server {
     STAILQ_HEAD(, request) replied;
     STAILQ_HEAD(, peer) ready;
     struct net_counts counts;
-    uint8_t piece[LWS_PRE + PIECE_BYTES]; /* of what is lent: libwebsockets
-                                             writes in front of it */
+    struct outgoing_piece piece;
 };
 
 /* Behind what its handler has. */
@@ -119,10 +104,6 @@ static inline bool net_is_too_much(const struct net_server *server,
     return queued > 0 && (queued >= server->config.queued_max ||
                           bytes > server->config.queued_max - queued);
 }
-
-/* socket.c: a copy of these bytes, to be sent; freed with free().  NULL: no
- * memory. */
-struct outgoing *net_outgoing(const void *data, size_t bytes);
 
 /* http.c: libwebsockets' reasons about requests.  Return what its callback
  * does. */

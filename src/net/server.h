@@ -131,10 +131,12 @@ int net_send(struct net_peer *peer, bool is_text, const void *data,
 /*
  * A binary message: a head, which is copied, and data, which is not.  release
  * is called with its context when the data is needed no more, whatever becomes
- * of it, once, in any thread.  Returns as send.
+ * of it, once, in any thread; has_begun: some of it may have been sent.
+ * Returns as send.
  */
 int net_send_lent(struct net_peer *peer, const void *head, size_t head_bytes,
                   const void *data, size_t bytes,
-                  void (*release)(void *context), void *context);
+                  void (*release)(void *context, bool has_begun),
+                  void *context);
 
 #endif

@@ -24,13 +24,6 @@ struct net_peer *net_peer_get(struct net_peer *shown)
     return shown;
 }
 
-static void drop(struct outgoing *out)
-{
-    if (out != NULL && out->release != NULL)
-        out->release(out->context);
-    free(out);
-}
-
 /* With the lock, or with nobody else. */
 static void drop_out(struct peer *peer)
 {
@@ -39,7 +32,7 @@ static void drop_out(struct peer *peer)
     while ((out = STAILQ_FIRST(&peer->out)) != NULL) {
         STAILQ_REMOVE_HEAD(&peer->out, next);
         atomic_fetch_sub(&peer->server->unsent, 1);
-        drop(out);
+        outgoing_drop(out);
     }
     peer->queued = 0;
 }
@@ -80,27 +73,16 @@ static int enqueue(struct peer *peer, struct outgoing *out)
         STAILQ_INSERT_TAIL(&server->ready, peer, next);
     }
     pthread_mutex_unlock(&server->lock);
-    drop(out);
+    outgoing_drop(out);
     if (rc != GBX_ECANCELED)
         net_wake(server);
     return rc;
 }
 
-struct outgoing *net_outgoing(const void *data, size_t bytes)
-{
-    struct outgoing *out = malloc(sizeof(*out) + LWS_PRE + bytes);
-
-    if (out == NULL)
-        return NULL;
-    *out = (struct outgoing){.bytes = bytes, .own_bytes = bytes};
-    memcpy(out->data + LWS_PRE, data, bytes);
-    return out;
-}
-
 int net_send(struct net_peer *shown, bool is_text, const void *data,
              size_t bytes)
 {
-    struct outgoing *out = net_outgoing(data, bytes);
+    struct outgoing *out = outgoing_new(data, bytes);
 
     if (out == NULL)
         return GBX_EHOST;
@@ -110,12 +92,12 @@ int net_send(struct net_peer *shown, bool is_text, const void *data,
 
 int net_send_lent(struct net_peer *shown, const void *head, size_t head_bytes,
                   const void *data, size_t bytes,
-                  void (*release)(void *context), void *context)
+                  void (*release)(void *context, bool has_begun), void *context)
 {
-    struct outgoing *out = net_outgoing(head, head_bytes);
+    struct outgoing *out = outgoing_new(head, head_bytes);
 
     if (out == NULL) {
-        release(context);
+        release(context, false);
         return GBX_EHOST;
     }
     out->bytes += bytes;
@@ -145,58 +127,33 @@ void net_socket_ready(struct net_server *server)
     }
 }
 
-/* The next `bytes` of it, with LWS_PRE bytes before them that are ours. */
-static uint8_t *piece_of(struct net_server *server, struct outgoing *out,
-                         size_t bytes)
-{
-    uint8_t *piece = server->piece + LWS_PRE;
-    size_t own = 0;
-
-    if (out->at + bytes <= out->own_bytes)
-        return out->data + LWS_PRE + out->at;
-    if (out->at < out->own_bytes) {
-        own = out->own_bytes - out->at;
-        memcpy(piece, out->data + LWS_PRE + out->at, own);
-    }
-    memcpy(piece + own, out->lent + (out->at + own - out->own_bytes),
-           bytes - own);
-    return piece;
-}
-
 static int write_some(struct peer *peer)
 {
     struct net_server *server = peer->server;
     struct outgoing *out;
+    uint8_t *from;
     size_t bytes;
-    bool is_first, is_last, has_more;
-    int flags;
+    bool has_more;
 
     pthread_mutex_lock(&server->lock);
     out = peer->is_dropped ? NULL : STAILQ_FIRST(&peer->out);
     pthread_mutex_unlock(&server->lock);
     if (out == NULL)
         return peer->is_dropped ? -1 : 0;
-    bytes = out->bytes - out->at;
-    bytes = bytes > PIECE_BYTES ? PIECE_BYTES : bytes;
-    is_first = out->at == 0;
-    is_last = out->at + bytes == out->bytes;
-    flags = lws_write_ws_flags(out->is_text ? LWS_WRITE_TEXT : LWS_WRITE_BINARY,
-                               is_first, is_last);
-    if (lws_write(peer->wsi, piece_of(server, out, bytes), bytes,
-                  (enum lws_write_protocol)flags) < 0)
+    from = outgoing_next(out, &server->piece, &bytes);
+    if (outgoing_write(out, peer->wsi, from, bytes) < 0)
         return -1;
-    out->at += bytes;
     pthread_mutex_lock(&server->lock);
     server->counts.bytes_out += bytes;
-    if (is_last) {
+    if (outgoing_is_done(out)) {
         STAILQ_REMOVE_HEAD(&peer->out, next);
         peer->queued -= out->bytes;
         atomic_fetch_sub(&server->unsent, 1);
     }
     has_more = !STAILQ_EMPTY(&peer->out);
     pthread_mutex_unlock(&server->lock);
-    if (is_last)
-        drop(out);
+    if (outgoing_is_done(out))
+        outgoing_drop(out);
     if (has_more)
         lws_callback_on_writable(peer->wsi);
     return 0;

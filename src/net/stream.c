@@ -30,7 +30,7 @@ int net_push(struct net_request *shown, const void *data, size_t bytes)
 {
     struct request *r = net_request_of(shown);
     struct net_server *server = r->server;
-    struct outgoing *piece = net_outgoing(data, bytes);
+    struct outgoing *piece = outgoing_new(data, bytes);
     int rc = 0;
 
     if (piece == NULL)

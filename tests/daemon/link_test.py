@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import os
 import pathlib
+import socket
 import struct
 import time
 import unittest
