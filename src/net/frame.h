@@ -57,7 +57,8 @@
 #define FRAME_NAME_MAX 255u
 #define FRAME_HEAD_MAX (FRAME_BYTES + 2 * FRAME_NAME_MAX)
 
-#define FRAME_VERSION 1u
+#define FRAME_VERSION     1u
+#define FRAME_SUBPROTOCOL "glovebox.1" /* Sec-WebSocket-Protocol */
 
 #define FRAME_KINDS(X)                                                         \
     X(INPUT, 1, "client")                                                      \

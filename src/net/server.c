@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
+#include "net/frame.h"
 #include "net/private.h"
 
 #define BACKLOG 1024
@@ -188,6 +189,9 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason,
 
 static const struct lws_protocols protocols[] = {
     {.name = "glovebox", .callback = callback, .rx_buffer_size = PIECE_BYTES},
+    {.name = FRAME_SUBPROTOCOL,
+     .callback = callback,
+     .rx_buffer_size = PIECE_BYTES},
     {.name = "listen", .callback = listen_callback},
     {0}};
 
