@@ -140,8 +140,11 @@ int cli_option_isolation(const char *arg, struct argp_state *state)
         return GBX_ISOLATION_PROCESS;
     if (strcmp(arg, "wasm") == 0)
         return GBX_ISOLATION_WASM;
+    if (strcmp(arg, "remote") == 0)
+        return GBX_ISOLATION_REMOTE;
     if (strcmp(arg, "microvm") != 0)
-        argp_error(state, "--isolation %s: auto, microvm, process or wasm",
+        argp_error(state,
+                   "--isolation %s: auto, microvm, process, wasm or remote",
                    arg);
     return GBX_ISOLATION_MICROVM;
 }

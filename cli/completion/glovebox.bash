@@ -8,7 +8,7 @@ _glovebox_value() {
 
     case $1 in
     --wipe) mapfile -t COMPREPLY < <(compgen -W 'never per-call on-error' -- "$word") ;;
-    --isolation) mapfile -t COMPREPLY < <(compgen -W 'auto microvm process wasm' -- "$word") ;;
+    --isolation) mapfile -t COMPREPLY < <(compgen -W 'auto microvm process wasm remote' -- "$word") ;;
     --memory) mapfile -t COMPREPLY < <(compgen -W '64M 256M 1G' -- "$word") ;;
     -t | --timeout) mapfile -t COMPREPLY < <(compgen -W '500ms 5s 1m' -- "$word") ;;
     --disk | --output-limit | --message-limit)
@@ -18,12 +18,12 @@ _glovebox_value() {
         mapfile -t COMPREPLY < <(compgen -d -- "$word")
         compopt -o filenames
         ;;
-    --config | --for)
+    --config | --for | --remote-token | --remote-ca)
         mapfile -t COMPREPLY < <(compgen -f -- "$word")
         compopt -o filenames
         ;;
     --env | --workdir | --cpu | --threads | --processes | --files | --script-config) ;;
-    --repeat | --parallel | --max | --width | --workers | --sample) ;;
+    --repeat | --parallel | --max | --width | --workers | --sample | --remote) ;;
     --svg | --trace | --events | --state)
         mapfile -t COMPREPLY < <(compgen -f -- "$word")
         compopt -o filenames
@@ -82,7 +82,8 @@ _glovebox() {
         words='--in --out --json --script-config --stats --timeout --isolation
             --config --no-config --why --trace --hide-folder --repeat --parallel --branch --wipe
             --cache --no-cache --memory --message-limit --cpu --processes --files
-            --disk --output-limit --help'
+            --disk --output-limit --help
+            --remote --remote-token --remote-ca --idempotent'
         ;;
     inspect:-*) words='--json --timeout --isolation --config --no-config --hide-folder --help' ;;
     build:-*) words='--output --ready --help' ;;

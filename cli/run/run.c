@@ -26,7 +26,8 @@ enum {
     OPTION_BRANCH,
     OPTION_WIPE,
     OPTION_CACHE,
-    OPTION_NO_CACHE
+    OPTION_NO_CACHE,
+    OPTION_IDEMPOTENT
 };
 
 static const struct argp_option options[] = {
@@ -62,8 +63,20 @@ static const struct argp_option options[] = {
      "The largest message, and all of one direction; default 1G", 2},
     {"isolation", OPTION_ISOLATION, "KIND", 0,
      "auto (the strongest this computer offers, unless a rule says "
-     "otherwise), microvm, process or wasm; default auto",
+     "otherwise), microvm, process, wasm or remote; default auto",
      3},
+    {"remote", OPTION_REMOTE, "URL", 0,
+     "Run it on this host, a gloveboxd (ws://HOST:PORT, wss://HOST:PORT); may "
+     "come again: each call goes to the one with least to do.  Means "
+     "--isolation remote, where nothing else is said",
+     5},
+    {"remote-token", OPTION_REMOTE_TOKEN, "FILE", 0,
+     "The first line of it is the token that these hosts want", 5},
+    {"remote-ca", OPTION_REMOTE_CA, "FILE", 0,
+     "Who signs their certificates (PEM); default: whom this computer trusts",
+     5},
+    {"idempotent", OPTION_IDEMPOTENT, NULL, 0,
+     "A call whose remote host is lost may be run again on another", 5},
     {"config", OPTION_CONFIG, "FILE", 0,
      "Rules for scripts, see glovebox config; default: the file that is "
      "found",
@@ -104,6 +117,7 @@ static const char doc[] =
     "  glovebox run hello.js --in 'name=\"you\"'\n"
     "  glovebox run luma.py --in frame=@photo.rgb --out half=half.pgm\n"
     "  glovebox run mean.py --in 'xs=[1, 2.5]' --timeout 2s --memory 64M\n"
+    "  glovebox run mean.py --in 'xs=[1, 2.5]' --remote ws://box7:5556\n"
     "\n"
     "Exit status: 0 fine; 1 the script raised an error; 2 wrong usage; 3 a "
     "limit was reached; 4 the sandbox ended unexpectedly; 124 out of time; 125 "
@@ -155,6 +169,9 @@ static bool parse_many(struct run_options *o, int key, char *arg,
     case OPTION_BRANCH:
         o->branch = true;
         return true;
+    case OPTION_IDEMPOTENT:
+        o->script.is_idempotent = 1;
+        return true;
     case OPTION_WIPE:
         parse_wipe(o, arg, state);
         return true;
@@ -175,7 +192,7 @@ static bool parse_many(struct run_options *o, int key, char *arg,
     }
 }
 
-static void check(const struct run_options *o, struct argp_state *state)
+static void check(struct run_options *o, struct argp_state *state)
 {
     if (o->file == NULL)
         argp_error(state, "the FILE of a script is missing");
@@ -187,6 +204,8 @@ static void check(const struct run_options *o, struct argp_state *state)
         argp_error(state, "--branch or --wipe? Branches are wiped each call");
     if (o->cache != NULL && o->no_cache)
         argp_error(state, "--cache or --no-cache?");
+    if (o->remotes.count > 0 && o->script.isolation == GBX_ISOLATION_AUTO)
+        o->script.isolation = GBX_ISOLATION_REMOTE;
     if (o->config != NULL && o->no_config)
         argp_error(state, "--config or --no-config?");
 }
@@ -195,7 +214,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct run_options *o = state->input;
 
-    if (parse_many(o, key, arg, state))
+    if (parse_many(o, key, arg, state) ||
+        remotes_parse(&o->remotes, key, arg, state) == 0)
         return 0;
     switch (key) {
     case 't':

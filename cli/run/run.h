@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "cli/run/remote.h"
 #include "glovebox/runtime.h"
 
 #define RUN_PORTS_MAX    64
@@ -25,6 +26,7 @@ struct run_options {
     bool no_cache;
     const char *config; /* the file of rules; NULL: the one that is found */
     bool no_config;
+    struct remotes remotes;
     struct gbx_script_config script;
 };
 

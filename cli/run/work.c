@@ -233,7 +233,9 @@ static int run_with(const struct run_options *o, const struct gbx_config *rules)
         config.cache_dir = cache;
     if (gbx_runtime_open(&runtime, &config, &err) < 0)
         return cli_fail(&err);
-    rc = open_and_call(runtime, o, &printing, rules);
+    rc = remotes_add(&o->remotes, runtime, &err) < 0
+             ? cli_fail(&err)
+             : open_and_call(runtime, o, &printing, rules);
     gbx_runtime_close(runtime);
     return rc;
 }

@@ -194,10 +194,14 @@ void link_run(struct job *job)
         snprintf(err.what, sizeof(err.what), "%s: %s", failure.type,
                  failure.message);
     done.scalar = stats.wall_ns;
-    link_unlist(link, call); /* or who reads this is faster */
-    if (rc == 0)
+    /* Who reads this may be faster than us: the number and, after a call that
+     * went well, its sandbox are free by then. */
+    link_unlist(link, call);
+    if (rc == 0) {
+        gbx_call_finish(call->call);
+        call->call = NULL;
         link_send(link, &done, NULL);
-    else
+    } else
         link_fail(link, call->number,
                   &(struct link_failure){.code = rc,
                                          .what = err.what,

@@ -47,7 +47,8 @@ extern "C" {
     X(EEXIT, -23, "the script ended its process without an answer")            \
     X(ESIGNAL, -24, "a signal killed the script's process")                    \
     X(ESTALE, -25, "a template was made by or for something else")             \
-    X(ETRAP, -26, "the WebAssembly module trapped")
+    X(ETRAP, -26, "the WebAssembly module trapped")                            \
+    X(EUNKNOWN, -27, "a host was lost: whether the call ran is not known")
 
 enum gbx_errno {
 #define X(name, value, text) GBX_##name = value,

@@ -35,7 +35,7 @@ enum gbx_isolation {
     GBX_ISOLATION_PROCESS, /* namespaces, seccomp, Landlock */
     GBX_ISOLATION_MICROVM, /* KVM, in this process */
     GBX_ISOLATION_WASM,    /* WebAssembly, in the calling thread */
-    GBX_ISOLATION_REMOTE,  /* on another host: not in this version */
+    GBX_ISOLATION_REMOTE,  /* on another host (glovebox/remote.h) */
 };
 #define GBX_ISOLATIONS 4u /* without auto */
 
@@ -49,7 +49,8 @@ enum gbx_trust {
 /*
  * Zero in any field means the default: micro-VM, then process, for untrusted
  * scripts; all for trusted ones.  Modules of WebAssembly, which run in nothing
- * else, may then run in wasm.  Who sets a list or a floor gets just that.
+ * else, may then run in wasm.  Who sets a list or a floor gets just that.  On
+ * other hosts they only run where a list says so, or it is asked for.
  */
 struct gbx_route_policy {
     enum gbx_trust trust;

@@ -135,6 +135,7 @@ struct gbx_script_config {
      * thread of the call, or of whoever makes a sandbox. */
     gbx_ask_fn ask;
     void *ask_context; /* until the last call is finished */
+    int is_idempotent; /* 1: where a remote host is lost, a call is run again */
     /* Where context.state is kept, by the name actor_id; borrowed until the
      * last call is finished.  Default: in memory, as a branch's always is. */
     struct gbx_state *state;
@@ -178,7 +179,7 @@ void gbx_script_close(struct gbx_script *script);
  */
 const char *gbx_script_metadata(const struct gbx_script *script);
 
-/* "microvm", "process" or "wasm"; for people and logs. */
+/* "microvm", "process", "wasm" or "remote"; for people and logs. */
 const char *gbx_script_isolation(const struct gbx_script *script);
 
 /* Why it is that one, in a sentence.  Borrowed until close. */
@@ -194,5 +195,6 @@ const char *gbx_version(void);
 #include "glovebox/branch.h"
 #include "glovebox/call.h"
 #include "glovebox/config.h"
+#include "glovebox/remote.h"
 
 #endif

@@ -109,6 +109,8 @@ int call_start(struct gbx_call *call, uint64_t deadline_ns,
     must(call->phase == CALL_FILLING);
     call->phase = CALL_RUNNING;
     call->deadline_ns = call->journal.deadline_ns = deadline_ns;
+    if (sandbox->backend->aim != NULL)
+        sandbox->backend->aim(sandbox->self, deadline_ns);
     if (!is_quick)
         call->started_ns = clock_now_ns();
     call->guest_copied_before = atomic_load_explicit(

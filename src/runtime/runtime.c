@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "channel/body/body.h"
 #include "runtime/runtime.h"
+#include "sandbox/remote/fleet.h"
 
 const char *runtime_find_libexec(const char *asked)
 {
@@ -65,6 +66,7 @@ void gbx_runtime_close(struct gbx_runtime *runtime)
     keeper_close(&runtime->keeper);
     measures_fini(&runtime->measures);
     host_fini(&runtime->host);
+    fleet_close(runtime->fleet);
     warm_close(&runtime->warm);
     cache_close(&runtime->cache);
     body_store_release();
@@ -76,6 +78,30 @@ int gbx_runtime_register(struct gbx_runtime *runtime, const char *name,
                          gbx_host_fn fn, void *context)
 {
     return host_calls_add(&runtime->calls, name, fn, context);
+}
+
+int gbx_runtime_add_host(struct gbx_runtime *runtime,
+                         const struct gbx_host_config *config,
+                         struct gbx_error *err)
+{
+    int rc = error_check_bytes("gbx_host_config", config->struct_bytes,
+                               sizeof(*config), err);
+
+    if (rc < 0)
+        return rc;
+    if (config->url == NULL)
+        return fail(err, GBX_EARGUMENT, "a host has a URL");
+    if (runtime->fleet == NULL &&
+        (rc = fleet_open(&runtime->fleet, runtime->libexec_dir, err)) < 0)
+        return rc;
+    return fleet_add(runtime->fleet, config, err);
+}
+
+size_t gbx_runtime_hosts(struct gbx_runtime *runtime,
+                         struct gbx_host_stats *stats, size_t room)
+{
+    return runtime->fleet != NULL ? fleet_stats(runtime->fleet, stats, room)
+                                  : 0;
 }
 
 void gbx_runtime_shrink(struct gbx_runtime *runtime)

@@ -54,6 +54,7 @@ struct gbx_runtime {
     const struct gbx_config *rules; /* borrowed, or NULL */
     struct host host;               /* what it offers */
     struct measures measures;       /* of files that were opened */
+    struct fleet *fleet;            /* owned: other hosts, or NULL */
 };
 
 enum call_phase { CALL_FREE, CALL_FILLING, CALL_RUNNING, CALL_ENDED };

@@ -50,6 +50,13 @@ struct bundle {
     uint64_t spin_ns;    /* how long the host waits awake; 0: not at all */
     bool is_watched; /* what it finds on the host is noted, for a snapshot */
 
+    /* Of a remote one: who may run it (remote/fleet.h), until close; the name
+     * of the weakest isolation that it may have there, or NULL, until close; a
+     * call may be run twice. */
+    struct fleet *fleet;
+    const char *floor;
+    bool is_idempotent;
+
     /* Bytes that the guest wrote to its file descriptors 1 and 2.  Called from
      * run, kill never.  A negative return ends the run with that code. */
     int (*output)(void *context, int stream, const void *text, size_t bytes);
@@ -69,6 +76,7 @@ struct probe_item {
     char remedy[200]; /* or "" */
 };
 
+struct fleet;
 struct snapshot;  /* of one backend */
 struct suspended; /* too */
 
@@ -101,6 +109,10 @@ struct backend {
 
     /* A call is over, and the guest waits for the next one; may be NULL. */
     void (*rest)(void *self);
+
+    /* The call that comes is to have ended then; 0: whenever.  NULL: nobody
+     * asks. */
+    void (*aim)(void *self, uint64_t deadline_ns);
 
     /* Wake the guest: the host's bell word has grown. Never waits. */
     void (*ring)(void *self);
@@ -217,6 +229,7 @@ struct backend {
     void (*close)(void *self); /* also on a half-opened one; idempotent */
 };
 
-extern const struct backend backend_process, backend_microvm, backend_wasm;
+extern const struct backend backend_process, backend_microvm, backend_wasm,
+    backend_remote;
 
 #endif

@@ -301,6 +301,7 @@ static void the_host_is_out_of_sight(void **state)
 
 static void a_hidden_folder_is_not_there(void **state)
 {
+    STORY_NOT_REMOTE("a script comes alone");
     struct story *s = *state;
     static const char text[] = "import os\n"
                                "def process(c):\n"

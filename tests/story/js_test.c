@@ -205,6 +205,7 @@ static void remove_file(struct story *s, const char *name)
 
 static void files_beside_it_are_imported(void **state)
 {
+    STORY_NOT_REMOTE("a script comes alone");
     struct story *s = *state;
 
     write_file(s, "common.js", "exports.two = 2; exports.dir = __dirname;");
@@ -235,6 +236,7 @@ static void files_beside_it_are_imported(void **state)
 
 static void a_required_file_imports_what_lies_beside_it(void **state)
 {
+    STORY_NOT_REMOTE("a script comes alone");
     struct story *s = *state;
     char folder[128];
 
@@ -258,6 +260,7 @@ static void a_required_file_imports_what_lies_beside_it(void **state)
 
 static void a_script_that_imports_itself_runs_once(void **state)
 {
+    STORY_NOT_REMOTE("a script comes alone");
     assert_string_equal(
         story_ask_once(
             *state,

@@ -5,9 +5,11 @@
 #include "sandbox/sandbox.h"
 #include "story.h"
 
+#include <signal.h>
+#include <sys/prctl.h>
 #include <time.h>
 
-static int fds_before;
+static int fds_before, children_before;
 
 /*
  * With GLOVEBOX_TEST_CLONES each sandbox is a clone, of a template that it has
@@ -89,6 +91,44 @@ const char *story_lacks(void)
     return NULL;
 }
 
+/*
+ * With the isolation remote: one gloveboxd for all tests of the program, which
+ * ends with it.  Where it listens, it says itself.
+ */
+static const char *remote_url(void)
+{
+    static char url[64];
+    const char *daemon = getenv("GLOVEBOX_TEST_DAEMON");
+    char line[512];
+    int out[2];
+    FILE *told;
+
+    if (url[0] != '\0')
+        return url;
+    assert_non_null(daemon);
+    assert_int_equal(pipe(out), 0);
+    if (fork() == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        dup2(out[1], 2);
+        close(out[0]);
+        close(out[1]);
+        execl(daemon, daemon, "--listen", "127.0.0.1:0", "--isolation",
+              "process", NULL);
+        _exit(127);
+    }
+    close(out[1]);
+    told = fdopen(out[0], "r"); /* stays open: it says more */
+    while (told != NULL && fgets(line, sizeof(line), told) != NULL)
+        if (strstr(line, "listens at http://") != NULL) {
+            snprintf(url, sizeof(url), "ws://%.40s",
+                     strstr(line, "http://") + strlen("http://"));
+            url[strcspn(url, "\n")] = '\0';
+            return url;
+        }
+    fail_msg("gloveboxd did not start");
+    return NULL;
+}
+
 int story_begin(void **state)
 {
     struct story *s = calloc(1, sizeof(*s));
@@ -97,15 +137,28 @@ int story_begin(void **state)
 
     assert_non_null(s);
     s->config.struct_bytes = sizeof(s->config);
-    assert_true(story_is("process") || story_is("microvm") || story_is("wasm"));
-    s->config.isolation = story_is("microvm") ? GBX_ISOLATION_MICROVM
-                          : story_is("wasm")  ? GBX_ISOLATION_WASM
-                                              : GBX_ISOLATION_PROCESS;
+    assert_true(story_is("process") || story_is("microvm") ||
+                story_is("wasm") || story_is("remote"));
+    s->config.isolation = story_is("microvm")  ? GBX_ISOLATION_MICROVM
+                          : story_is("wasm")   ? GBX_ISOLATION_WASM
+                          : story_is("remote") ? GBX_ISOLATION_REMOTE
+                                               : GBX_ISOLATION_PROCESS;
     s->name = "story.py";
     strcpy(s->folder, "/tmp/glovebox-story-XXXXXX");
     assert_non_null(mkdtemp(s->folder));
+    if (story_is("remote"))
+        remote_url();
     fds_before = count_open_files();
+    children_before = count_children();
     assert_return_code(gbx_runtime_open(&s->runtime, &config, &s->err), 0);
+    if (story_is("remote"))
+        assert_return_code(gbx_runtime_add_host(s->runtime,
+                                                &(struct gbx_host_config){
+                                                    .struct_bytes = sizeof(
+                                                        struct gbx_host_config),
+                                                    .url = remote_url()},
+                                                &s->err),
+                           0);
     *state = s;
     return 0;
 }
@@ -137,7 +190,7 @@ int story_end(void **state)
     snprintf(path, sizeof(path), "%s/%s", s->folder, s->name);
     unlink(path);
     assert_return_code(rmdir(s->folder), 0);
-    assert_int_equal(count_children(), 0);
+    assert_int_equal(count_children(), children_before);
     assert_int_equal(count_open_files(), fds_before);
     free(s);
     return 0;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * story.h - tests that run real scripts through the public API, whatever the
- * isolation: GLOVEBOX_TEST_ISOLATION chooses it (process, microvm or wasm), and
- * with GLOVEBOX_TEST_CLONES a process is a zygote's copy, so that one list of
- * tests serves them all.
+ * isolation: GLOVEBOX_TEST_ISOLATION chooses it (process, microvm, wasm or
+ * remote), and with GLOVEBOX_TEST_CLONES a process is a zygote's copy, so that
+ * one list of tests serves them all.
  *
  * A test opens a script from its text, calls it, and looks at what comes out.
  * What a script printed is gathered in story.printed.
@@ -134,6 +134,15 @@ bool story_is(const char *isolation);
 
 /* NULL, or why this isolation cannot be had here. */
 const char *story_lacks(void);
+
+/* At a test's beginning: what it says holds on this host alone. */
+#define STORY_NOT_REMOTE(why)                                                  \
+    do {                                                                       \
+        if (story_is("remote")) {                                              \
+            print_message("not on another host: %s\n", why);                   \
+            skip();                                                            \
+        }                                                                      \
+    } while (0)
 
 /* Run them all, or skip them all with the reason. */
 #define story_main(name, tests)                                                \

@@ -170,6 +170,7 @@ static void a_typed_array_keeps_dtype_and_shape(void **state)
 
 static void a_large_stream_is_handed_over_and_back_without_a_copy(void **state)
 {
+    STORY_NOT_REMOTE("it is sent");
     const size_t bytes = 64 << 20;
     struct story *s = *state;
     struct gbx_script *script = story_open(s, ECHO);
@@ -199,6 +200,7 @@ static void a_large_stream_is_handed_over_and_back_without_a_copy(void **state)
 /* Untouched memory does not exist, so even the largest message is cheap. */
 static void the_largest_message_has_a_byte_less_than_4_gib(void **state)
 {
+    STORY_NOT_REMOTE("gloveboxd takes 64 MiB");
     const size_t bytes = GBX_BODY_BYTES_MAX;
     struct story *s = *state;
     struct gbx_script *script;

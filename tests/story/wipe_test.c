@@ -73,6 +73,7 @@ static struct gbx_script *open_with(struct story *s, enum gbx_wipe wipe,
 
 static void never_wiped_it_counts_on(void **state)
 {
+    STORY_NOT_REMOTE("its host wipes it");
     struct story *s = *state;
     struct gbx_script *script = open_with(s, GBX_WIPE_NEVER, 1);
 

@@ -136,6 +136,8 @@ static int write_some(struct net_host *host)
         return 0;
     if (outgoing_write(out, host->wsi, from, bytes) < 0)
         return -1;
+    if (host->handler->wrote != NULL)
+        host->handler->wrote(host->context);
     pthread_mutex_lock(&client->lock);
     if (outgoing_is_done(out)) {
         STAILQ_REMOVE_HEAD(&host->out, next);

@@ -44,9 +44,9 @@ static bool suits(const struct route_question *q, enum gbx_isolation isolation,
 {
     const bool is_wasm = isolation == GBX_ISOLATION_WASM;
 
-    if (isolation == GBX_ISOLATION_REMOTE)
-        return true;
-    if (q->is_module && !is_wasm)
+    if (isolation == GBX_ISOLATION_REMOTE && (q->is_module || q->is_program))
+        say(why, "only scripts are sent to other hosts");
+    else if (q->is_module && !is_wasm)
         say(why, "modules of WebAssembly run in wasm only");
     else if (!q->is_module && is_wasm && !q->has_module)
         say(why, "%s does not run in WebAssembly", q->language);
@@ -58,14 +58,18 @@ static bool suits(const struct route_question *q, enum gbx_isolation isolation,
 }
 
 static void say_policy(char why[GBX_ERROR_TEXT_MAX],
-                       const struct route_question *q)
+                       const struct route_question *q,
+                       enum gbx_isolation isolation)
 {
     const struct gbx_route_policy *policy = &q->policy;
     char allowed[64];
 
     route_name_allowed(allowed, sizeof(allowed), policy, q->is_module);
     if (!route_has_list(policy) && policy->floor == GBX_ISOLATION_AUTO)
-        say(why, "untrusted scripts run there only where a policy says so");
+        say(why, isolation == GBX_ISOLATION_REMOTE
+                     ? "scripts go to other hosts only where a policy says so"
+                     : "untrusted scripts run there only where a policy says "
+                       "so");
     else
         say(why, "the policy%s%.100s%s allows %s",
             policy->from != NULL ? " (" : "",
@@ -91,13 +95,11 @@ static void judge(struct gbx_route_row *row, const struct route_question *q)
     } else if (route_rank(&q->policy, isolation, q->is_module) >=
                    GBX_ISOLATIONS &&
                (q->asked == GBX_ISOLATION_AUTO || route_has_list(&q->policy) ||
-                q->policy.floor != GBX_ISOLATION_AUTO)) {
+                (q->policy.floor != GBX_ISOLATION_AUTO &&
+                 isolation != GBX_ISOLATION_REMOTE))) {
         /* Who asks for one that only the default refuses knows what he does. */
         row->verdict = GBX_VERDICT_REFUSED;
-        say_policy(row->reason, q);
-    } else if (isolation == GBX_ISOLATION_REMOTE) {
-        row->verdict = GBX_VERDICT_IMPOSSIBLE;
-        say(row->reason, "not available in this version");
+        say_policy(row->reason, q, isolation);
     } else if (facts->known == ROUTE_MISSING) {
         row->verdict = GBX_VERDICT_IMPOSSIBLE;
         say(row->reason, "%s", facts->lack != NULL ? facts->lack : "missing");

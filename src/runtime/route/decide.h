@@ -34,6 +34,7 @@ struct route_facts {
 
 struct route_question {
     const char *language;     /* "Python" */
+    bool is_program;          /* a native one */
     bool is_module;           /* it is WebAssembly */
     bool has_module;          /* its language can be */
     bool has_trace;           /* its system calls shall be told */

@@ -12,7 +12,8 @@ const struct backend *host_backend(enum gbx_isolation isolation)
     static const struct backend *const backends[GBX_ISOLATIONS + 1] = {
         [GBX_ISOLATION_PROCESS] = &backend_process,
         [GBX_ISOLATION_MICROVM] = &backend_microvm,
-        [GBX_ISOLATION_WASM] = &backend_wasm};
+        [GBX_ISOLATION_WASM] = &backend_wasm,
+        [GBX_ISOLATION_REMOTE] = &backend_remote};
 
     return (unsigned)isolation <= GBX_ISOLATIONS ? backends[isolation] : NULL;
 }

@@ -5,8 +5,9 @@
  * The order of strength is that of docs/threats.md: a micro-VM stands behind
  * KVM and makes no system calls of the host; a process stands behind the host's
  * kernel; a module of WebAssembly shares the caller's process, and stands
- * behind its compiler.  How strong a remote one is, nobody here can tell: it is
- * only taken where a list names it.
+ * behind its compiler.  A remote one is as strong as its host makes it, which
+ * is held to the floor (sandbox/remote), and what is sent there is in other
+ * hands: so it is only taken where a list names it.
  */
 #include <stdio.h>
 #include <string.h>
@@ -65,6 +66,8 @@ uint32_t route_rank(const struct gbx_route_policy *policy,
     if (policy->floor != GBX_ISOLATION_AUTO &&
         isolation != GBX_ISOLATION_REMOTE &&
         strength(isolation) > strength(policy->floor))
+        return GBX_ISOLATIONS;
+    if (!route_has_list(policy) && isolation == GBX_ISOLATION_REMOTE)
         return GBX_ISOLATIONS;
     if (!route_has_list(policy))
         return is_usual(policy, isolation, is_module) ? strength(isolation)

@@ -133,6 +133,12 @@ struct sandbox_config script_sandbox_config(struct gbx_script *script)
                    .progress_context = script->runtime->progress_context,
                    .is_watched = script->runtime->cache.dir_fd >= 0,
                    .folder = script->config.hide_folder ? NULL : script->folder,
+                   .fleet = script->runtime->fleet,
+                   .floor =
+                       script->config.route.floor != GBX_ISOLATION_AUTO
+                           ? gbx_isolation_name((int)script->config.route.floor)
+                           : NULL,
+                   .is_idempotent = script->config.is_idempotent != 0,
                    .limits = script->config.limits},
         .spin_ns = script->config.spin_ns,
         .output = script->runtime->output,

@@ -109,6 +109,7 @@ static int ask(struct gbx_script *script, struct asking *asking,
 
     asking->question = (struct route_question){
         .language = language->is_program ? "a native program" : language->name,
+        .is_program = language->is_program,
         .is_module = language->is_module,
         .has_module = language->module != NULL,
         .has_trace = script->config.trace != NULL,
@@ -116,6 +117,10 @@ static int ask(struct gbx_script *script, struct asking *asking,
         .policy = script->config.route};
     host_tell(&script->runtime->host, &asking->question, asking->facts);
     ask_module(script, asking);
+    if (gbx_runtime_hosts(script->runtime, NULL, 0) == 0)
+        lack(asking, GBX_ISOLATION_REMOTE,
+             "no remote host is known: glovebox run --remote URL, or "
+             "gbx_runtime_add_host");
     return script->seen != NULL ? ask_speed(script, asking, err) : 0;
 }
 
