@@ -236,6 +236,8 @@ struct daemon {
     struct access access;
     struct actors actors;
     struct work work;
+    LIST_HEAD(, link) links;
+    pthread_mutex_t links_lock;
     FILE *audit; /* or NULL */
     pthread_mutex_t audit_lock;
     uint64_t started_ns;

@@ -408,7 +408,9 @@ static void *await_signal(void *context)
     fprintf(stderr, "gloveboxd: ends when all is done\n");
     atomic_store(&the_daemon->is_draining, true);
     net_server_drain(the_daemon->server);
+    links_tell(the_daemon);
     work_finish(the_daemon);
+    links_await(the_daemon);
     net_server_stop(the_daemon->server);
     sem_post(&stopped);
     return NULL;
@@ -587,6 +589,8 @@ int main(int argc, char **argv)
     pthread_mutex_init(&daemon.actors.lock, NULL);
     SLIST_INIT(&daemon.actors.loads);
     pthread_mutex_init(&daemon.audit_lock, NULL);
+    pthread_mutex_init(&daemon.links_lock, NULL);
+    LIST_INIT(&daemon.links);
     if (access_open(&daemon.access, o.tokens, &err) < 0)
         return complain(&err);
     if (o.audit != NULL && (daemon.audit = fopen(o.audit, "ae")) == NULL) {

@@ -17,7 +17,7 @@ struct remotes {
     const char *ca_path;    /* or NULL */
 };
 
-enum { OPTION_REMOTE = 512, OPTION_REMOTE_TOKEN, OPTION_REMOTE_CA };
+enum { OPTION_REMOTE = 2048, OPTION_REMOTE_TOKEN, OPTION_REMOTE_CA };
 
 /* 0, or ARGP_ERR_UNKNOWN: it is none of these. */
 error_t remotes_parse(struct remotes *remotes, int key, char *arg,

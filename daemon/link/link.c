@@ -30,6 +30,9 @@ struct link *link_open(struct daemon *daemon, struct net_peer *peer,
     pthread_mutex_init(&link->lock, NULL);
     LIST_INIT(&link->calls);
     LIST_INIT(&link->scripts);
+    pthread_mutex_lock(&daemon->links_lock);
+    LIST_INSERT_HEAD(&daemon->links, link, other);
+    pthread_mutex_unlock(&daemon->links_lock);
     return link;
 }
 
@@ -347,6 +350,9 @@ static void end_frame(struct link *link)
         link_answer(link, &link->frame, link->body);
         break;
     default:
+        pthread_mutex_lock(&link->daemon->links_lock);
+        link->has_greeted = true;
+        pthread_mutex_unlock(&link->daemon->links_lock);
         link_hello(link);
         break;
     }
@@ -418,6 +424,9 @@ void link_leave(struct link *link)
 
     if (link->is_owned)
         free(link->body);
+    pthread_mutex_lock(&link->daemon->links_lock);
+    LIST_REMOVE(link, other);
+    pthread_mutex_unlock(&link->daemon->links_lock);
     pthread_mutex_lock(&link->lock);
     link->is_gone = true;
     pthread_cond_broadcast(&link->told);

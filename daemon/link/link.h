@@ -70,6 +70,8 @@ struct link {
     struct net_peer *peer; /* borrowed: it lives longer */
     struct token *token;
     unsigned number; /* among all links */
+    bool has_greeted; /* with the daemon's links: it knows HELLO */
+    LIST_ENTRY(link) other; /* the same: of all links */
     atomic_uint holders;
     pthread_mutex_t lock; /* of: */
     pthread_cond_t told;  /* an answer, a cancel, or it is gone */
@@ -139,6 +141,10 @@ void link_unload(struct link *link, uint32_t number);
 /* Of one that is gone: all of them. */
 void link_unload_all(struct link *link);
 void link_hello(struct link *link);
+/* The daemon ends: all that know HELLO are told, and waited for, so that none
+ * sends a call that nobody reads any more. */
+void links_tell(struct daemon *daemon);
+void links_await(struct daemon *daemon);
 
 /* ---- ask.c: of the call that this thread runs ---- */
 

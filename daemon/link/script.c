@@ -7,6 +7,8 @@
 #include "daemon/link/link.h"
 #include "daemon/link/load.h"
 
+#define LEAVE_NS 2000000000u /* that clients have to leave us */
+
 /* ---- which is which ---- */
 
 static struct link_script *find_locked(struct link *link, uint32_t number)
@@ -279,4 +281,35 @@ void link_hello(struct link *link)
     if (b.error == 0)
         link_send(link, &frame, b.bytes);
     gbx_builder_fini(&b);
+}
+
+void links_tell(struct daemon *daemon)
+{
+    struct link *link;
+
+    pthread_mutex_lock(&daemon->links_lock);
+    LIST_FOREACH(link, &daemon->links, other)
+    if (link->has_greeted)
+        link_hello(link);
+    pthread_mutex_unlock(&daemon->links_lock);
+}
+
+static bool has_greeted_one(struct daemon *daemon)
+{
+    struct link *link;
+    bool has = false;
+
+    pthread_mutex_lock(&daemon->links_lock);
+    LIST_FOREACH(link, &daemon->links, other)
+    has = has || link->has_greeted;
+    pthread_mutex_unlock(&daemon->links_lock);
+    return has;
+}
+
+void links_await(struct daemon *daemon)
+{
+    const uint64_t until_ns = daemon_now_ns() + LEAVE_NS;
+
+    while (has_greeted_one(daemon) && daemon_now_ns() < until_ns)
+        usleep(5000);
 }

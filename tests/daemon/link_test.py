@@ -15,57 +15,27 @@ import unittest
 
 import websockets
 
+from frames import (ANSWER, ANY, ASK, CANCEL, DONE, FAILED, HAS_MESSAGE,
+                    HAS_NOT_RUN, HAS_TIMEOUT, HELLO, INPUT, INTEGER, IS_ERROR,
+                    LOAD, LOADED, OUTPUT, PRINT, RUNS, STREAM, UNLOAD, cbor,
+                    frame)
 from server import Daemon
 
 
-def cbor(value):
-    """As RFC 8949 has it, of what LOAD and ANSWER are made of."""
-    def head(major, count):
-        if count < 24:
-            return bytes([major << 5 | count])
-        size = 1 if count < 1 << 8 else 2 if count < 1 << 16 else \
-            4 if count < 1 << 32 else 8
-        return bytes([major << 5 | 23 + size.bit_length()]) + \
-            count.to_bytes(size, "big")
-    if isinstance(value, bool):
-        return b"\xf5" if value else b"\xf4"
-    if isinstance(value, int):
-        return head(0, value)
-    if isinstance(value, str):
-        return head(3, len(value.encode())) + value.encode()
-    if isinstance(value, list):
-        return head(4, len(value)) + b"".join(map(cbor, value))
-    return head(5, len(value)) + b"".join(
-        cbor(key) + cbor(item) for key, item in value.items())
-
-
 class LinkTest(Daemon):
-    (INPUT, CANCEL, OUTPUT, DONE, FAILED, HELLO, LOAD, UNLOAD, ANSWER, LOADED,
-     PRINT, ASK) = range(1, 13)
-    HAS_MESSAGE, RUNS, HAS_TIMEOUT, IS_ERROR, HAS_NOT_RUN = 2, 4, 8, 16, 32
-    INTEGER, STREAM, ANY = 3, 8, 11
-
-    @staticmethod
-    def frame(kind, call, actor="", port="", body=b"", **how):
-        actor, port = actor.encode(), port.encode()
-        return struct.pack("<4sBBBBIIQQ", b"GBX1", kind, how.get("type", 0),
-                           how.get("flags", 0), len(port), call, len(actor),
-                           how.get("scalar", 0) % (1 << 64),
-                           len(body)) + actor + port + body
-
     def call(self, number, actor, body, **how):
         """A call whose one input is a Stream."""
-        return self.frame(self.INPUT, number, actor, "in", body,
-                          type=self.STREAM, flags=self.HAS_MESSAGE | self.RUNS,
+        return frame(INPUT, number, actor, "in", body,
+                          type=STREAM, flags=HAS_MESSAGE | RUNS,
                           **how)
 
-    def exchange(self, server, *frames, replies, pause=0):
+    def exchange(self, server, *sent, replies, pause=0):
         """What comes back: (kind, call, scalar, port, body)."""
         async def main():
             got = []
             address = f"ws://127.0.0.1:{server.port}/"
             async with websockets.connect(address, max_size=None) as peer:
-                for one in frames:
+                for one in sent:
                     await peer.send(one)
                     await asyncio.sleep(pause)
                 for _ in range(replies):
@@ -91,18 +61,18 @@ class LinkTest(Daemon):
     def test_frames_carry_bytes_as_they_are(self):
         server = self.serve_echo()
         self.assertEqual(
-            self.exchange(server, self.frame(
-                self.INPUT, 5, "echo", "in", type=self.INTEGER, scalar=-42,
-                flags=self.HAS_MESSAGE | self.RUNS), replies=2)[0],
-            (self.OUTPUT, 5, (1 << 64) - 42, "out", b""))
+            self.exchange(server, frame(
+                INPUT, 5, "echo", "in", type=INTEGER, scalar=-42,
+                flags=HAS_MESSAGE | RUNS), replies=2)[0],
+            (OUTPUT, 5, (1 << 64) - 42, "out", b""))
         for size in (0, 1, 64, 65535, 65536, 1 << 20, (16 << 20) + 3):
             body = os.urandom(size)
             output, done = self.exchange(server, self.call(9, "echo", body),
                                          replies=2)
             self.assertEqual(output[:2] + output[3:4],
-                             (self.OUTPUT, 9, "out"))
+                             (OUTPUT, 9, "out"))
             self.assertTrue(output[4] == body, size)
-            self.assertEqual(done[:2], (self.DONE, 9))
+            self.assertEqual(done[:2], (DONE, 9))
 
     def test_frames_of_several_calls_may_mix(self):
         server = self.serve_echo("--workers", 4)
@@ -111,9 +81,9 @@ class LinkTest(Daemon):
         got = self.exchange(server, *(self.call(n, "echo", body)
                                       for n, body in bodies.items()),
                             replies=2 * len(bodies))
-        outputs = {one[1]: one[4] for one in got if one[0] == self.OUTPUT}
+        outputs = {one[1]: one[4] for one in got if one[0] == OUTPUT}
         self.assertTrue(outputs == bodies)
-        self.assertEqual(sorted(one[1] for one in got if one[0] == self.DONE),
+        self.assertEqual(sorted(one[1] for one in got if one[0] == DONE),
                          sorted(bodies))
 
     def test_inputs_may_come_one_by_one(self):
@@ -124,41 +94,41 @@ class LinkTest(Daemon):
         large = os.urandom(100000)
         got = self.exchange(
             server,
-            self.frame(self.INPUT, 1, "join", "a", b"left", type=self.STREAM,
-                       flags=self.HAS_MESSAGE),
-            self.frame(self.INPUT, 1, "", "b", large, type=self.STREAM,
-                       flags=self.HAS_MESSAGE),
-            self.frame(self.INPUT, 1, flags=self.RUNS), replies=2)
+            frame(INPUT, 1, "join", "a", b"left", type=STREAM,
+                       flags=HAS_MESSAGE),
+            frame(INPUT, 1, "", "b", large, type=STREAM,
+                       flags=HAS_MESSAGE),
+            frame(INPUT, 1, flags=RUNS), replies=2)
         self.assertEqual(got[0][4], b"left" + large)
 
     def test_what_fails_is_told_in_a_frame(self):
         server = self.serve_echo("--workers", 1)
 
         def number(value, call=1, flags=0, **how):
-            return self.frame(self.INPUT, call, "echo", "in",
-                              type=self.INTEGER, scalar=value,
-                              flags=self.HAS_MESSAGE | self.RUNS | flags,
+            return frame(INPUT, call, "echo", "in",
+                              type=INTEGER, scalar=value,
+                              flags=HAS_MESSAGE | RUNS | flags,
                               **how)
         failed, = self.exchange(server, number(8), replies=1)
-        self.assertEqual((failed[0], failed[2]), (self.FAILED, 10))
+        self.assertEqual((failed[0], failed[2]), (FAILED, 10))
         what, traceback, kind, message = failed[4].split(b"\0")
         self.assertEqual((what, kind, message),
                          (b"ValueError: eight", b"ValueError", b"eight"))
         self.assertIn(b"echo.py", traceback)
         failed, = self.exchange(server, self.call(1, "nobody", b""), replies=1)
-        self.assertEqual((failed[0], failed[2]), (self.FAILED, 8))
+        self.assertEqual((failed[0], failed[2]), (FAILED, 8))
         # Cancelled, while it waits and while it runs.
         got = self.exchange(server, number(7, 1), number(7, 2),
-                            self.frame(self.CANCEL, 2),
-                            self.frame(self.CANCEL, 1), replies=2, pause=0.3)
+                            frame(CANCEL, 2),
+                            frame(CANCEL, 1), replies=2, pause=0.3)
         self.assertEqual({one[:3] for one in got},
-                         {(self.FAILED, 1, 13), (self.FAILED, 2, 13)})
+                         {(FAILED, 1, 13), (FAILED, 2, 13)})
         got = self.exchange(
-            server, self.frame(self.INPUT, 1, "echo", scalar=300,
-                               flags=self.HAS_TIMEOUT),
-            self.frame(self.INPUT, 1, "", "in", type=self.INTEGER, scalar=7,
-                       flags=self.HAS_MESSAGE | self.RUNS), replies=1)
-        self.assertEqual(got[0][0], self.FAILED)
+            server, frame(INPUT, 1, "echo", scalar=300,
+                               flags=HAS_TIMEOUT),
+            frame(INPUT, 1, "", "in", type=INTEGER, scalar=7,
+                       flags=HAS_MESSAGE | RUNS), replies=1)
+        self.assertEqual(got[0][0], FAILED)
         self.assertEqual(got[0][2], 5)
         got = self.exchange(server, number(7, 1), number(1, 1), replies=1,
                             pause=0.2)
@@ -166,23 +136,23 @@ class LinkTest(Daemon):
 
     def test_a_call_keeps_no_more_than_it_may(self):
         server = self.serve_echo("--body", 2)
-        one = self.frame(self.INPUT, 1, "", "in", bytes(1 << 20),
-                         type=self.STREAM, flags=self.HAS_MESSAGE)
-        first = self.frame(self.INPUT, 1, "echo", "in", b"", type=self.STREAM,
-                           flags=self.HAS_MESSAGE)
+        one = frame(INPUT, 1, "", "in", bytes(1 << 20),
+                         type=STREAM, flags=HAS_MESSAGE)
+        first = frame(INPUT, 1, "echo", "in", b"", type=STREAM,
+                           flags=HAS_MESSAGE)
         got, = self.exchange(server, first, one, one, one, one, replies=1)
-        self.assertEqual((got[0], got[2]), (self.FAILED, 2))
-        small = self.frame(self.INPUT, 1, "", "in", b"", type=self.STREAM,
-                           flags=self.HAS_MESSAGE)
+        self.assertEqual((got[0], got[2]), (FAILED, 2))
+        small = frame(INPUT, 1, "", "in", b"", type=STREAM,
+                           flags=HAS_MESSAGE)
         got, = self.exchange(server, first, *[small] * 64, replies=1)
-        self.assertEqual(got[0], self.FAILED)
+        self.assertEqual(got[0], FAILED)
         # Who leaves with calls of all kinds.
         for _ in range(20):
-            self.exchange(server, first, self.frame(
-                self.INPUT, 2, "echo", "in", type=self.INTEGER, scalar=7,
-                flags=self.HAS_MESSAGE | self.RUNS), self.frame(
-                    self.INPUT, 3, "echo", "in", b"x" * 99999,
-                    type=self.STREAM, flags=self.HAS_MESSAGE), replies=0)
+            self.exchange(server, first, frame(
+                INPUT, 2, "echo", "in", type=INTEGER, scalar=7,
+                flags=HAS_MESSAGE | RUNS), frame(
+                    INPUT, 3, "echo", "in", b"x" * 99999,
+                    type=STREAM, flags=HAS_MESSAGE), replies=0)
         self.assertEqual(self.exchange(server, self.call(1, "echo", b"1"),
                                        replies=2)[0][4], b"1")
 
@@ -191,10 +161,10 @@ class LinkTest(Daemon):
         good = self.call(1, "echo", b"12345")
         for data, code in ((b"", 1002), (b"GBX", 1002), (good[:-1], 1002),
                            (good + b"x", 1002), (b"GBX2" + good[4:], 1002),
-                           (self.frame(self.DONE, 1), 1002),
-                           (self.frame(self.INPUT, 0, "echo"), 1002),
-                           (self.frame(99, 1), 1002),
-                           (self.frame(self.CANCEL, 1, body=b"x"), 1002),
+                           (frame(DONE, 1), 1002),
+                           (frame(INPUT, 0, "echo"), 1002),
+                           (frame(99, 1), 1002),
+                           (frame(CANCEL, 1, body=b"x"), 1002),
                            *((good[:24] + struct.pack("<Q", size) + good[32:],
                               1002 if size < 10 else 1009)
                              for size in (6, 3 << 20, 1 << 40,
@@ -204,10 +174,10 @@ class LinkTest(Daemon):
                 self.exchange(server, data, replies=1)
             self.assertEqual(gone.exception.code, code, data[:40])
         # One that is nobody's is dropped.
-        self.exchange(server, self.frame(self.INPUT, 3, "", "in", b"x" * 99999,
-                                         type=self.STREAM,
-                                         flags=self.HAS_MESSAGE | self.RUNS),
-                      self.frame(self.CANCEL, 17), replies=0)
+        self.exchange(server, frame(INPUT, 3, "", "in", b"x" * 99999,
+                                         type=STREAM,
+                                         flags=HAS_MESSAGE | RUNS),
+                      frame(CANCEL, 17), replies=0)
         self.assertEqual(self.exchange(server, good, replies=2)[0][4],
                          b"12345")
 
@@ -246,20 +216,20 @@ class LinkTest(Daemon):
             yield peer.send, hear
 
     def brought(self, number, source, file="s.py", **more):
-        return self.frame(self.LOAD, number, body=cbor(
+        return frame(LOAD, number, body=cbor(
             {"load": {"file": file, "source": source, "config": {"n": 5},
                       "actor_id": "me"}, **more}))
 
     def number(self, call, actor, value, **how):
-        return self.frame(self.INPUT, call, actor, "in", type=self.INTEGER,
-                          scalar=value, flags=self.HAS_MESSAGE | self.RUNS,
+        return frame(INPUT, call, actor, "in", type=INTEGER,
+                          scalar=value, flags=HAS_MESSAGE | RUNS,
                           **how)
 
     def test_it_says_what_it_is(self):
         server = self.serve("--workers", 3)
-        hello, = self.exchange(server, self.frame(
-            self.HELLO, 0, body=cbor({"oldest": 1, "newest": 9})), replies=1)
-        self.assertEqual(hello[:2], (self.HELLO, 0))
+        hello, = self.exchange(server, frame(
+            HELLO, 0, body=cbor({"oldest": 1, "newest": 9})), replies=1)
+        self.assertEqual(hello[:2], (HELLO, 0))
         for part in (b"oldest\x01", b"newest\x01", b"workers\x03",
                      b"busy\x00", b"waiting\x00", b"draining\xf4",
                      b"isolations\x81gprocess", b"gloveboxd "):
@@ -275,14 +245,14 @@ class LinkTest(Daemon):
             async with self.connected(server) as (say, hear):
                 await say(self.brought(7, source))
                 loaded = await hear()
-                self.assertEqual(loaded[:2], (self.LOADED, 7))
+                self.assertEqual(loaded[:2], (LOADED, 7))
                 self.assertIn(b"isolationgprocess", loaded[4])
                 self.assertIn(b"metadata", loaded[4])
                 got = []
                 for call, key in enumerate(("a", "a", "b", "a"), 1):
                     await say(self.number(call, f"#7/{key}", 1))
                     got.append((await hear())[4][1])
-                    self.assertEqual((await hear())[:2], (self.DONE, call))
+                    self.assertEqual((await hear())[:2], (DONE, call))
                 # A key finds what it left, or nothing; never another's.
                 self.assertEqual(got[:3], [1, 2, 1])
                 self.assertIn(got[3], (1, 3))
@@ -297,14 +267,14 @@ class LinkTest(Daemon):
                 await say(self.number(9, "#8", 1))
                 failed = await hear()
                 self.assertEqual((failed[2], failed[5]),
-                                 (8, self.HAS_NOT_RUN))
+                                 (8, HAS_NOT_RUN))
                 await say(self.brought(7, source))
                 self.assertEqual((await hear())[2], 2)
-                await say(self.frame(self.UNLOAD, 7))
+                await say(frame(UNLOAD, 7))
                 await say(self.number(10, "#7/a", 1))
                 self.assertEqual((await hear())[2], 8)
                 await say(self.brought(7, source))
-                self.assertEqual((await hear())[0], self.LOADED)
+                self.assertEqual((await hear())[0], LOADED)
         asyncio.run(main(self.serve()))
 
     def test_what_is_asked_and_printed_comes_to_the_client(self):
@@ -327,19 +297,19 @@ class LinkTest(Daemon):
                 while True:
                     kind, call, scalar, port, body, _ = await hear()
                     self.assertEqual(call, 5)
-                    if kind == self.PRINT:
+                    if kind == PRINT:
                         printed[scalar] += body
-                    elif kind == self.ASK:
+                    elif kind == ASK:
                         seen.append((port, body))
-                        await say(self.frame(
-                            self.ANSWER, 5, body=b"not this", type=12,
-                            flags=self.IS_ERROR) if port == "bad" else
-                            self.frame(self.ANSWER, 5, body=cbor([True, 3]),
-                                       type=self.ANY, flags=self.HAS_MESSAGE))
-                    elif kind == self.OUTPUT:
+                        await say(frame(
+                            ANSWER, 5, body=b"not this", type=12,
+                            flags=IS_ERROR) if port == "bad" else
+                            frame(ANSWER, 5, body=cbor([True, 3]),
+                                       type=ANY, flags=HAS_MESSAGE))
+                    elif kind == OUTPUT:
                         out = body
                     else:
-                        self.assertEqual(kind, self.DONE, body)
+                        self.assertEqual(kind, DONE, body)
                         break
                 self.assertEqual(printed, {1: b"hello\n", 2: b"oops\n"})
                 self.assertEqual(seen[0], ("add", cbor([1, 2])))
@@ -358,33 +328,33 @@ class LinkTest(Daemon):
                 await hear()
                 # It is cancelled while it asks.
                 await say(self.number(1, "#1/a", 0))
-                self.assertEqual((await hear())[0], self.ASK)
-                await say(self.frame(self.CANCEL, 1))
+                self.assertEqual((await hear())[0], ASK)
+                await say(frame(CANCEL, 1))
                 self.assertEqual((await hear())[2], 13)
                 # Its time is over while it asks.
-                await say(self.frame(self.INPUT, 2, "#1/a", scalar=300,
-                                     flags=self.HAS_TIMEOUT))
-                await say(self.frame(self.INPUT, 2, flags=self.RUNS))
-                self.assertEqual((await hear())[0], self.ASK)
-                self.assertEqual((await hear())[0], self.FAILED)
+                await say(frame(INPUT, 2, "#1/a", scalar=300,
+                                     flags=HAS_TIMEOUT))
+                await say(frame(INPUT, 2, flags=RUNS))
+                self.assertEqual((await hear())[0], ASK)
+                self.assertEqual((await hear())[0], FAILED)
                 # Nonsense for an answer, and answers that nobody waits for.
                 for body in (b"", b"\xff\xff", cbor(1) + b"x"):
                     await say(self.number(3, "#1/a", 0))
-                    self.assertEqual((await hear())[0], self.ASK)
+                    self.assertEqual((await hear())[0], ASK)
                     for _ in range(3):
-                        await say(self.frame(self.ANSWER, 3, body=body,
-                                             type=self.ANY,
-                                             flags=self.HAS_MESSAGE))
-                    self.assertEqual((await hear())[:2], (self.FAILED, 3))
-                await say(self.frame(self.ANSWER, 77, body=b"x"))
+                        await say(frame(ANSWER, 3, body=body,
+                                             type=ANY,
+                                             flags=HAS_MESSAGE))
+                    self.assertEqual((await hear())[:2], (FAILED, 3))
+                await say(frame(ANSWER, 77, body=b"x"))
                 # It leaves while it is asked.
                 await say(self.number(4, "#1/a", 0))
-                self.assertEqual((await hear())[0], self.ASK)
+                self.assertEqual((await hear())[0], ASK)
             async with self.connected(server) as (say, hear):
                 await say(self.brought(1, "def process(c): return 1\n"))
                 await hear()
                 await say(self.number(1, "#1/a", 0))
-                self.assertEqual((await hear())[0], self.OUTPUT)
+                self.assertEqual((await hear())[0], OUTPUT)
         asyncio.run(main(self.serve("--workers", 1)))
 
     def test_what_is_brought_is_checked(self):
@@ -408,37 +378,38 @@ class LinkTest(Daemon):
                         (cbor({"load": good,
                                "limits": {"memory_bytes": 1}}), 7),
                         (cbor({"load": {**good, "source": "1 +"}}), 9)):
-                    await say(self.frame(self.LOAD, 1, body=body))
+                    await say(frame(LOAD, 1, body=body))
                     failed = await hear()
                     self.assertEqual((failed[0], failed[2]),
-                                     (self.FAILED, code), body)
+                                     (FAILED, code), body)
                 self.assertIn(b"SyntaxError", failed[4].split(b"\0")[1])
                 # More than is needed is not minded.
-                await say(self.frame(self.LOAD, 1, body=cbor(
+                await say(frame(LOAD, 1, body=cbor(
                     {"later": {"a": [1, {"b": 2}]}, "load": {
                         **good, "x": [[]]},
                      "limits": {"files": 1 << 40, "later": 1}})))
-                self.assertEqual((await hear())[0], self.LOADED)
+                self.assertEqual((await hear())[0], LOADED)
         asyncio.run(main(self.serve()))
 
     def test_scripts_are_bounded_and_go_with_their_client(self):
+        before = set(pathlib.Path("/tmp").glob("gloveboxd-*"))
         server = self.serve("--workers", 2)
+        mine = set(pathlib.Path("/tmp").glob("gloveboxd-*")) - before
 
         async def main():
             async with self.connected(server) as (say, hear):
                 for number in range(1, 258):
                     await say(self.brought(number, f"def process(c): return {1}"))
                 kinds = [(await hear())[0] for _ in range(257)]
-                self.assertEqual(kinds.count(self.FAILED), 1)
-                await say(self.frame(self.UNLOAD, 3))
+                self.assertEqual(kinds.count(FAILED), 1)
+                await say(frame(UNLOAD, 3))
             # Some leave before they have been told.
             for number in range(20):
                 async with self.connected(server) as (say, hear):
                     await say(self.brought(1, f"def process(c): return {number}"))
         asyncio.run(main())
         for _ in range(100):
-            left = sum(name.startswith("load-") for folder in
-                       pathlib.Path("/tmp").glob("gloveboxd-*")
+            left = sum(name.startswith("load-") for folder in mine
                        for name in os.listdir(folder))
             if left == 0:
                 break

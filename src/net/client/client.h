@@ -42,7 +42,8 @@ struct net_host_handler {
      * no sense, and the connection is cut. */
     int (*piece)(void *context, bool is_text, const void *data, size_t bytes,
                  bool is_last);
-    /* It has taken some of what was sent; may be NULL. */
+    /* It has taken a part of a message, and there is more of it; may be NULL.
+     */
     void (*wrote)(void *context);
     /* It could not be connected, or is no more; what was not sent is released
      * already. */

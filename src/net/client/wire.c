@@ -136,7 +136,7 @@ static int write_some(struct net_host *host)
         return 0;
     if (outgoing_write(out, host->wsi, from, bytes) < 0)
         return -1;
-    if (host->handler->wrote != NULL)
+    if (host->handler->wrote != NULL && !outgoing_is_done(out))
         host->handler->wrote(host->context);
     pthread_mutex_lock(&client->lock);
     if (outgoing_is_done(out)) {

@@ -241,8 +241,9 @@ struct fleet_host *fleet_choose_locked(struct fleet *fleet,
                 return NULL; /* it would fail on each of them */
             continue;
         }
-        /* To bring a script takes longer than to wait for a short call. */
-        load += loaded == NULL || loaded->state != LOAD_DONE ? 1000 : 0;
+        /* To bring a script takes its time: while the others are half free,
+         * it is not worth it. */
+        load += loaded == NULL || loaded->state != LOAD_DONE ? 500 : 0;
         if (best == NULL || load < best_load ||
             (load == best_load && host->rtt_ns < best->rtt_ns)) {
             best = host;

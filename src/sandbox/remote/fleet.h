@@ -171,6 +171,8 @@ void host_forget_script_locked(struct fleet_host *host,
 uint32_t host_number_locked(struct fleet_host *host, struct remote *remote);
 /* Its call is over, or nobody's any more. */
 void host_let_go_locked(struct fleet_host *host, uint32_t number);
+/* If it ends, and has nothing of ours to do. */
+void host_leave_locked(struct fleet_host *host);
 /* Send a frame; body is lent until release, or NULL.  As net_host's send. */
 int host_send(struct fleet_host *host, const struct frame *frame,
               const void *body, net_release_fn release, void *context);

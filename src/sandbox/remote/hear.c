@@ -98,6 +98,7 @@ static int hear_hello_locked(struct fleet_host *host, const uint8_t *body,
         host->attempts++;
         fleet_wake_locked(host->fleet);
     }
+    host_leave_locked(host);
     return 0;
 }
 

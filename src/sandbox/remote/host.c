@@ -106,6 +106,15 @@ uint32_t host_number_locked(struct fleet_host *host, struct remote *remote)
     return 0;
 }
 
+/* One that ends waits until nobody wants anything of it. */
+void host_leave_locked(struct fleet_host *host)
+{
+    if (!host->is_draining || host->in_flight > 0 || host->state != HOST_UP)
+        return;
+    snprintf(host->why, sizeof(host->why), "it ends");
+    host->api->cut(host->net);
+}
+
 void host_let_go_locked(struct fleet_host *host, uint32_t number)
 {
     struct remote *remote = host->slots[number % FLEET_SLOTS];
@@ -114,6 +123,7 @@ void host_let_go_locked(struct fleet_host *host, uint32_t number)
         return;
     host->slots[number % FLEET_SLOTS] = NULL;
     host->in_flight--;
+    host_leave_locked(host);
     if (host->in.to == remote) { /* what is on its way is dropped */
         if (!host->in.is_lent)
             free(host->in.body);
@@ -214,7 +224,7 @@ static void on_down(void *context, const char *why)
     pthread_mutex_unlock(&host->fleet->lock);
 }
 
-/* It takes what it is sent: while it takes much, it answers nothing. */
+/* While it takes a long message, it answers nothing. */
 static void on_wrote(void *context)
 {
     struct fleet_host *host = context;

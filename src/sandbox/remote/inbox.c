@@ -313,11 +313,12 @@ static int take_message(struct remote *self, struct event *event,
 {
     struct gbx_descriptor d = {
         .kind = (uint8_t)kind,
-        .type = event->type < GBX_TYPE_COUNT ? event->type : GBX_ANY,
+        .type = event->type,
         .flags = (uint16_t)(GBX_HAS_MESSAGE |
                             (event->flags & FRAME_TYPED ? GBX_TYPED : 0)),
         .scalar = event->scalar};
-    int rc = take_body(self, event);
+    int rc =
+        event->type < GBX_TYPE_COUNT ? take_body(self, event) : GBX_EFORMAT;
 
     if (rc == 0)
         rc = publish(self, &d, event->name, event, event->bytes);
