@@ -14,7 +14,7 @@
 #include "base/clock.h"
 #include "net/private.h"
 
-#define HEADER_BYTES 1024u
+#define HEADER_BYTES 2048u
 #define SLOWEST      1024u /* bytes of a body in a second, after the first */
 
 static const struct {
@@ -74,6 +74,12 @@ void net_reply(struct net_request *shown, int status, const char *type,
     net_wake(server);
 }
 
+void net_reply_headers(struct net_request *shown,
+                       const struct net_header *headers)
+{
+    net_request_of(shown)->headers = headers;
+}
+
 bool net_is_gone(const struct net_request *shown)
 {
     const struct request *r =
@@ -115,8 +121,17 @@ void net_http_ready(struct net_server *server)
     }
 }
 
+static int add_header(struct lws *wsi, const struct net_header *header,
+                      uint8_t **at, uint8_t *end)
+{
+    return lws_add_http_header_by_name(wsi, (const uint8_t *)header->name,
+                                       (const uint8_t *)header->value,
+                                       (int)strlen(header->value), at, end);
+}
+
 static int write_headers(struct request *r)
 {
+    const struct net_header *more = r->headers;
     uint8_t buffer[LWS_PRE + HEADER_BYTES], *const start = buffer + LWS_PRE,
                                                    *at = start,
                                                    *end =
@@ -127,10 +142,13 @@ static int write_headers(struct request *r)
             r->wsi, (unsigned)r->status,
             r->type != NULL ? r->type : "text/plain; charset=utf-8",
             r->is_stream ? LWS_ILLEGAL_HTTP_CONTENT_LEN : r->out_bytes, &at,
-            end) != 0 ||
-        lws_finalize_write_http_header(r->wsi, start, &at, end) != 0)
+            end) != 0)
         return -1;
-    return 0;
+    for (; more != NULL && more->name != NULL; more++)
+        if (add_header(r->wsi, more, &at, end) != 0)
+            return -1;
+    return lws_finalize_write_http_header(r->wsi, start, &at, end) != 0 ? -1
+                                                                        : 0;
 }
 
 static void wait_no_more(struct request *r)
@@ -271,6 +289,25 @@ static void say_go_on(struct lws *wsi)
     lws_write(wsi, buffer + LWS_PRE, sizeof(text) - 1, LWS_WRITE_HTTP_HEADERS);
 }
 
+/* libwebsockets has it in pieces, without what stood between them. */
+static int copy_query(struct lws *wsi, char *to, size_t room)
+{
+    size_t at = 0;
+    int bytes;
+
+    for (int i = 0;
+         lws_hdr_fragment_length(wsi, WSI_TOKEN_HTTP_URI_ARGS, i) > 0; i++) {
+        if (i > 0)
+            to[at++] = '&';
+        bytes = lws_hdr_copy_fragment(wsi, to + at, (int)(room - at),
+                                      WSI_TOKEN_HTTP_URI_ARGS, i);
+        if (bytes < 0 || at + (size_t)bytes + 2 > room)
+            return -1;
+        at += (size_t)bytes;
+    }
+    return 0;
+}
+
 /* Its head.  Returns 0, or the status that says what is wrong. */
 static int read_head(struct request *r, struct lws *wsi, const char *path,
                      size_t path_bytes)
@@ -281,8 +318,7 @@ static int read_head(struct request *r, struct lws *wsi, const char *path,
         if (lws_hdr_total_length(wsi, methods[i].token) > 0)
             r->shown.method = methods[i].name;
     if (path_bytes >= sizeof(r->path) ||
-        lws_hdr_copy(wsi, r->query, sizeof(r->query), WSI_TOKEN_HTTP_URI_ARGS) <
-            0)
+        copy_query(wsi, r->query, sizeof(r->query)) < 0)
         return 414;
     memcpy(r->path, path, path_bytes);
     lws_hdr_copy(wsi, r->media, sizeof(r->media), WSI_TOKEN_HTTP_CONTENT_TYPE);

@@ -31,8 +31,9 @@ struct request {
     size_t room, expected, came; /* of the body */
     uint64_t begun_ns;
     int status;
-    const char *type; /* of the reply */
-    uint8_t *out;     /* owned: LWS_PRE bytes, and the reply */
+    const char *type;                 /* of the reply */
+    const struct net_header *headers; /* more of them, or NULL */
+    uint8_t *out;                     /* owned: LWS_PRE bytes, and the reply */
     size_t out_bytes, out_at;
     bool has_headers;           /* they have been sent */
     STAILQ_ENTRY(request) next; /* of those that are ready */

@@ -107,6 +107,13 @@ struct net_counts net_server_counts(struct net_server *server);
  */
 void net_reply(struct net_request *request, int status, const char *type,
                void *body, size_t bytes);
+/* Before that: with these headers, too; the last has no name.  A name is lower
+ * case and ends with a colon.  Borrowed for as long as the server is there. */
+struct net_header {
+    const char *name, *value;
+};
+void net_reply_headers(struct net_request *request,
+                       const struct net_header *headers);
 bool net_is_gone(const struct net_request *request);
 
 /*
