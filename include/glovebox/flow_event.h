@@ -44,7 +44,8 @@ struct gbx_flow_event {
      * `cause` the first of them.  At most GBX_FLOW_CAUSES_MAX are told. */
     const uint64_t *causes;
     uint32_t cause_count;
-    uint64_t took_ns; /* of a run */
+    uint64_t took_ns;      /* of a run */
+    const char *traceback; /* of one that a script's exception ended, or NULL */
 };
 typedef void (*gbx_flow_event_fn)(void *context,
                                   const struct gbx_flow_event *event);

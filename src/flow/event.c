@@ -73,7 +73,7 @@ void flow_tell_caused(struct gbx_flow *flow, struct gbx_flow_event *event,
 
 void flow_tell_run(struct gbx_flow *flow, const struct flow_node *node,
                    const struct packet *inputs, uint32_t input_count,
-                   const char *failure, uint64_t from_ns)
+                   const char *failure, const char *traceback, uint64_t from_ns)
 {
     const uint64_t now_ns = clock_now_ns();
 
@@ -85,6 +85,7 @@ void flow_tell_run(struct gbx_flow *flow, const struct flow_node *node,
                          .node = node->id,
                          .text = failure,
                          .took_ns = now_ns - from_ns,
+                         .traceback = traceback,
                      },
                      inputs, input_count);
 }

@@ -104,10 +104,11 @@ static inline bool flow_tells(const struct gbx_flow *flow)
     return flow->config.event != NULL;
 }
 void flow_tell(struct gbx_flow *flow, const struct gbx_flow_event *event);
-/* A run that began then has ended; failure: why, or NULL. */
+/* A run that began then has ended; failure: why, or NULL; so is traceback. */
 void flow_tell_run(struct gbx_flow *flow, const struct flow_node *node,
                    const struct packet *inputs, uint32_t input_count,
-                   const char *failure, uint64_t from_ns);
+                   const char *failure, const char *traceback,
+                   uint64_t from_ns);
 
 /* An event about something that these inputs caused. */
 void flow_tell_caused(struct gbx_flow *flow, struct gbx_flow_event *event,

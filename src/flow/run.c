@@ -51,7 +51,9 @@ static int run_once(struct gbx_actor *actor, struct flow_batch *batch)
     if (tells)
         flow_tell_run(actor->flow, actor->node, actor->inputs,
                       actor->input_count, rc < 0 ? actor->reason : NULL,
-                      from_ns);
+                      actor->traceback, from_ns);
+    free(actor->traceback);
+    actor->traceback = NULL;
     return rc;
 }
 

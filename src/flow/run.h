@@ -32,6 +32,7 @@ struct gbx_actor {
     uint32_t input_count, room_count;
     struct body *rooms[GBX_ACTOR_ROOMS_MAX]; /* owned until the run is over */
     char reason[GBX_ERROR_TEXT_MAX];         /* why it failed; "" */
+    char *traceback;              /* owned until that is told, or NULL */
     struct store_journal journal; /* what the run has changed in the state */
 };
 

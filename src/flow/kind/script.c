@@ -146,10 +146,13 @@ static void explain(struct gbx_actor *actor, struct gbx_call *call, int rc,
     struct gbx_failure failure;
 
     gbx_call_failure(call, &failure);
-    if (rc == GBX_ESCRIPT && failure.type[0] != '\0')
+    if (rc == GBX_ESCRIPT && failure.type[0] != '\0') {
         gbx_actor_fail(actor, "%s: %s", failure.type, failure.message);
-    else
+        if (flow_tells(actor->flow) && actor->traceback == NULL)
+            actor->traceback = strdup(failure.traceback);
+    } else {
         gbx_actor_fail(actor, "%s", err->what);
+    }
 }
 
 static int script_run(struct flow_node *node, struct gbx_actor *actor)
