@@ -10,6 +10,7 @@
 #include "daemon/link/load.h"
 
 #define SOURCES_MAX 64u /* that are kept loaded */
+#define SOURCE      ".script-" /* their files */
 
 /* A handler that says nothing of itself is called as its function. */
 static bool is_telling(const char *component)
@@ -22,18 +23,27 @@ static bool is_telling(const char *component)
     return true;
 }
 
+/* Without its folder; of an upload without its number, of a source without the
+ * dot. */
+static const char *file_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const char *file = slash != NULL ? slash + 1 : path;
+
+    if (strncmp(file, SOURCE, strlen(SOURCE)) == 0)
+        return file + 1;
+    return file[0] == '.' && strchr(file, '-') != NULL ? strchr(file, '-') + 1
+                                                       : file;
+}
+
 /* Its component, or its file's name without what is behind the dot. */
 static char *name_of(const struct gbx_script *script, const char *path)
 {
     json_t *about = json_loads(gbx_script_metadata(script), 0, NULL);
     const char *told = json_string_value(json_object_get(about, "component"));
-    const char *slash = strrchr(path, '/'), *file, *dot;
+    const char *file = file_of(path), *dot = strrchr(file, '.');
     char *name;
 
-    file = slash != NULL ? slash + 1 : path;
-    if (file[0] == '.' && strchr(file, '-') != NULL)
-        file = strchr(file, '-') + 1; /* the number of an upload */
-    dot = strrchr(file, '.');
     name = is_telling(told) ? strdup(told)
            : dot != NULL                   ? strndup(file, (size_t)(dot - file))
                                            : strdup(file);
@@ -142,6 +152,8 @@ int actors_open(struct daemon *daemon, const char *path,
                              err);
     else
         *err = (struct gbx_error){.code = rc, .what = "no memory"};
+    if (rc < 0)
+        trouble_note(file_of(path), rc, err->what, NULL);
     if (rc < 0) {
         if (actor != NULL)
             free(actor->path);
@@ -253,7 +265,7 @@ int actors_of_source(struct daemon *daemon, const char *source, const char *dot,
     pthread_mutex_unlock(&daemon->actors.lock);
     if (*actor != NULL)
         return 0;
-    snprintf(name, sizeof(name), ".script-%u%s", atomic_fetch_add(&number, 1),
+    snprintf(name, sizeof(name), SOURCE "%u%s", atomic_fetch_add(&number, 1),
              dot);
     rc = actors_write(daemon, name, source, strlen(source), path, err);
     if (rc == 0)

@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <sys/queue.h>
 
+#include "daemon/dashboard/dashboard.h"
 #include "glovebox/runtime.h"
 #include "net/server.h"
 
@@ -75,6 +76,7 @@ struct actor {
     uint64_t used_ns; /* the same: when, last */
     _Atomic uint64_t calls, failures, wall_ns;
     atomic_uint running, most; /* at once: now, and ever: so many are open */
+    struct lately lately;
     SLIST_ENTRY(actor) next;
 };
 
@@ -192,6 +194,9 @@ void call_leave(struct actor *actor);
 /* One more has run, for the metrics. */
 void call_count(struct daemon *daemon, struct actor *actor, int rc,
                 uint64_t wall_ns);
+/* It has failed: what is told to its caller, for the page. */
+void call_trouble(const struct actor *actor, int rc, const char *what,
+                  const char *traceback);
 
 /* Returns 0 or a code. */
 int run_call(struct daemon *daemon, struct job *job, struct run *run);
@@ -210,6 +215,9 @@ void flows_listen(struct daemon *daemon, struct job *job);
 /* The client of a request is gone: it may be one that listens. */
 void flows_gone(struct net_request *request);
 bool flows_remove(const char *name, size_t bytes);
+/* Nodes and connections of the one of this name; NULL: of all.  until_ns: they
+ * are left out of one that is being changed for longer; 0: never. */
+json_t *flows_list(const char *whole, uint64_t until_ns);
 void flows_close(void); /* before the server is */
 /* What needs no worker.  False: it does. */
 bool daemon_http_quick(struct daemon *daemon, struct net_request *request);
@@ -243,6 +251,7 @@ struct daemon {
     uint64_t started_ns;
     atomic_bool is_draining;
     _Atomic uint64_t calls, failures, busy, denied;
+    struct lately lately;
 };
 
 uint64_t daemon_now_ns(void);

@@ -244,6 +244,8 @@ static void on_request(void *context, struct net_request *request)
         deny(daemon, request, 429, "too many requests: slow down");
         return;
     }
+    if (stats_take(daemon, request))
+        return;
     job = calloc(1, sizeof(*job));
     if (job != NULL) {
         job->request = request;
@@ -547,7 +549,7 @@ static int serve(struct daemon *daemon, const struct options *o)
     sigaddset(&set, SIGINT);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     if (net_server_open(&daemon->server, &config, &err) < 0 ||
-        work_open(daemon, &err) < 0)
+        stats_open(daemon, &err) < 0 || work_open(daemon, &err) < 0)
         return complain(&err);
     the_daemon = daemon;
     sem_init(&stopped, 0, 0);
@@ -612,6 +614,7 @@ int main(int argc, char **argv)
         rc = load_actors(&daemon, &o);
     if (rc == 0)
         rc = serve(&daemon, &o);
+    stats_close();
     flows_close();
     daemon_msb_close(&daemon);
     actors_close(&daemon);

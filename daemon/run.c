@@ -112,6 +112,8 @@ int run_call(struct daemon *daemon, struct job *job, struct run *run)
     rc = gbx_call_begin(&call, run->actor->script, until_ns, &run->err);
     if (rc < 0) {
         call_leave(run->actor);
+        call_count(daemon, run->actor, rc, 0);
+        call_trouble(run->actor, rc, run->err.what, NULL);
         return rc;
     }
     run->call = call;
@@ -139,6 +141,7 @@ int run_call(struct daemon *daemon, struct job *job, struct run *run)
     gbx_call_finish(call);
     call_leave(run->actor);
     call_count(daemon, run->actor, rc, run->stats.wall_ns);
+    call_trouble(run->actor, rc, run->err.what, run->traceback);
     return rc;
 }
 
@@ -160,11 +163,22 @@ void call_leave(struct actor *actor)
 void call_count(struct daemon *daemon, struct actor *actor, int rc,
                 uint64_t wall_ns)
 {
+    const uint64_t now_ns = daemon_now_ns();
+
+    lately_note(&actor->lately, now_ns, wall_ns);
+    lately_note(&daemon->lately, now_ns, wall_ns);
     actor->calls++;
     actor->failures += rc < 0;
     actor->wall_ns += wall_ns;
     daemon->calls++;
     daemon->failures += rc < 0;
+}
+
+void call_trouble(const struct actor *actor, int rc, const char *what,
+                  const char *traceback)
+{
+    if (rc < 0 && rc != GBX_ECANCELED)
+        trouble_note(actor->id, rc, what, traceback);
 }
 
 void run_fini(struct run *run)

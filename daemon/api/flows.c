@@ -89,10 +89,21 @@ static void *tell(void *context)
     return NULL;
 }
 
+static void note(const struct served *served,
+                 const struct gbx_flow_event *event)
+{
+    char name[200];
+
+    snprintf(name, sizeof(name), "%s/%s", served->name, event->node);
+    trouble_note(name, GBX_ESCRIPT, event->text, event->traceback);
+}
+
 static void on_event(void *context, const struct gbx_flow_event *event)
 {
     struct served *served = context;
 
+    if (event->kind == GBX_FLOW_ACTOR_FAILED)
+        note(served, event);
     if (atomic_load_explicit(&served->listener_count, memory_order_relaxed) > 0)
         gbx_flow_trace_event(served->trace, event);
 }
@@ -414,7 +425,44 @@ static void add_node(void *context, const struct gbx_node_stats *stats)
                   (json_int_t)stats->run_ns_99));
 }
 
-static json_t *list(void)
+/* Who sends is done soon; who changes the graph may start scripts. */
+static bool lock_change(struct served *served, uint64_t until_ns)
+{
+    const uint64_t now_ns = daemon_now_ns();
+    struct timespec at;
+    uint64_t ns;
+
+    if (until_ns == 0)
+        return pthread_mutex_lock(&served->change) == 0;
+    clock_gettime(CLOCK_REALTIME, &at);
+    ns = (uint64_t)at.tv_nsec + (until_ns > now_ns ? until_ns - now_ns : 0);
+    at.tv_sec += (time_t)(ns / 1000000000u);
+    at.tv_nsec = (long)(ns % 1000000000u);
+    return pthread_mutex_timedlock(&served->change, &at) == 0;
+}
+
+static json_t *tell_flow(struct served *served, bool is_whole,
+                         uint64_t until_ns)
+{
+    json_t *flow = json_pack("{s:s,s:I,s:I}", "name", served->name, "outputs",
+                             (json_int_t)atomic_load(&served->outputs),
+                             "letters",
+                             (json_int_t)atomic_load(&served->letters)),
+           *nodes;
+
+    if (!is_whole || !lock_change(served, until_ns))
+        return flow;
+    nodes = json_array();
+    if (served->flow != NULL) {
+        gbx_flow_stats(served->flow, add_node, nodes);
+        wires_add(flow, nodes, served->graph);
+    }
+    pthread_mutex_unlock(&served->change);
+    json_object_set_new(flow, "nodes", nodes);
+    return flow;
+}
+
+json_t *flows_list(const char *whole, uint64_t until_ns)
 {
     json_t *flows = json_array();
     struct served *served, *held[FLOWS_MAX];
@@ -428,18 +476,10 @@ static json_t *list(void)
     }
     pthread_mutex_unlock(&lock);
     for (unsigned i = 0; i < held_count; i++) {
-        json_t *nodes = json_array();
+        const bool is_whole =
+            whole == NULL || strcmp(held[i]->name, whole) == 0;
 
-        pthread_mutex_lock(&held[i]->change);
-        if (held[i]->flow != NULL)
-            gbx_flow_stats(held[i]->flow, add_node, nodes);
-        pthread_mutex_unlock(&held[i]->change);
-        json_array_append_new(
-            flows,
-            json_pack("{s:s,s:I,s:I,s:o}", "name", held[i]->name, "outputs",
-                      (json_int_t)atomic_load(&held[i]->outputs), "letters",
-                      (json_int_t)atomic_load(&held[i]->letters), "nodes",
-                      nodes));
+        json_array_append_new(flows, tell_flow(held[i], is_whole, until_ns));
         put(held[i]);
     }
     return flows;
@@ -529,7 +569,8 @@ void flows_http(struct daemon *daemon, struct job *job)
     name += *name == '/';
     slash = strchr(name, '/');
     if (*name == '\0' && strcmp(method, "GET") == 0)
-        http_reply_json(request, 200, json_pack("{s:o}", "flows", list()));
+        http_reply_json(request, 200,
+                        json_pack("{s:o}", "flows", flows_list(NULL, 0)));
     else if (slash == NULL && strcmp(method, "PUT") == 0)
         put_flow(daemon, job, name);
     else if (slash == NULL && strcmp(method, "DELETE") == 0) {

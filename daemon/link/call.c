@@ -193,6 +193,7 @@ void link_run(struct job *job)
     if (rc == GBX_ESCRIPT && failure.type[0] != '\0')
         snprintf(err.what, sizeof(err.what), "%s: %s", failure.type,
                  failure.message);
+    call_trouble(call->actor, rc, err.what, failure.traceback);
     done.scalar = stats.wall_ns;
     /* Who reads this may be faster than us: the number and, after a call that
      * went well, its sandbox are free by then. */

@@ -137,9 +137,10 @@ class DaemonTest(Daemon):
                     self.matches(about, says["responses"][str(status)], reply)
             told.add(path.split("{")[0])
         # Each place that it knows is described.
-        with open(pathlib.Path(__file__).parents[2] / "daemon" / "api" / "http.c",
-                  encoding="utf-8") as code:
-            known = set(re.findall(r'path, "(/[^"]+)"', code.read()))
+        known = set()
+        for name in ("api/http.c", "dashboard/stats.c"):
+            code = pathlib.Path(__file__).parents[2] / "daemon" / name
+            known |= set(re.findall(r'path, "(/[^"]+)"', code.read_text()))
         self.assertEqual(known - {"/v1/", "/api/v1/rpc", "/api/v1/health"},
                          told - {"/v1/flows/"})
 
@@ -397,20 +398,6 @@ class DaemonTest(Daemon):
         self.assertLess(ticks[1] - ticks[0], 25)
 
     # ---- flows ----
-
-    @staticmethod
-    def graph(nodes, wires, **members):
-        def end(place):
-            node, port = place.split(".")
-            return {"nodeId": node, "portId": port, "portName": port,
-                    "expose": False, "portType": {"type": "any"}}
-        return json.dumps({
-            "caseSensitive": True, "properties": {"name": "t"},
-            "processes": {name: {"id": name, "component": component}
-                          for name, component in nodes.items()},
-            "connections": [{"from": end(a), "to": end(b)} for a, b in wires],
-            **{kind: {port: end(place) for port, place in ports.items()}
-               for kind, ports in members.items()}})
 
     @contextlib.contextmanager
     def listening(self, server, name):

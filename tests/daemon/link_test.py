@@ -29,26 +29,6 @@ class LinkTest(Daemon):
                           type=STREAM, flags=HAS_MESSAGE | RUNS,
                           **how)
 
-    def exchange(self, server, *sent, replies, pause=0):
-        """What comes back: (kind, call, scalar, port, body)."""
-        async def main():
-            got = []
-            address = f"ws://127.0.0.1:{server.port}/"
-            async with websockets.connect(address, max_size=None) as peer:
-                for one in sent:
-                    await peer.send(one)
-                    await asyncio.sleep(pause)
-                for _ in range(replies):
-                    data = await asyncio.wait_for(peer.recv(), 30)
-                    (magic, kind, _, _, port, call, actor, scalar,
-                     size) = struct.unpack_from("<4sBBBBIIQQ", data)
-                    self.assertEqual((magic, actor), (b"GBX1", 0))
-                    self.assertEqual(len(data), 32 + port + size)
-                    got.append((kind, call, scalar, data[32:32 + port].decode(),
-                                data[32 + port:]))
-            return got
-        return asyncio.run(main())
-
     def serve_echo(self, *words):
         return self.serve("--actor", self.file(
             "echo.py", "import time\n"

@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import pathlib
+import struct
 import subprocess
 import sys
 import tempfile
@@ -28,7 +29,8 @@ class Server:
     def __init__(self, *words, fds=(), env=None):
         self.run = subprocess.Popen(
             [PROGRAM, "--isolation", "process", *map(str, words)],
-            stderr=subprocess.PIPE, encoding="utf-8", pass_fds=fds,
+            stderr=subprocess.PIPE, encoding="utf-8", errors="replace",
+            pass_fds=fds,
             env={**os.environ, **(env or {})})
         self.said = []
         for line in self.run.stderr:
@@ -97,3 +99,37 @@ class Daemon(unittest.TestCase):
                 return [json.loads(await asyncio.wait_for(peer.recv(), 30))
                         for _ in range(replies or len(requests))]
         return asyncio.run(main())
+
+    def exchange(self, server, *sent, replies, pause=0):
+        """What comes back: (kind, call, scalar, port, body)."""
+        async def main():
+            got = []
+            address = f"ws://127.0.0.1:{server.port}/"
+            async with websockets.connect(address, max_size=None) as peer:
+                for one in sent:
+                    await peer.send(one)
+                    await asyncio.sleep(pause)
+                for _ in range(replies):
+                    data = await asyncio.wait_for(peer.recv(), 30)
+                    (magic, kind, _, _, port, call, actor, scalar,
+                     size) = struct.unpack_from("<4sBBBBIIQQ", data)
+                    self.assertEqual((magic, actor), (b"GBX1", 0))
+                    self.assertEqual(len(data), 32 + port + size)
+                    got.append((kind, call, scalar, data[32:32 + port].decode(),
+                                data[32 + port:]))
+            return got
+        return asyncio.run(main())
+
+    @staticmethod
+    def graph(nodes, wires, **members):
+        def end(place):
+            node, port = place.split(".")
+            return {"nodeId": node, "portId": port, "portName": port,
+                    "expose": False, "portType": {"type": "any"}}
+        return json.dumps({
+            "caseSensitive": True, "properties": {"name": "t"},
+            "processes": {name: {"id": name, "component": component}
+                          for name, component in nodes.items()},
+            "connections": [{"from": end(a), "to": end(b)} for a, b in wires],
+            **{kind: {port: end(place) for port, place in ports.items()}
+               for kind, ports in members.items()}})

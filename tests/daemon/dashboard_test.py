@@ -1,0 +1,252 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""What gloveboxd tells of itself: /v1/stats.
+
+usage: dashboard_test.py PROGRAM
+"""
+import contextlib
+import http.client
+import json
+import signal
+import threading
+import time
+import unittest
+
+from frames import frame
+from server import DOUBLE, SECRET, Daemon
+
+PICKY = ('@actor(name="picky", inports=["in"], outports=["out"])\n'
+         "def picky(c):\n"
+         "    raise ValueError(c.get_input('in'))\n")
+SLOW = "import time\ndef process(c): time.sleep(20)\n"
+
+
+class Dashboard(Daemon):
+    def stats(self, server, query="", token=None):
+        status, reply = self.ask(server, "GET", "/v1/stats" + query,
+                                 token=token)
+        self.assertEqual(status, 200, reply)
+        return reply
+
+    def actor(self, server, name):
+        one, = [a for a in self.stats(server)["actors"] if a["id"] == name]
+        return one
+
+    def until(self, test):
+        """What it gives, once that is something."""
+        for _ in range(600):
+            got = test()
+            if got:
+                return got
+            time.sleep(0.05)
+        self.fail("it does not come to that")
+
+    def test_a_token_is_needed(self):
+        server = self.serve("--tokens",
+                            self.file("tokens", f"ann {SECRET}\nbob {SECRET}b 2\n"))
+        self.assertEqual(self.ask(server, "GET", "/v1/stats")[0], 401)
+        self.assertEqual(self.ask(server, "GET", "/v1/stats", None, "x")[0],
+                         401)
+        stats = self.stats(server, token=SECRET)
+        self.assertGreaterEqual(stats["daemon"]["denied"], 2)
+        self.assertNotIn(SECRET, json.dumps(stats))
+        self.assertIn(429, [self.ask(server, "GET", "/v1/stats", None,
+                                     SECRET + "b")[0] for _ in range(6)])
+
+    def test_pages_of_others_are_told_nothing(self):
+        server = self.serve()
+        connection = http.client.HTTPConnection("127.0.0.1", server.port,
+                                                timeout=30)
+        with contextlib.closing(connection):
+            connection.request("GET", "/v1/stats", None,
+                               {"Origin": "http://evil.example"})
+            self.assertEqual(connection.getresponse().status, 403)
+
+    # ---- calls ----
+
+    def test_calls_count_however_they_came(self):
+        server = self.serve("--actor", self.file("double.py", DOUBLE))
+        self.assertEqual(self.actor(server, "double")["lately"], {
+            "calls": 0, "calls_per_second": 0.0, "ns_50": 0, "ns_90": 0,
+            "ns_99": 0})
+        wanted = 0
+        ways = (
+            lambda: self.ask(server, "POST", "/v1/run", json.dumps(
+                {"actor": "double", "inputs": {"in": 1}})),
+            lambda: self.talk(server, {
+                "id": 1, "method": "process",
+                "params": {"actor_id": "double", "payload": {"in": 1}}}),
+            lambda: self.exchange(
+                server, frame(
+                    1, 5, "double", "in", type=3, scalar=1, flags=6),
+                replies=2))
+        for way in ways:
+            way()
+            wanted += 1
+            one = self.until(lambda n=wanted: [
+                a for a in self.stats(server)["actors"]
+                if a["id"] == "double" and a["calls"] == n])[0]
+            lately = one["lately"]
+            self.assertIn(lately["calls"], range(wanted + 1))
+            self.assertLessEqual(lately["ns_50"], lately["ns_90"])
+            self.assertLessEqual(lately["ns_90"], lately["ns_99"])
+        self.assertFalse(one["is_sent"])
+        self.assertTrue(one["why"])
+        self.assertEqual(one["pool"]["busy"], 0)
+        self.assertGreaterEqual(one["pool"]["built"], 1)
+        self.ask(server, "POST", "/api/v1/rpc", json.dumps(
+            {"jsonrpc": "2.0", "id": "x", "method": "sandbox.start",
+             "params": {"sandbox": "s"}}))
+        self.ask(server, "POST", "/api/v1/rpc", json.dumps(
+            {"jsonrpc": "2.0", "id": "x", "method": "sandbox.repl.run",
+             "params": {"sandbox": "s", "language": "python", "code": "1"}}))
+        self.run_script(server, "def process(c): return 1")
+        stats = self.stats(server)
+        self.assertEqual(stats["daemon"]["calls"], wanted + 2)
+        self.assertIn(stats["daemon"]["lately"]["calls"], range(wanted + 3))
+        self.assertEqual([a["is_sent"] for a in stats["actors"]],
+                         [False, True])
+        self.assertEqual(stats["actor_count"], 2)
+
+    def test_none_is_lost_among_many(self):
+        server = self.serve("--actor", self.file("double.py", DOUBLE))
+
+        def ask():
+            connection = http.client.HTTPConnection("127.0.0.1", server.port,
+                                                    timeout=60)
+            with contextlib.closing(connection):
+                for _ in range(30):
+                    connection.request("POST", "/v1/run", json.dumps(
+                        {"actor": "double", "inputs": {"in": 1}}))
+                    connection.getresponse().read()
+        threads = [threading.Thread(target=ask) for _ in range(6)]
+        for one in threads:
+            one.start()
+        while any(one.is_alive() for one in threads):
+            self.stats(server)
+        for one in threads:
+            one.join()
+        stats = self.stats(server)
+        self.assertEqual(stats["daemon"]["calls"], 180)
+        self.assertEqual(self.actor(server, "double")["calls"], 180)
+        self.assertEqual(stats["daemon"]["workers_busy"], 0)
+
+    def test_it_answers_while_all_workers_are_busy_and_while_it_ends(self):
+        server = self.serve("--workers", 1)
+        lines = [http.client.HTTPConnection("127.0.0.1", server.port,
+                                            timeout=30) for _ in range(3)]
+        for line in lines[:2]:
+            line.request("POST", "/v1/run", json.dumps({"script": SLOW}))
+        lines[2].request("GET", "/healthz")
+        lines[2].getresponse().read()
+
+        def daemon():
+            lines[2].request("GET", "/v1/stats")
+            return json.loads(lines[2].getresponse().read())["daemon"]
+        now = self.until(lambda: (lambda d: d if d["queued"] else None)(
+            daemon()))
+        self.assertEqual((now["workers"], now["workers_busy"], now["queued"]),
+                         (1, 1, 1))
+        self.assertFalse(now["is_draining"])
+        server.run.send_signal(signal.SIGTERM)
+        self.until(lambda: daemon()["is_draining"])
+        for line in lines[:2]:
+            line.close()
+        self.assertEqual(server.run.wait(timeout=30), 0)
+        lines[2].close()
+
+    # ---- errors ----
+
+    def errors(self, server, query=""):
+        return self.stats(server, query)["errors"]
+
+    def test_errors_are_told_in_words(self):
+        server = self.serve("--actor", self.file("picky.py", PICKY))
+        self.assertEqual(self.errors(server), [])
+        before = time.time()
+        for text in ("<b>bold</b>", "x" * 100000, "\x00\x1b[1m\u00e9"):
+            self.ask(server, "POST", "/v1/run", json.dumps(
+                {"actor": "picky", "inputs": {"in": text}}))
+        self.talk(server, {"id": 1, "method": "process", "params": {
+            "actor_id": "picky", "payload": {"in": "rpc"}}})
+        self.exchange(server, frame(
+            1, 5, "picky", "in", type=3, scalar=4, flags=6), replies=1)
+        self.run_script(server, "this is no Python", 422)
+        got = self.errors(server)
+        self.assertEqual([one["number"] for one in got],
+                         list(range(1, len(got) + 1)))
+        self.assertEqual([(one["actor"], one["code"]) for one in got],
+                         [("picky", "ESCRIPT")] * 5 +
+                         [("script-0.py", "ELOAD")])
+        self.assertEqual(got[0]["message"], "ValueError: <b>bold</b>")
+        self.assertIn("in picky", got[0]["traceback"])
+        self.assertLess(len(json.dumps(got[1])), 16000)
+        self.assertIn("ValueError", got[1]["message"])
+        self.assertIn("rpc", got[3]["message"])
+        self.assertIn("in picky", got[4]["traceback"])
+        self.assertLess(abs(got[0]["at_ms"] / 1000 - before), 600)
+        self.assertEqual(self.errors(server, "?after=4"), got[4:])
+        self.assertEqual(self.errors(server, "?flow=x&after=6"), [])
+
+    def test_who_fails_again_and_again_hides_nobody(self):
+        server = self.serve("--actor", self.file("picky.py", PICKY))
+        self.run_script(server, "def process(c): return 1 // 0", 422)
+        for i in range(60):
+            self.ask(server, "POST", "/v1/run", json.dumps(
+                {"actor": "picky", "inputs": {"in": str(i)}}))
+        got = self.errors(server)
+        self.assertEqual([one["actor"] for one in got],
+                         ["script-0"] + ["picky"] * 10)
+        self.assertEqual(got[-1]["message"], "ValueError: 59")
+        for i in range(60):
+            self.run_script(server, f"def process(c): return {i} // 0", 422)
+        self.assertEqual(len(self.errors(server)), 50)
+
+    # ---- flows ----
+
+    def test_flows_are_told_with_their_wires(self):
+        server = self.serve("--actor", self.file("double.py", DOUBLE),
+                            "--actor", self.file("picky.py", PICKY))
+        name = "<b>&\"'"
+        for flow in ("f", "g"):
+            self.assertEqual(self.ask(
+                server, "PUT", f"/v1/flows/{flow}", self.graph(
+                    {"a": "double", name: "picky"}, [("a.out", f"{name}.in")],
+                    inports={"x": "a.in"},
+                    outports={"y": f"{name}.out"}))[0], 201)
+        self.ask(server, "POST", "/v1/flows/f/x", "5")
+        error = self.until(lambda: self.errors(server))[0]
+        self.assertEqual((error["actor"], error["code"], error["message"]),
+                         (f"f/{name}", "ESCRIPT", "ValueError: 10"))
+        self.assertIn("in picky", error["traceback"])
+        flows = {one["name"]: one for one in
+                 self.stats(server, "?flow=f")["flows"]}
+        self.assertEqual(set(flows), {"f", "g"})
+        self.assertNotIn("nodes", flows["g"])
+        self.assertEqual([(n["node"], n["component"], n["runs"])
+                          for n in flows["f"]["nodes"]],
+                         [("a", "double", 1), (name, "picky", 1)])
+        self.assertEqual(flows["f"]["connections"], [
+            {"from": "a", "from_port": "out", "to": name, "to_port": "in"}])
+        self.assertEqual(flows["f"]["inports"],
+                         [{"name": "x", "node": "a", "port": "in"}])
+        self.assertEqual(flows["f"]["outports"],
+                         [{"name": "y", "node": name, "port": "out"}])
+        self.assertTrue(all("nodes" in one
+                            for one in self.stats(server)["flows"]))
+
+    def test_nonsense_asks_nothing(self):
+        server = self.serve()
+        for query in ("?", "?flow=", "?flow=" + "x" * 500, "?after=-1",
+                      "?after=x", "?after=" + "9" * 400, "?&&&", "?flow",
+                      "?flow=%41%26&after=1"):
+            status, _ = self.ask(server, "GET", "/v1/stats" + query)
+            self.assertIn(status, (200, 400, 403), query)
+        for method in ("POST", "PUT", "DELETE"):
+            self.assertEqual(self.ask(server, method, "/v1/stats", "")[0],
+                             405, method)
+        self.assertEqual(self.ask(server, "GET", "/healthz")[0], 200)
+
+
+if __name__ == "__main__":
+    unittest.main()
