@@ -137,9 +137,11 @@ int actors_open(struct daemon *daemon, const char *path,
                 struct gbx_error *err)
 {
     struct actor *actor = calloc(1, sizeof(*actor));
+    struct printed said;
     int rc = GBX_EHOST;
 
     *made = NULL;
+    printed_begin(&said); /* why it cannot be loaded */
     if (actor != NULL)
         actor->path = realpath(path, NULL);
     if (actor != NULL && actor->path == NULL && errno != ENOMEM) {
@@ -152,8 +154,10 @@ int actors_open(struct daemon *daemon, const char *path,
                              err);
     else
         *err = (struct gbx_error){.code = rc, .what = "no memory"};
+    printed_end(&said);
     if (rc < 0)
-        trouble_note(file_of(path), rc, err->what, NULL);
+        trouble_note(file_of(path), rc, err->what, said.text);
+    printed_fini(&said);
     if (rc < 0) {
         if (actor != NULL)
             free(actor->path);

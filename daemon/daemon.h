@@ -202,6 +202,20 @@ void call_trouble(const struct actor *actor, int rc, const char *what,
 int run_call(struct daemon *daemon, struct job *job, struct run *run);
 void run_fini(struct run *run);
 
+/* ---- printed.c: what scripts print while this thread runs them ---- */
+
+struct printed {
+    struct printed *outer; /* gets it too */
+    char *text;            /* owned; NULL: nothing */
+    size_t bytes;
+};
+
+/* From here to the end; within another, if need be. */
+void printed_begin(struct printed *printed);
+void printed_end(struct printed *printed);
+void printed_add(const void *text, size_t bytes);
+void printed_fini(struct printed *printed);
+
 /* ---- rpc.c, http.c, metrics.c ---- */
 
 void daemon_rpc(struct daemon *daemon, struct job *job);

@@ -493,6 +493,7 @@ static int load_actors(struct daemon *daemon, const struct options *o)
 static void print(void *context, int stream, const void *text, size_t bytes)
 {
     (void)context;
+    printed_add(text, bytes);
     if (!link_print(stream, text, bytes))
         fwrite(text, 1, bytes, stderr);
 }

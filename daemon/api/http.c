@@ -92,9 +92,26 @@ static const char *ending_of(const json_t *body)
     return strcmp(language, "javascript") == 0 ? ".js" : NULL;
 }
 
+/* With what was sent and printed until then, if anything was. */
+static void reply_failure(struct job *job, int rc, const char *what,
+                          const char *traceback, json_t *outputs,
+                          const struct printed *printed)
+{
+    json_t *error = json_pack("{s:s,s:o}", "code", gbx_error_name(rc),
+                              "message", text_json(what)),
+           *reply = json_pack("{s:o,s:O}", "error", error, "outputs", outputs);
+
+    if (traceback != NULL)
+        json_object_set_new(error, "traceback", text_json(traceback));
+    if (printed->text != NULL)
+        json_object_set_new(reply, "printed", text_json(printed->text));
+    http_reply_json(job->request, status_of(rc), reply);
+}
+
 /* Returns 0, or the status, after the reply. */
 static int find_actor(struct daemon *daemon, struct job *job,
-                      const json_t *body, struct actor **actor)
+                      const json_t *body, json_t *outputs,
+                      const struct printed *printed, struct actor **actor)
 {
     const char *id = json_string_value(json_object_get(body, "actor")),
                *source = json_string_value(json_object_get(body, "script")),
@@ -124,27 +141,26 @@ static int find_actor(struct daemon *daemon, struct job *job,
     rc = actors_of_source(daemon, source, dot, actor, &err);
     if (rc == 0)
         return 0;
-    http_reply_error(job->request, status_of(rc), gbx_error_name(rc), err.what);
+    /* Why it cannot be loaded, its language has printed. */
+    reply_failure(job, rc, err.what, printed->text, outputs,
+                  &(struct printed){.text = NULL});
     return status_of(rc);
 }
 
-static void reply_run(struct job *job, struct run *run, int rc, json_t *outputs)
+static void reply_run(struct job *job, struct run *run, int rc, json_t *outputs,
+                      const struct printed *printed)
 {
-    json_t *reply, *error;
+    json_t *reply;
 
-    if (rc == 0) {
-        reply = json_pack("{s:O,s:I}", "outputs", outputs, "wall_ns",
-                          (json_int_t)run->stats.wall_ns);
-        http_reply_json(job->request, 200, reply);
+    if (rc < 0) {
+        reply_failure(job, rc, run->err.what, run->traceback, outputs, printed);
         return;
     }
-    error = json_string(run->err.what);
-    error = json_pack("{s:s,s:o}", "code", gbx_error_name(rc), "message",
-                      error != NULL ? error : json_string("?"));
-    if (run->traceback != NULL)
-        json_object_set_new(error, "traceback", json_string(run->traceback));
-    http_reply_json(job->request, status_of(rc),
-                    json_pack("{s:o,s:O}", "error", error, "outputs", outputs));
+    reply = json_pack("{s:O,s:I}", "outputs", outputs, "wall_ns",
+                      (json_int_t)run->stats.wall_ns);
+    if (printed->text != NULL)
+        json_object_set_new(reply, "printed", text_json(printed->text));
+    http_reply_json(job->request, 200, reply);
 }
 
 static void run_script(struct daemon *daemon, struct job *job)
@@ -160,9 +176,11 @@ static void run_script(struct daemon *daemon, struct job *job)
                       .timeout_ns = daemon->timeout_ns,
                       .output = add_output,
                       .context = outputs};
+    struct printed printed;
     char text[200];
     int rc;
 
+    printed_begin(&printed);
     if (!json_is_object(body)) {
         snprintf(text, sizeof(text), "no JSON object: line %d: %s", bad.line,
                  bad.text);
@@ -173,17 +191,20 @@ static void run_script(struct daemon *daemon, struct job *job)
     } else if (timeout != NULL && json_integer_value(timeout) <= 0) {
         http_reply_error(job->request, 400, "EARGUMENT",
                          "timeout_ms is a whole number, above 0");
-    } else if (find_actor(daemon, job, body, &run.actor) == 0) {
+    } else if (find_actor(daemon, job, body, outputs, &printed,
+                          &run.actor) == 0) {
         if (timeout != NULL &&
             (uint64_t)json_integer_value(timeout) < run.timeout_ns / 1000000)
             run.timeout_ns = (uint64_t)json_integer_value(timeout) * 1000000;
         rc = run_call(daemon, job, &run);
         daemon_audit(daemon, job->token, "run", run.actor->id, rc,
                      run.stats.wall_ns);
-        reply_run(job, &run, rc, outputs);
+        reply_run(job, &run, rc, outputs, &printed);
         actors_put(daemon, run.actor);
         run_fini(&run);
     }
+    printed_end(&printed);
+    printed_fini(&printed);
     json_decref(outputs);
     json_decref(body);
 }

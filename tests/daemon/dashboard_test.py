@@ -184,6 +184,7 @@ class Dashboard(Daemon):
         self.assertIn("ValueError", got[1]["message"])
         self.assertIn("rpc", got[3]["message"])
         self.assertIn("in picky", got[4]["traceback"])
+        self.assertIn("SyntaxError", got[5]["traceback"])
         self.assertLess(abs(got[0]["at_ms"] / 1000 - before), 600)
         self.assertEqual(self.errors(server, "?after=4"), got[4:])
         self.assertEqual(self.errors(server, "?flow=x&after=6"), [])
@@ -201,6 +202,26 @@ class Dashboard(Daemon):
         for i in range(60):
             self.run_script(server, f"def process(c): return {i} // 0", 422)
         self.assertEqual(len(self.errors(server)), 50)
+
+    def test_what_is_printed_comes_with_the_answer(self):
+        server = self.serve()
+        reply = self.run_script(
+            server, "import sys\nprint('first')\ndef process(c):\n"
+            "    print('out\\x00\\udcff'.encode('utf-8', 'ignore').decode())\n"
+            "    print('err', file=sys.stderr)\n    return 1")
+        self.assertEqual(reply["printed"], "first\nout?\nerr\n")
+        reply = self.run_script(server, "def process(c): return 2")
+        self.assertNotIn("printed", reply)
+        reply = self.run_script(server, "function process() { console.log('js')"
+                                "; throw new Error('no'); }", 422,
+                                language="javascript")
+        self.assertEqual(reply["printed"], "js\n")
+        reply = self.run_script(server, "import os\ndef process(c):\n"
+                                "    for _ in range(100):\n"
+                                "        os.write(1, b'\\xff' * 4096)\n")
+        self.assertEqual(reply["printed"], "?" * 65536)
+        reply = self.run_script(server, "this is no Python", 422)
+        self.assertIn("SyntaxError", reply["error"]["traceback"])
 
     # ---- flows ----
 
