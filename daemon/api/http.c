@@ -3,6 +3,7 @@
  * http.c - plain HTTP: scripts are run, uploaded, listed and removed.
  *
  *  GET    /healthz /readyz /metrics /v1/openapi.json
+ *  GET    / /v1/stats      page.c, stats.c of dashboard/
  *  POST   /v1/run          {"script" or "actor", "inputs", ...}
  *  /v1/flows, /v1/events   flows.c
  *  GET    /api/v1/health   POST /api/v1/rpc (msb.c)
@@ -333,6 +334,8 @@ bool daemon_http_quick(struct daemon *daemon, struct net_request *request)
 {
     const bool is_up = !atomic_load(&daemon->is_draining);
 
+    if (page_reply(request))
+        return true;
     if (strcmp(request->path, "/healthz") == 0)
         reply_text(request, 200, "ok\n");
     else if (strcmp(request->path, "/api/v1/health") == 0)

@@ -8,6 +8,7 @@
  *                        |
  *   GET /v1/stats <--- stats.c    a thread of its own: it answers also while
  *                                 all workers are busy, and while it ends
+ *   GET /         <--- page.c     index.html and what it asks for
  *
  * Threads: any function, any.
  */
@@ -73,5 +74,8 @@ int stats_open(struct daemon *daemon, struct gbx_error *err);
 bool stats_take(struct daemon *daemon, struct net_request *request);
 /* What waits is answered first. */
 void stats_close(void);
+
+/* True: it was for the page, and has been replied to. */
+bool page_reply(struct net_request *request);
 
 #endif

@@ -83,7 +83,7 @@ class DaemonTest(Daemon):
         self.run_script(server, "def process(c):\n    while True: pass", 504)
         self.run_script(server, "def process(c):\n    while True: pass", 504,
                         timeout_ms=100)
-        for method, path, status in (("GET", "/", 404),
+        for method, path, status in (("GET", "/x", 404),
                                      ("GET", "/v1/run", 405),
                                      ("DELETE", "/v1/scripts/no", 404),
                                      ("POST", "/v1/scripts", 400)):

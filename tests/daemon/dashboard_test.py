@@ -1,12 +1,14 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""What gloveboxd tells of itself: /v1/stats.
+"""What gloveboxd tells of itself: /v1/stats, and the page that shows it.
 
 usage: dashboard_test.py PROGRAM
 """
 import contextlib
 import http.client
 import json
+import pathlib
+import re
 import signal
 import threading
 import time
@@ -15,6 +17,7 @@ import unittest
 from frames import frame
 from server import DOUBLE, SECRET, Daemon
 
+SOURCES = pathlib.Path(__file__).parents[2] / "daemon" / "dashboard"
 PICKY = ('@actor(name="picky", inports=["in"], outports=["out"])\n'
          "def picky(c):\n"
          "    raise ValueError(c.get_input('in'))\n")
@@ -22,6 +25,14 @@ SLOW = "import time\ndef process(c): time.sleep(20)\n"
 
 
 class Dashboard(Daemon):
+    def get(self, server, path, method="GET"):
+        connection = http.client.HTTPConnection("127.0.0.1", server.port,
+                                                timeout=30)
+        with contextlib.closing(connection):
+            connection.request(method, path)
+            reply = connection.getresponse()
+            return reply.status, reply.headers, reply.read().decode()
+
     def stats(self, server, query="", token=None):
         status, reply = self.ask(server, "GET", "/v1/stats" + query,
                                  token=token)
@@ -41,9 +52,52 @@ class Dashboard(Daemon):
             time.sleep(0.05)
         self.fail("it does not come to that")
 
-    def test_a_token_is_needed(self):
+    # ---- the page ----
+
+    def test_the_page_is_one_with_strict_rules(self):
+        server = self.serve()
+        status, headers, page = self.get(server, "/")
+        self.assertEqual(status, 200)
+        self.assertEqual(headers["content-type"], "text/html; charset=utf-8")
+        self.assertEqual(self.get(server, "/dashboard")[2], page)
+        named = set(re.findall(r'(?:src|href)="(dashboard/[^"]+)"', page))
+        for path in sorted(SOURCES.glob("*.js")):
+            named |= {f"dashboard/{name}" for name in re.findall(
+                r"from '\./([^']+)'", path.read_text())}
+        self.assertEqual(named, {f"dashboard/{path.name}" for path in
+                                 SOURCES.iterdir()
+                                 if path.suffix in (".css", ".js")})
+        for path in ("", *sorted(named)):
+            status, headers, text = self.get(server, "/" + path)
+            self.assertEqual(status, 200, path)
+            kind = {"css": "text/css", "js": "text/javascript"}.get(
+                path.rpartition(".")[2], "text/html")
+            self.assertEqual(headers["content-type"],
+                             f"{kind}; charset=utf-8", path)
+            self.assertEqual(headers["x-content-type-options"], "nosniff")
+            self.assertEqual(headers["cache-control"], "no-cache")
+            rules = dict(rule.strip().partition(" ")[::2] for rule in
+                         headers["content-security-policy"].split(";"))
+            self.assertEqual(rules["default-src"], "'none'")
+            self.assertEqual(rules["script-src"], "'self'")
+            self.assertEqual(rules["frame-ancestors"], "'none'")
+            self.assertNotIn("unsafe", str(rules))
+            self.assertEqual(self.get(server, "/" + path, "HEAD")[2], "")
+            # Nothing from elsewhere, and nothing that makes markup of text.
+            self.assertEqual(set(re.findall(r"https?://[\w.]+", text)) -
+                             {"http://www.w3.org"}, set(), path)
+            self.assertIsNone(re.search(
+                r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(|"
+                r"new Function|\son\w+=|<style|[\"']javascript:", text), path)
+        for path in ("/dashboard/", "/dashboard/nothing.js", "/index.html"):
+            self.assertEqual(self.get(server, path)[0], 404, path)
+        self.assertEqual(self.ask(server, "POST", "/", "x")[0], 404)
+
+    def test_the_page_needs_no_token_and_its_data_do(self):
         server = self.serve("--tokens",
                             self.file("tokens", f"ann {SECRET}\nbob {SECRET}b 2\n"))
+        self.assertEqual(self.get(server, "/")[0], 200)
+        self.assertEqual(self.get(server, "/dashboard/style.css")[0], 200)
         self.assertEqual(self.ask(server, "GET", "/v1/stats")[0], 401)
         self.assertEqual(self.ask(server, "GET", "/v1/stats", None, "x")[0],
                          401)
