@@ -52,6 +52,7 @@ check:
 	@tools/setup build check
 	@tools/build build
 	@tools/suites wasm || true
+	@tools/setup browser || true
 	@tools/check build
 
 # Where it cannot run it says so, and that is no failure.

@@ -11,7 +11,8 @@ import re
 import sys
 
 C_FOLDERS = ("include", "src", "guest", "cli", "bench", "tests", "examples")
-NOT_OURS = ("build", "__pycache__", ".")  # prefixes of folders to leave out
+# Prefixes of folders to leave out.
+NOT_OURS = ("build", "__pycache__", "node_modules", ".")
 
 
 def arguments(text, **flags):

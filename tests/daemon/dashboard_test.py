@@ -3,6 +3,8 @@
 """What gloveboxd tells of itself: /v1/stats, and the page that shows it.
 
 usage: dashboard_test.py PROGRAM
+
+The page in a browser is tests/dashboard/page_test.mjs.
 """
 import contextlib
 import http.client
