@@ -180,6 +180,12 @@ int host_send(struct fleet_host *host, const struct frame *frame,
 /* The weaker, the higher; of an unknown one, the highest. */
 unsigned isolation_rank(const char *name, size_t bytes);
 
+/* The code in a FAILED; what is none is nonsense. */
+static inline int failed_code(uint64_t scalar)
+{
+    return scalar >= 1 && scalar <= 1000 ? -(int)scalar : GBX_EBROKEN;
+}
+
 /* hear.c: as net_host_handler has it. */
 int host_hear(void *host, bool is_text, const void *data, size_t bytes,
               bool is_final);

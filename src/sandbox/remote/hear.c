@@ -173,14 +173,14 @@ static struct remote *find_call_locked(struct fleet_host *host, uint32_t number)
 static int hear_loaded_locked(struct fleet_host *host, struct incoming *in)
 {
     struct host_script *loaded = find_script_locked(host, in->frame.call);
-    const int code = (int)-(int64_t)in->frame.scalar;
+    const int code = failed_code(in->frame.scalar);
 
     if (in->frame.kind != FRAME_LOADED && in->frame.kind != FRAME_FAILED)
         return GBX_EFORMAT;
     if (loaded == NULL || loaded->state != LOAD_ASKED)
         return 0; /* nobody wants it any more */
     loaded->state = in->frame.kind == FRAME_LOADED ? LOAD_DONE : LOAD_FAILED;
-    loaded->code = code < 0 ? code : GBX_EBROKEN;
+    loaded->code = code;
     loaded->may_other =
         code != GBX_ELOAD && code != GBX_EARGUMENT && code != GBX_EFORMAT;
     loaded->is_busy = code == GBX_ELIMIT || code == GBX_ECANCELED;

@@ -223,7 +223,7 @@ static void split(const struct failed_texts *from, char type[128],
 static int take_load_failure(struct remote *self, struct event *event)
 {
     struct failed_texts texts, told;
-    const int code = -(int)event->scalar;
+    const int code = failed_code(event->scalar);
     char type[128];
 
     failed_read(&texts, event->body);
@@ -274,7 +274,7 @@ static void end_call(struct remote *self)
 
 static int take_failure(struct remote *self, struct event *event)
 {
-    const int code = -(int)event->scalar;
+    const int code = failed_code(event->scalar);
     struct failed_texts texts;
     int rc;
 
@@ -298,7 +298,7 @@ static int take_failure(struct remote *self, struct event *event)
             self, GBX_ELIMIT,
             "the host let it run no longer (gloveboxd --timeout): %.150s",
             texts.what);
-    else if (code == GBX_ECANCELED || code >= 0 || code == GBX_EAGAIN)
+    else if (code == GBX_ECANCELED || code == GBX_EAGAIN)
         remote_end(self, GBX_EUNKNOWN, "the host ended the call: %.180s",
                    texts.what);
     else
