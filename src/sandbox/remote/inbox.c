@@ -154,15 +154,18 @@ static int publish(struct remote *self, struct gbx_descriptor *d,
 /* ---- failures ---- */
 
 /* One text behind the other, each but the last with a zero. */
-void failed_read(struct failed_texts *texts, const uint8_t *body)
+void failed_read(struct failed_texts *texts, const uint8_t *body,
+                 uint64_t bytes)
 {
     const char *at = body != NULL ? (const char *)body : "";
+    const char *const end = body != NULL ? at + bytes : at;
     const char **const all[] = {&texts->what, &texts->traceback, &texts->type,
                                 &texts->message};
 
     for (size_t i = 0; i < 4; i++) {
         *all[i] = at;
-        at += strlen(at) + (i < 3);
+        at += strlen(at);
+        at += at < end; /* there may be fewer of them */
     }
 }
 
@@ -226,7 +229,7 @@ static int take_load_failure(struct remote *self, struct event *event)
     const int code = failed_code(event->scalar);
     char type[128];
 
-    failed_read(&texts, event->body);
+    failed_read(&texts, event->body, event->bytes);
     if (code != GBX_ELOAD) {
         remote_end(self, code, "%.*s", GBX_ERROR_TEXT_MAX - 1, texts.what);
         return 0;
@@ -278,7 +281,7 @@ static int take_failure(struct remote *self, struct event *event)
     struct failed_texts texts;
     int rc;
 
-    failed_read(&texts, event->body);
+    failed_read(&texts, event->body, event->bytes);
     if (!self->has_said && is_worth_another_try(event, code)) {
         try_again(self, code);
         return 0;

@@ -116,6 +116,8 @@ void remote_wake(struct remote *self);
 struct failed_texts {
     const char *what, *traceback, *type, *message;
 };
-void failed_read(struct failed_texts *texts, const uint8_t *body);
+/* The body ends with a zero that is not counted. */
+void failed_read(struct failed_texts *texts, const uint8_t *body,
+                 uint64_t bytes);
 
 #endif

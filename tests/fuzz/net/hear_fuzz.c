@@ -57,6 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t count)
         .fleet = &fleet, .api = &nobody, .state = HOST_GREETING};
     struct fleet_script script = {.number = FLEET_SCRIPT_BIT | 1, .floor = 1};
     struct host_script *loaded = calloc(1, sizeof(*loaded));
+    struct event *event;
     struct remote remote = {.fleet = &fleet, .wake_fd = -1, .host = &host};
 
     must(loaded != NULL);
@@ -75,6 +76,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t count)
     if (!host.in.is_lent)
         free(host.in.body);
     must(remote.inbox_bytes <= 2 << 20);
+    STAILQ_FOREACH(event, &remote.inbox, next)
+    if (event->kind == FRAME_FAILED) {
+        struct failed_texts texts;
+
+        failed_read(&texts, event->body, event->bytes);
+        must(strlen(texts.what) + strlen(texts.message) <= event->bytes);
+    }
     remote_drop_events(&remote.inbox);
     host_forget_script_locked(&host, loaded);
     return 0;
