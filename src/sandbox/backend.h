@@ -30,7 +30,8 @@ struct bundle {
     const char *const *argv;  /* NULL-terminated; argv[0] its name */
     const char *const *envp;  /* the whole environment */
     const char *libexec_dir;  /* helpers of the library itself */
-    const char *folder;       /* host folder shown at /script, or NULL */
+    const char *folder;       /* host folder shown at /script, or NULL; of a
+                                 remote one until close */
     int cache_fd;             /* of a folder for what is compiled; 0: none */
     gbx_progress_fn progress; /* while it is; may be NULL */
     void *progress_context;

@@ -259,6 +259,92 @@ class RemoteTest(Daemon):
             self.assertIn(said, done.stderr)
             self.assertNotIn(SECRET, done.stderr)
 
+    # ---- script runtimes of Reflow ----
+
+    def reflow(self, *before, answers, file=None):
+        """A runtime server as Reflow's client knows it; what it was asked."""
+        asked, actors = [], list(before)
+
+        async def serve(_, peer):
+            async for text in peer:
+                one = json.loads(text)
+                assert one["jsonrpc"] == "2.0" and type(one["id"]) is str, one
+                asked.append(one)
+                method, params = one["method"], one["params"]
+                if method == "list":
+                    result = {"actors": actors}
+                elif method == "load":
+                    good = file is not None and os.path.exists(
+                        params["file_path"])
+                    if good:
+                        actors.append(file)
+                    result = {"success": True} if good else {
+                        "success": False, "error": "No such file"}
+                else:
+                    for reply in answers(params):
+                        if "method" not in reply:
+                            reply["id"] = one["id"]
+                        await peer.send(json.dumps({"jsonrpc": "2.0", **reply}))
+                    continue
+                await peer.send(json.dumps(
+                    {"jsonrpc": "2.0", "id": one["id"], "result": result}))
+        return self.fake(serve, subprotocols=None).url, asked
+
+    def test_a_reflow_runtime_runs_what_it_knows(self):
+        def answers(params):
+            yield {"method": "script_output", "params": {
+                "actor_id": "s", "port": "early", "data": [1, None],
+                "timestamp": 1}}
+            yield {"method": "log", "params": "noise"}
+            yield {"result": {"outputs": {
+                "out": params["payload"]["in"] * 2, "text": "é"}}}
+        url, asked = self.reflow("other", "s", answers=answers)
+        done = self.run_at([url], ADD, "--repeat", "3", value="21")
+        self.assertEqual(done.stdout.splitlines(),
+                         ["early: [1,null]", "out: 42", 'text: "é"'] * 3)
+        self.assertEqual({one["method"] for one in asked}, {"list", "process"})
+        params = [one["params"] for one in asked
+                  if one["method"] == "process"][0]
+        self.assertEqual(params["payload"], {"in": 21})
+        self.assertEqual(params["config"], {})
+        self.assertEqual(params["actor_id"], "s")
+        self.assertEqual(set(params["state"]),
+                         {"namespace", "actor_id", "redis_url"})
+        self.assertLess(abs(params["timestamp"] / 1000 - time.time()), 60)
+
+    def test_a_reflow_runtime_loads_what_it_has(self):
+        url, asked = self.reflow("other", file="adder", answers=lambda params: [
+            {"result": {"outputs": {"out": 1}}}])
+        self.run_at([url])
+        self.assertEqual([one["method"] for one in asked],
+                         ["list", "load", "list", "process"])
+        self.assertEqual(asked[3]["params"]["actor_id"], "adder")
+        url, _ = self.reflow(answers=None)
+        done = self.run_at([url], code=125)
+        self.assertIn("No such file", done.stderr)
+
+    def test_what_goes_wrong_in_a_reflow_runtime(self):
+        for reply, code, said in (
+                ({"error": {"code": -32603, "message": "Actor not found: s"}},
+                 1, "Actor not found"),
+                ({"error": {"code": -32603, "message": "m", "data": "tb"}}, 1,
+                 "tb"),
+                ({"error": 7}, 1, "without a message"),
+                ({"result": {"error": "boom", "traceback": "File x"}}, 1,
+                 "File x"),
+                ({"result": None}, 0, ""), ({"result": [1]}, 0, ""),
+                ({"result": {"outputs": {"p" * 300: 1}}}, 3, "more than is")):
+            url, _ = self.reflow("s", answers=lambda _, r=reply: [dict(r)])
+            done = self.run_at([url], code=code)
+            self.assertIn(said, done.stderr)
+        rules = self.file("rules.json", json.dumps(
+            {"defaults": {"isolation": ["remote"], "floor": "wasm"}}))
+        done = subprocess.run(
+            [GLOVEBOX, "run", self.file("s.py", ADD), "--config", rules,
+             "--remote", url], capture_output=True, encoding="utf-8",
+            timeout=60, check=False)
+        self.assertIn("has a floor", done.stderr)
+
     # ---- hosts that are lost ----
 
     def test_who_is_not_there_is_named(self):
@@ -366,9 +452,6 @@ class RemoteTest(Daemon):
     # ---- servers that are none of ours ----
 
     def test_other_servers_are_told_apart(self):
-        async def silent(_, peer):
-            await peer.wait_closed()
-
         def version(oldest, newest):
             async def serve(self, peer):
                 await self.hear(peer)
@@ -376,13 +459,19 @@ class RemoteTest(Daemon):
                 await peer.wait_closed()
             return serve
 
+        async def json_but_not_ours(self, peer):
+            await peer.recv()
+            await peer.send('{"id": "list", "result": {"actors": 7}}')
+            await peer.wait_closed()
+
         async def nonsense(_, peer):
             await peer.send(b"GBX2" + bytes(28))
             await peer.wait_closed()
         for fake, said in (
-                (self.fake(silent, subprotocols=None), "no gloveboxd"),
+                (self.fake(json_but_not_ours, subprotocols=None),
+                 "no message of this protocol"),
                 (self.fake(version(2, 3)), "speaks versions 2 to 3"),
-                (self.fake(nonsense), "no frame of this protocol")):
+                (self.fake(nonsense), "no message of this protocol")):
             done = self.run_at([fake.url], code=125)
             self.assertIn(said, done.stderr)
         # A later one that speaks ours too is as good as any.

@@ -84,7 +84,7 @@ static void read_load(struct remote *self, const struct gbx_descriptor *d)
         self->script = fleet_script_get_locked(
             self->fleet,
             floor != NULL ? isolation_rank(floor, strlen(floor)) : UINT_MAX,
-            b.bytes, b.count);
+            self->what.folder, b.bytes, b.count);
     pthread_mutex_unlock(&self->fleet->lock);
     gbx_builder_fini(&b);
     self->phase = REMOTE_LOADING;
@@ -195,6 +195,12 @@ static int send_call_locked(struct remote *self)
         return GBX_EAGAIN;
     atomic_store(&self->sent, 0);
     self->is_lost = false;
+    if (self->host->is_reflow) {
+        rc = reflow_call_locked(self, note_run);
+        if (rc < 0)
+            host_let_go_locked(self->host, self->call);
+        return rc;
+    }
     rc = send_first_locked(self, clock_now_ns());
     for (unsigned i = 0; i < self->input_count && rc == 0; i++) {
         const struct remote_input *input = &self->inputs[i];
@@ -251,7 +257,7 @@ static void place_locked(struct remote *self)
                    "no remote host has been up for 30 s; the first: %.60s: "
                    "%.100s",
                    self->fleet->hosts[0]->url, self->fleet->hosts[0]->why);
-    if (host == NULL)
+    if (host == NULL || self->end != 0)
         return;
     self->host = host;
     if (send_call_locked(self) == 0)
@@ -319,7 +325,8 @@ void remote_detach_locked(struct remote *self)
 
     if (self->host != NULL && self->call != 0 &&
         self->host->slots[self->call % FLEET_SLOTS] == self) {
-        host_send(self->host, &frame, NULL, NULL, NULL);
+        if (!self->host->is_reflow)
+            host_send(self->host, &frame, NULL, NULL, NULL);
         host_let_go_locked(self->host, self->call);
     }
     self->call = 0;

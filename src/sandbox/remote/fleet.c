@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "glovebox/message.h"
 #include "sandbox/remote/remote.h"
 
 static const char *const module_names[FLEET_KINDS] =
@@ -47,6 +48,7 @@ static void free_host(struct fleet_host *host)
         host_forget_script_locked(host, loaded);
     if (!host->in.is_lent)
         free(host->in.body);
+    reflow_forget(host);
     free(host);
 }
 
@@ -216,6 +218,16 @@ static uint64_t load_of(const struct fleet_host *host)
     return 1000ull * all / (host->workers > 0 ? host->workers : 1);
 }
 
+/* An actor of a Reflow runtime has one call at a time (reflow.c). */
+static bool is_taken(const struct fleet_host *host,
+                     const struct fleet_script *script)
+{
+    for (unsigned i = 0; i < FLEET_SLOTS && host->is_reflow; i++)
+        if (host->slots[i] != NULL && host->slots[i]->script == script)
+            return true;
+    return false;
+}
+
 struct fleet_host *fleet_choose_locked(struct fleet *fleet,
                                        const struct fleet_script *script,
                                        const struct host_script **failed)
@@ -231,7 +243,7 @@ struct fleet_host *fleet_choose_locked(struct fleet *fleet,
         uint64_t load = load_of(host);
 
         if (host->state != HOST_UP || host->is_draining ||
-            host->in_flight == FLEET_SLOTS)
+            host->in_flight == FLEET_SLOTS || is_taken(host, script))
             continue;
         if (loaded != NULL && loaded->state == LOAD_FAILED &&
             loaded->until_ns > now_ns) {
@@ -283,9 +295,52 @@ size_t fleet_stats(struct fleet *fleet, struct gbx_host_stats *stats,
 
 /* ---- scripts ---- */
 
+static void free_script(struct fleet_script *script)
+{
+    free(script->path);
+    free(script->actor_id);
+    free(script);
+}
+
+static bool is(const struct gbx_item *item, const char *text)
+{
+    return item->kind == GBX_ITEM_TEXT && item->count == strlen(text) &&
+           memcmp(item->bytes, text, item->count) == 0;
+}
+
+/* Its path on this host, and its own name, as the LOAD in it has them. */
+static int name_script(struct fleet_script *script, const char *folder,
+                       const void *body, size_t bytes)
+{
+    bool wants_file = false, wants_id = false;
+    struct gbx_reader r;
+    struct gbx_item item;
+    int rc = 0;
+
+    gbx_reader_init(&r, body, bytes);
+    while (rc >= 0 && gbx_read(&r, &item) == 0) {
+        if (item.depth == 2 && item.kind == GBX_ITEM_TEXT && wants_file &&
+            script->path == NULL)
+            rc = asprintf(&script->path, "%s%s%.*s",
+                          folder != NULL ? folder : "",
+                          folder != NULL ? "/" : "", (int)item.count,
+                          (const char *)item.bytes);
+        else if (item.depth == 2 && item.kind == GBX_ITEM_TEXT && wants_id &&
+                 script->actor_id == NULL)
+            script->actor_id = strndup(item.bytes, item.count);
+        wants_file = item.depth == 2 && is(&item, "file");
+        wants_id = item.depth == 2 && is(&item, "actor_id");
+    }
+    if (script->path == NULL)
+        script->path = strdup("?");
+    if (script->actor_id == NULL)
+        script->actor_id = strdup("");
+    return rc < 0 || script->path == NULL || script->actor_id == NULL ? -1 : 0;
+}
+
 struct fleet_script *fleet_script_get_locked(struct fleet *fleet,
-                                             unsigned floor, const void *body,
-                                             size_t bytes)
+                                             unsigned floor, const char *folder,
+                                             const void *body, size_t bytes)
 {
     struct fleet_script *script;
 
@@ -297,7 +352,11 @@ struct fleet_script *fleet_script_get_locked(struct fleet *fleet,
     script = malloc(sizeof(*script) + bytes);
     if (script == NULL)
         return NULL;
-    script->references = 1;
+    *script = (struct fleet_script){.references = 1};
+    if (name_script(script, folder, body, bytes) < 0) {
+        free_script(script);
+        return NULL;
+    }
     script->number = FLEET_SCRIPT_BIT | ++fleet->last_script;
     script->floor = floor;
     script->bytes = bytes;
@@ -318,7 +377,7 @@ static void unload_locked(struct fleet *fleet,
 
         if (loaded == NULL)
             continue;
-        if (loaded->state != LOAD_FAILED)
+        if (loaded->state != LOAD_FAILED && !host->is_reflow)
             host_send(host, &frame, NULL, NULL, NULL);
         host_forget_script_locked(host, loaded);
     }
@@ -330,7 +389,7 @@ void fleet_script_put_locked(struct fleet *fleet, struct fleet_script *script)
         return;
     unload_locked(fleet, script);
     LIST_REMOVE(script, next);
-    free(script);
+    free_script(script);
 }
 
 void fleet_wake_locked(struct fleet *fleet)

@@ -21,6 +21,7 @@
 #ifndef SANDBOX_REMOTE_FLEET_H
 #define SANDBOX_REMOTE_FLEET_H
 
+#include <jansson.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -46,6 +47,7 @@ struct fleet_script {
     unsigned references;
     uint32_t number;
     unsigned floor; /* how weak its isolation may be, at most: isolation_rank */
+    char *path, *actor_id; /* owned: for hosts that have it already */
     size_t bytes;
     uint8_t body[];
 };
@@ -63,6 +65,7 @@ struct host_script {
     uint8_t *body;  /* owned: of the LOADED, or the texts of the FAILED */
     size_t bytes;
     uint64_t until_ns; /* FAILED: it is not asked again before */
+    char actor[256];   /* of a Reflow runtime: its name there */
 };
 
 /* Of the connection, the client's thread's. */
@@ -103,6 +106,11 @@ struct fleet_host {
     uint64_t calls, lost, moved;
 
     struct incoming in;
+
+    bool is_reflow; /* it speaks JSON: reflow.c, whose these are: */
+    json_t *actors; /* owned: whom it knows; or NULL */
+    char *text;     /* owned: a message that comes */
+    size_t text_bytes;
 };
 
 struct fleet_module {
@@ -151,8 +159,8 @@ int fleet_await(struct fleet *fleet, const atomic_bool *stop,
 
 /* One for this body, counted; NULL: no memory. */
 struct fleet_script *fleet_script_get_locked(struct fleet *fleet,
-                                             unsigned floor, const void *body,
-                                             size_t bytes);
+                                             unsigned floor, const char *folder,
+                                             const void *body, size_t bytes);
 void fleet_script_put_locked(struct fleet *fleet, struct fleet_script *script);
 
 /* The host that is to have the next call: up, and least to do; one that has the
@@ -176,6 +184,21 @@ void host_leave_locked(struct fleet_host *host);
 /* Send a frame; body is lent until release, or NULL.  As net_host's send. */
 int host_send(struct fleet_host *host, const struct frame *frame,
               const void *body, net_release_fn release, void *context);
+
+/* A call of this number, or NULL. */
+struct remote *host_find_locked(struct fleet_host *host, uint32_t number);
+/* Into its inbox; the event is taken, NULL: there was no memory for it. */
+struct event;
+void host_enqueue_locked(struct fleet_host *host, struct remote *to,
+                         struct event *event);
+
+/* reflow.c: the same of a host that speaks JSON. */
+void reflow_greet_locked(struct fleet_host *host);
+int reflow_load_locked(struct fleet_host *host, struct host_script *loaded);
+int reflow_call_locked(struct remote *self, net_release_fn release);
+int reflow_hear_locked(struct fleet_host *host, const void *data, size_t bytes,
+                       bool is_final);
+void reflow_forget(struct fleet_host *host);
 
 /* The weaker, the higher; of an unknown one, the highest. */
 unsigned isolation_rank(const char *name, size_t bytes);

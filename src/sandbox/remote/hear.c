@@ -163,7 +163,7 @@ static struct host_script *find_script_locked(struct fleet_host *host,
     return NULL;
 }
 
-static struct remote *find_call_locked(struct fleet_host *host, uint32_t number)
+struct remote *host_find_locked(struct fleet_host *host, uint32_t number)
 {
     struct remote *remote = host->slots[number % FLEET_SLOTS];
 
@@ -201,39 +201,50 @@ static bool is_last(enum frame_kind kind)
     return kind == FRAME_DONE || kind == FRAME_FAILED;
 }
 
+void host_enqueue_locked(struct fleet_host *host, struct remote *to,
+                         struct event *event)
+{
+    /* What comes behind one that is missing is not taken for the whole. */
+    if (event == NULL || to->is_flooded ||
+        to->inbox_count >= REMOTE_INBOX_MAX ||
+        to->inbox_bytes + event->bytes > 2 * to->what.limits.message_bytes) {
+        if (event != NULL)
+            free(event->body);
+        free(event);
+        to->is_flooded = true;
+        remote_wake(to);
+        return;
+    }
+    to->inbox_count++;
+    to->inbox_bytes += event->bytes;
+    STAILQ_INSERT_TAIL(&to->inbox, event, next);
+    if (is_last(event->kind))
+        host_let_go_locked(host, to->call);
+    remote_wake(to);
+}
+
 /* Into the sandbox's inbox. */
 static int hear_call_locked(struct fleet_host *host, struct incoming *in)
 {
-    struct remote *to = find_call_locked(host, in->frame.call);
+    struct remote *to = host_find_locked(host, in->frame.call);
     const size_t name = strlen(in->frame.port);
     struct event *event;
 
     if (to == NULL)
         return 0; /* it was cancelled, say */
     event = malloc(sizeof(*event) + name + 1);
-    if (event == NULL || to->inbox_count >= REMOTE_INBOX_MAX ||
-        to->inbox_bytes + in->frame.body_bytes >
-            2 * to->what.limits.message_bytes) {
-        free(event);
-        to->is_flooded = true;
-        remote_wake(to);
-        return 0;
+    if (event != NULL) {
+        *event = (struct event){.kind = in->frame.kind,
+                                .type = in->frame.type,
+                                .flags = in->frame.flags,
+                                .scalar = in->frame.scalar,
+                                .body = in->is_lent ? NULL : in->body,
+                                .bytes = in->frame.body_bytes};
+        memcpy(event->name, in->frame.port, name + 1);
+        in->body = NULL;
     }
-    *event = (struct event){.kind = in->frame.kind,
-                            .type = in->frame.type,
-                            .flags = in->frame.flags,
-                            .scalar = in->frame.scalar,
-                            .body = in->is_lent ? NULL : in->body,
-                            .bytes = in->frame.body_bytes};
-    memcpy(event->name, in->frame.port, name + 1);
-    in->body = NULL;
     in->to = NULL;
-    to->inbox_count++;
-    to->inbox_bytes += event->bytes;
-    STAILQ_INSERT_TAIL(&to->inbox, event, next);
-    if (is_last(event->kind))
-        host_let_go_locked(host, in->frame.call);
-    remote_wake(to);
+    host_enqueue_locked(host, to, event);
     return 0;
 }
 
@@ -242,7 +253,7 @@ static int begin_frame_locked(struct fleet_host *host)
 {
     struct incoming *in = &host->in;
     const uint64_t bytes = in->frame.body_bytes;
-    struct remote *to = find_call_locked(host, in->frame.call);
+    struct remote *to = host_find_locked(host, in->frame.call);
 
     in->body = NULL;
     in->is_lent = false;
@@ -283,7 +294,7 @@ static int begin_frame_locked(struct fleet_host *host)
 static int end_frame_locked(struct fleet_host *host)
 {
     struct incoming *in = &host->in;
-    struct remote *to = find_call_locked(host, in->frame.call);
+    struct remote *to = host_find_locked(host, in->frame.call);
     int rc = 0;
 
     if (in->body != NULL && !in->is_lent)
@@ -369,11 +380,12 @@ int host_hear(void *context, bool is_text, const void *data, size_t bytes,
 
     pthread_mutex_lock(&host->fleet->lock);
     host->heard_ns = clock_now_ns();
-    if (!is_text)
-        rc = take_locked(host, data, bytes, is_final);
+    if (is_text == host->is_reflow)
+        rc = is_text ? reflow_hear_locked(host, data, bytes, is_final)
+                     : take_locked(host, data, bytes, is_final);
     if (rc == GBX_EFORMAT)
         snprintf(host->why, sizeof(host->why),
-                 "what it says is no frame of this protocol");
+                 "what it says is no message of this protocol");
     pthread_mutex_unlock(&host->fleet->lock);
     return rc;
 }

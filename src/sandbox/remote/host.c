@@ -53,6 +53,21 @@ void host_forget_script_locked(struct fleet_host *host,
     free(loaded);
 }
 
+static int load_reflow_locked(struct fleet_host *host,
+                              struct fleet_script *script)
+{
+    struct host_script *loaded = calloc(1, sizeof(*loaded));
+
+    if (loaded == NULL)
+        return GBX_ECANCELED;
+    loaded->script = script;
+    LIST_INSERT_HEAD(&host->scripts, loaded, next);
+    if (reflow_load_locked(host, loaded) == 0)
+        return 0;
+    host_forget_script_locked(host, loaded);
+    return GBX_ECANCELED;
+}
+
 /* A script outlives its sandboxes' last call, but not them: nobody counts. */
 int host_load_locked(struct fleet_host *host, struct fleet_script *script)
 {
@@ -67,6 +82,8 @@ int host_load_locked(struct fleet_host *host, struct fleet_script *script)
 
     if (loaded != NULL)
         host_forget_script_locked(host, loaded);
+    if (host->is_reflow)
+        return load_reflow_locked(host, script);
     loaded = calloc(1, sizeof(*loaded));
     bytes = frame_write(&frame, head);
     all = malloc(bytes + script->bytes); /* the script may go meanwhile */
@@ -162,6 +179,15 @@ static void greet_locked(struct fleet_host *host)
 
 /* ---- up, down, and in between ---- */
 
+/* How it is. */
+static void ask_locked(struct fleet_host *host)
+{
+    if (host->is_reflow)
+        reflow_greet_locked(host);
+    else
+        greet_locked(host);
+}
+
 static void on_up(void *context, bool speaks_frames)
 {
     struct fleet_host *host = context;
@@ -170,13 +196,8 @@ static void on_up(void *context, bool speaks_frames)
     host->why[0] = '\0';
     host->heard_ns = clock_now_ns();
     host->state = HOST_GREETING;
-    if (speaks_frames) {
-        greet_locked(host);
-    } else {
-        snprintf(host->why, sizeof(host->why),
-                 "it is a WebSocket server, but no gloveboxd");
-        host->api->cut(host->net);
-    }
+    host->is_reflow = !speaks_frames;
+    ask_locked(host);
     pthread_mutex_unlock(&host->fleet->lock);
 }
 
@@ -215,6 +236,7 @@ static void on_down(void *context, const char *why)
     if (!host->in.is_lent)
         free(host->in.body);
     host->in = (struct incoming){.has_head = false};
+    reflow_forget(host);
     if (host->why[0] == '\0' || host->state == HOST_CONNECTING)
         snprintf(host->why, sizeof(host->why), "%s", why);
     host->state = HOST_DOWN;
@@ -255,7 +277,7 @@ static void tick_host_locked(struct fleet_host *host)
                      SILENCES * host->heartbeat_ms);
             host->api->cut(host->net);
         } else if (now_ns - host->asked_ns > beat_ns) {
-            greet_locked(host);
+            ask_locked(host);
         }
     }
 }
