@@ -2,7 +2,8 @@
 /*
  * hear_fuzz.c - any bytes as what a remote host says, in pieces of any length:
  * nothing is believed, and nothing is left behind.  The first byte says how the
- * pieces are cut; a call and a script are on their way there.
+ * pieces are cut, and whether the host speaks JSON; a call and a script are on
+ * their way there.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -43,7 +44,7 @@ static void hear(struct fleet_host *host, const uint8_t *data, size_t count,
         /* A zero in front of a piece ends the message with it. */
         const bool is_final = bytes < step || data[at] == 0;
 
-        if (host_hear(host, false, data + at, bytes, is_final) < 0)
+        if (host_hear(host, host->is_reflow, data + at, bytes, is_final) < 0)
             return;
     }
 }
@@ -51,11 +52,15 @@ static void hear(struct fleet_host *host, const uint8_t *data, size_t count,
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t count)
 {
     static uint8_t landing[64 << 10];
+    static char path[] = "/s.py";
     struct fleet fleet = {.lock = PTHREAD_MUTEX_INITIALIZER,
                           .changed = PTHREAD_COND_INITIALIZER};
     struct fleet_host host = {
         .fleet = &fleet, .api = &nobody, .state = HOST_GREETING};
-    struct fleet_script script = {.number = FLEET_SCRIPT_BIT | 1, .floor = 1};
+    struct fleet_script script = {.number = FLEET_SCRIPT_BIT | 1,
+                                  .floor = 3,
+                                  .path = path,
+                                  .actor_id = path};
     struct host_script *loaded = calloc(1, sizeof(*loaded));
     struct event *event;
     struct remote remote = {.fleet = &fleet, .wake_fd = -1, .host = &host};
@@ -72,6 +77,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t count)
     remote.call = host_number_locked(&host, &remote);
     loaded->script = &script;
     LIST_INSERT_HEAD(&host.scripts, loaded, next);
+    host.is_reflow = data[0] & 1;
+    remote.script = &script;
     hear(&host, data + 1, count - 1, data[0] + 1u);
     if (!host.in.is_lent)
         free(host.in.body);
@@ -84,6 +91,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t count)
         must(strlen(texts.what) + strlen(texts.message) <= event->bytes);
     }
     remote_drop_events(&remote.inbox);
+    reflow_forget(&host);
     host_forget_script_locked(&host, loaded);
     return 0;
 }
