@@ -23,7 +23,7 @@ _glovebox_value() {
         compopt -o filenames
         ;;
     --env | --workdir | --cpu | --threads | --processes | --files | --script-config) ;;
-    --repeat | --parallel | --max | --width | --workers | --sample | --remote) ;;
+    --repeat | --parallel | --max | --width | --workers | --sample | --remote | --remote-heartbeat) ;;
     --svg | --trace | --events | --state)
         mapfile -t COMPREPLY < <(compgen -f -- "$word")
         compopt -o filenames
@@ -83,7 +83,7 @@ _glovebox() {
             --config --no-config --why --trace --hide-folder --repeat --parallel --branch --wipe
             --cache --no-cache --memory --message-limit --cpu --processes --files
             --disk --output-limit --help
-            --remote --remote-token --remote-ca --idempotent'
+            --remote --remote-token --remote-ca --remote-heartbeat --idempotent'
         ;;
     inspect:-*) words='--json --timeout --isolation --config --no-config --hide-folder --help' ;;
     build:-*) words='--output --ready --help' ;;

@@ -3,7 +3,17 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/cli.h"
 #include "cli/run/remote.h"
+
+static uint32_t heartbeat(const char *arg, struct argp_state *state)
+{
+    const uint64_t ns = cli_option_time("remote-heartbeat", arg, state);
+
+    if (ns < 100000000 || ns > 3600000000000ull)
+        argp_error(state, "--remote-heartbeat %s: 100ms to 1h", arg);
+    return (uint32_t)(ns / 1000000);
+}
 
 error_t remotes_parse(struct remotes *remotes, int key, char *arg,
                       struct argp_state *state)
@@ -19,6 +29,9 @@ error_t remotes_parse(struct remotes *remotes, int key, char *arg,
         return 0;
     case OPTION_REMOTE_CA:
         remotes->ca_path = arg;
+        return 0;
+    case OPTION_REMOTE_HEARTBEAT:
+        remotes->heartbeat_ms = heartbeat(arg, state);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -59,7 +72,8 @@ int remotes_add(const struct remotes *remotes, struct gbx_runtime *runtime,
                 .struct_bytes = sizeof(struct gbx_host_config),
                 .url = remotes->urls[i],
                 .token = remotes->token_path != NULL ? token : NULL,
-                .ca_path = remotes->ca_path},
+                .ca_path = remotes->ca_path,
+                .heartbeat_ms = remotes->heartbeat_ms},
             err);
     return rc;
 }

@@ -15,9 +15,15 @@ struct remotes {
     size_t count;
     const char *token_path; /* a file: its first line; or NULL */
     const char *ca_path;    /* or NULL */
+    uint32_t heartbeat_ms;  /* 0: the usual */
 };
 
-enum { OPTION_REMOTE = 2048, OPTION_REMOTE_TOKEN, OPTION_REMOTE_CA };
+enum {
+    OPTION_REMOTE = 2048,
+    OPTION_REMOTE_TOKEN,
+    OPTION_REMOTE_CA,
+    OPTION_REMOTE_HEARTBEAT
+};
 
 /* 0, or ARGP_ERR_UNKNOWN: it is none of these. */
 error_t remotes_parse(struct remotes *remotes, int key, char *arg,

@@ -75,6 +75,10 @@ static const struct argp_option options[] = {
     {"remote-ca", OPTION_REMOTE_CA, "FILE", 0,
      "Who signs their certificates (PEM); default: whom this computer trusts",
      5},
+    {"remote-heartbeat", OPTION_REMOTE_HEARTBEAT, "TIME", 0,
+     "They are asked how they are so often, and given up when they are silent "
+     "for three times as long; default 5s",
+     5},
     {"idempotent", OPTION_IDEMPOTENT, NULL, 0,
      "A call whose remote host is lost may be run again on another", 5},
     {"config", OPTION_CONFIG, "FILE", 0,

@@ -62,6 +62,10 @@ struct bundle {
      * run, kill never.  A negative return ends the run with that code. */
     int (*output)(void *context, int stream, const void *text, size_t bytes);
     void *output_context; /* until close */
+
+    /* Of a remote one, with the same context: the call is run once more, so
+     * what it has asked for is as if it had not. */
+    void (*again)(void *context);
 };
 
 /* Is what they allow enough for any guest?  Each backend asks at its open. */

@@ -19,6 +19,7 @@
 struct host_calls {
     gbx_ask_fn ask; /* instead of all others, if it is there */
     void *ask_context;
+    void (*again)(void *asker); /* a call is run once more; may be NULL */
     uint32_t count;
     struct host_call {
         char name[HOST_CALL_NAME_MAX + 1];

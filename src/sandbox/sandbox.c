@@ -96,6 +96,15 @@ static int raw_output(void *context, int stream, const void *text, size_t bytes)
     return 0;
 }
 
+static void call_again(void *context)
+{
+    struct sandbox *sandbox = context;
+
+    if (sandbox->calls != NULL && sandbox->calls->again != NULL &&
+        sandbox->asker != NULL)
+        sandbox->calls->again(sandbox->asker);
+}
+
 /* Over a region in which nobody has said anything yet. */
 static void start_channel(struct sandbox *sandbox, uint64_t spin_ns)
 {
@@ -141,6 +150,7 @@ void sandbox_bind(struct sandbox *sandbox, struct bundle *bundle,
 {
     bundle->output = raw_output;
     bundle->output_context = sandbox;
+    bundle->again = call_again;
     bundle->spin_ns = spin_ns;
 }
 

@@ -395,6 +395,30 @@ class RemoteTest(Daemon):
         blocker.join()
         self.assertEqual(done.stdout, 'out: "slept"\n')
 
+    def test_what_the_first_attempt_changed_is_taken_back(self):
+        other, server = self.serve(), self.start()
+        blocker = threading.Thread(target=lambda: self.run_script(
+            other, "import time\ndef process(c): time.sleep(0.8)\n"))
+        blocker.start()
+
+        def kill():
+            while not self.busy(server):
+                time.sleep(0.02)
+            time.sleep(0.3)
+            server.run.kill()
+        thread = threading.Thread(target=kill)
+        thread.start()
+        done = self.run_at([self.url(other), self.url(server)], (
+            "import time\n"
+            "def process(c):\n"
+            "    n = c.state.increment('n')\n"
+            "    time.sleep(1)\n"
+            "    return {'out': [n, c.state.increment('n')]}\n"),
+            "--idempotent")
+        thread.join()
+        blocker.join()
+        self.assertEqual(done.stdout, "out: [1,2]\n")
+
     def test_many_calls_survive_hosts_that_come_and_go(self):
         steady = self.serve("--workers", 2)
         ports = []

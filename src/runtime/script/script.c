@@ -199,12 +199,19 @@ static bool is_allowed(const struct gbx_script *script,
     return *names != NULL;
 }
 
+/* Of a call that a lost host may have begun. */
+static void forget_changes(void *asker)
+{
+    store_journal_end(asker, false);
+}
+
 int script_step_calls(struct gbx_script *script,
                       const struct gbx_script *origin, struct gbx_error *err)
 {
     const struct host_calls *all = &script->runtime->calls;
     int rc = 0;
 
+    script->calls.again = forget_changes;
     script->calls.ask = script->config.ask;
     script->calls.ask_context = script->config.ask_context;
     for (uint32_t i = 0; i < all->count; i++)

@@ -293,6 +293,7 @@ static void recover_locked(struct remote *self)
     remote_drop_events(&self->inbox);
     self->inbox_count = 0;
     self->inbox_bytes = 0;
+    self->is_anew = true;
     wait_again(self);
 }
 
@@ -317,6 +318,10 @@ void remote_advance(struct remote *self)
                    "each has too much to do, or is down");
     self->wants_look = self->phase == REMOTE_PLACING && self->end == 0;
     pthread_mutex_unlock(&self->fleet->lock);
+    /* The next attempt's questions are answered by this thread, later. */
+    if (self->is_anew && self->what.again != NULL)
+        self->what.again(self->what.output_context);
+    self->is_anew = false;
 }
 
 void remote_detach_locked(struct remote *self)

@@ -70,6 +70,7 @@ struct remote {
     uint64_t placing_ns;     /* since when it looks for a host */
     unsigned tries;          /* it was refused so often */
     uint64_t again_ns;       /* it is tried then */
+    bool is_anew;            /* it is run once more */
     bool has_said;           /* an output of it was handed on */
     bool grows;              /* a GROW is not answered yet */
     uint64_t stuck_ns;       /* since when there is no room, or 0 */
