@@ -241,6 +241,9 @@ char *daemon_metrics(struct daemon *daemon, size_t *bytes);
 void http_reply_json(struct net_request *request, int status, json_t *json);
 /* With the status that fits GBX_...  */
 void http_reply_code(struct net_request *request, int code, const char *what);
+int http_status_of(int code);
+/* run.c of api/ */
+void http_run(struct daemon *daemon, struct job *job);
 void http_reply_error(struct net_request *request, int status,
                       const char *code, const char *what);
 

@@ -12,56 +12,21 @@
 
 #include "daemon/link/link.h"
 
-#define PRINTED_MAX (64u << 10) /* while it is loaded */
-
 static _Thread_local struct job *current;
-static _Thread_local struct {
-    char *text;
-    size_t bytes;
-} printed;
-
 void link_set_current(struct job *job)
 {
     current = job;
 }
 
-char *link_take_printed(void)
-{
-    char *text = printed.text;
-
-    printed.text = NULL;
-    printed.bytes = 0;
-    return text;
-}
-
-static void gather(const void *text, size_t bytes)
-{
-    char *larger;
-
-    if (bytes > PRINTED_MAX - printed.bytes)
-        bytes = PRINTED_MAX - printed.bytes;
-    larger = realloc(printed.text, printed.bytes + bytes + 1);
-    if (larger == NULL)
-        return;
-    printed.text = larger;
-    memcpy(larger + printed.bytes, text, bytes);
-    printed.bytes += bytes;
-    larger[printed.bytes] = '\0';
-}
-
 bool link_print(int stream, const void *text, size_t bytes)
 {
-    struct frame frame = {.kind = FRAME_PRINT,
-                          .scalar = (uint64_t)stream,
-                          .body_bytes = bytes};
+    struct frame frame = {
+        .kind = FRAME_PRINT, .scalar = (uint64_t)stream, .body_bytes = bytes};
 
     if (current == NULL)
         return false;
-    if (current->link_call == NULL) {
-        if (stream == 2)
-            gather(text, bytes);
-        return true;
-    }
+    if (current->link_call == NULL)
+        return true; /* it is told with the failure, if there is one */
     if (current->link_call->key == NULL)
         return false;
     frame.call = current->link_call->number;

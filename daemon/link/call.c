@@ -8,8 +8,7 @@
 
 #define FAILED_BYTES_MAX (16u << 10) /* of each of its texts */
 
-void link_send(struct link *link, const struct frame *frame,
-                       const void *body)
+void link_send(struct link *link, const struct frame *frame, const void *body)
 {
     uint8_t head[FRAME_HEAD_MAX];
     size_t bytes = frame_write(frame, head);
@@ -29,11 +28,10 @@ void link_fail(struct link *link, uint32_t number,
 {
     const char *const parts[] = {failure->what, failure->traceback,
                                  failure->type, failure->message};
-    struct frame frame = {
-        .kind = FRAME_FAILED,
-        .flags = failure->has_not_run ? FRAME_HAS_NOT_RUN : 0,
-        .call = number,
-        .scalar = (uint64_t)-failure->code};
+    struct frame frame = {.kind = FRAME_FAILED,
+                          .flags = failure->has_not_run ? FRAME_HAS_NOT_RUN : 0,
+                          .call = number,
+                          .scalar = (uint64_t)-failure->code};
     char text[4 * FAILED_BYTES_MAX];
     size_t at = 0;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * link.h - what a WebSocket is to the daemon: whose it is, the frame that comes,
- * the calls that it has open, and the scripts that it has brought.
+ * link.h - what a WebSocket is to the daemon: whose it is, the frame that
+ * comes, the calls that it has open, and the scripts that it has brought.
  *
  *   pieces -> a frame's head -> its body, where it is to lie -> job
  *
@@ -69,8 +69,8 @@ struct link {
     struct daemon *daemon;
     struct net_peer *peer; /* borrowed: it lives longer */
     struct token *token;
-    unsigned number; /* among all links */
-    bool has_greeted; /* with the daemon's links: it knows HELLO */
+    unsigned number;        /* among all links */
+    bool has_greeted;       /* with the daemon's links: it knows HELLO */
     LIST_ENTRY(link) other; /* the same: of all links */
     atomic_uint holders;
     pthread_mutex_t lock; /* of: */
@@ -151,8 +151,6 @@ void links_await(struct daemon *daemon);
 void link_set_current(struct job *job); /* NULL: none */
 /* As gbx_runtime_config has it.  False: it is nobody's here. */
 bool link_print(int stream, const void *text, size_t bytes);
-/* What was printed to 2 while a script was being loaded; for free(). */
-char *link_take_printed(void);
 int link_ask(void *context, const char *name,
              const struct gbx_message *arguments, struct gbx_builder *answer,
              struct gbx_error *err);

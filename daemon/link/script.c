@@ -215,14 +215,15 @@ void link_load(struct job *job)
     const uint64_t from_ns = daemon_now_ns();
     struct gbx_error err = {.what = ""};
     struct actor *actor = NULL;
-    char *printed;
+    struct printed printed;
     int rc;
 
+    printed_begin(&printed);
     link_set_current(job);
     rc = actors_of_load(link->daemon, job->token, job->load->body,
                         job->load->bytes, link_ask, &actor, &err);
     link_set_current(NULL);
-    printed = link_take_printed();
+    printed_end(&printed);
     daemon_audit(link->daemon, job->token, "load",
                  actor != NULL ? actor->id : "?", rc,
                  daemon_now_ns() - from_ns);
@@ -236,10 +237,10 @@ void link_load(struct job *job)
         link_fail(link, number,
                   &(struct link_failure){.code = rc,
                                          .what = err.what,
-                                         .traceback = printed,
+                                         .traceback = printed.text,
                                          .has_not_run = true});
     }
-    free(printed);
+    printed_fini(&printed);
 }
 
 /* ---- HELLO ---- */
