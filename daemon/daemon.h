@@ -176,8 +176,15 @@ typedef void run_output_fn(void *context, const char *port, json_t *value);
 struct run {
     struct actor *actor;
     const json_t *inputs; /* an object: port to plain value, or NULL */
+    const struct run_stream {
+        const char *port;
+        const void *data;
+        size_t bytes;
+    } * streams; /* bytes, as they are */
+    size_t stream_count;
     uint64_t timeout_ns;
-    run_output_fn *output;
+    run_output_fn *output; /* or, of what is not made into JSON: */
+    gbx_arrival_fn message;
     void *context;
 
     struct gbx_error err; /* where it failed, with: */

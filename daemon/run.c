@@ -46,6 +46,22 @@ static int put_inputs(struct gbx_call *call, const json_t *inputs,
     return rc;
 }
 
+static int put_streams(struct gbx_call *call, const struct run *run,
+                       struct gbx_error *err)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < run->stream_count && rc == 0; i++) {
+        const struct gbx_message message = {.type = GBX_STREAM,
+                                            .body = run->streams[i].data,
+                                            .body_bytes =
+                                                run->streams[i].bytes};
+
+        rc = gbx_call_put(call, run->streams[i].port, &message, err);
+    }
+    return rc;
+}
+
 /* What is sent from here on is not wanted. */
 static void refuse(struct run *run, int code, const char *what)
 {
@@ -118,8 +134,13 @@ int run_call(struct daemon *daemon, struct job *job, struct run *run)
     }
     run->call = call;
     run->out_max = daemon->bytes_max;
-    gbx_call_on_output(call, take, run);
+    if (run->message != NULL)
+        gbx_call_on_output(call, run->message, run->context);
+    else
+        gbx_call_on_output(call, take, run);
     rc = put_inputs(call, run->inputs, &run->err);
+    if (rc == 0)
+        rc = put_streams(call, run, &run->err);
     if (rc == 0 && !work_show(daemon, job, call)) {
         rc = run->err.code = GBX_ECANCELED;
         snprintf(run->err.what, sizeof(run->err.what), "the client is gone");

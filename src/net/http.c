@@ -322,6 +322,7 @@ static int read_head(struct request *r, struct lws *wsi, const char *path,
         return 414;
     memcpy(r->path, path, path_bytes);
     lws_hdr_copy(wsi, r->media, sizeof(r->media), WSI_TOKEN_HTTP_CONTENT_TYPE);
+    lws_hdr_copy(wsi, r->accept, sizeof(r->accept), WSI_TOKEN_HTTP_ACCEPT);
     net_headers(wsi, r->token, r->host, r->origin);
     if (lws_hdr_copy(wsi, digits, sizeof(digits),
                      WSI_TOKEN_HTTP_CONTENT_LENGTH) < 0)
@@ -355,7 +356,8 @@ static int begin(struct net_server *server, struct lws *wsi, const char *path,
                                     .token = r->token,
                                     .host = r->host,
                                     .origin = r->origin,
-                                    .type = r->media};
+                                    .type = r->media,
+                                    .accept = r->accept};
     lws_set_opaque_user_data(wsi, r);
     status = read_head(r, wsi, path, path_bytes);
     /* Who is still sending does not read: a little more is heard out. */

@@ -37,7 +37,7 @@ struct request {
     size_t out_bytes, out_at;
     bool has_headers;           /* they have been sent */
     STAILQ_ENTRY(request) next; /* of those that are ready */
-    char path[1024], query[1024], token[TOKEN_BYTES], media[256];
+    char path[1024], query[1024], token[TOKEN_BYTES], media[256], accept[256];
     char host[HOST_BYTES], origin[HOST_BYTES];
     LIST_ENTRY(request) other; /* the server's thread: of those is_given */
     bool is_replied;           /* with the server's lock, as these: */

@@ -33,6 +33,7 @@ struct net_request {
     const char *token;         /* Authorization: Bearer, or "" */
     const char *host, *origin; /* these headers, or "" */
     const char *type;          /* of the body, or "" */
+    const char *accept;        /* what it wants to have, or "" */
     void *body;                /* ends with a zero that is not counted */
     size_t bytes;
     void *context; /* the handler's */

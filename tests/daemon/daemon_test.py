@@ -5,6 +5,7 @@
 usage: daemon_test.py PROGRAM
 """
 import contextlib
+import email
 import http.client
 import json
 import os
@@ -111,6 +112,141 @@ class DaemonTest(Daemon):
                          204)
         self.assertEqual(self.ask(server, "GET", "/v1/scripts")[1],
                          {"scripts": []})
+
+    # ---- forms, and answers as they come ----
+
+    def post(self, server, body, kind, accept=None):
+        """The status, and the reply as a message of email.parser."""
+        connection = http.client.HTTPConnection("127.0.0.1", server.port,
+                                                timeout=30)
+        with contextlib.closing(connection):
+            connection.request("POST", "/v1/run", body, {
+                "Content-Type": kind, **({"Accept": accept} if accept else {})})
+            reply = connection.getresponse()
+            data = reply.read()
+        return reply.status, email.message_from_bytes(
+            b"Content-Type: " + reply.getheader("content-type").encode() +
+            b"\r\n\r\n" + data)
+
+    @staticmethod
+    def form(*fields):
+        """(name, data, filename or None, type or None)..."""
+        parts = []
+        for name, data, file, kind in fields:
+            head = f'Content-Disposition: form-data; name="{name}"'
+            head += f'; filename="{file}"' if file else ""
+            head += f"\r\nContent-Type: {kind}" if kind else ""
+            parts.append(f"--=x=\r\n{head}\r\n\r\n".encode() + data + b"\r\n")
+        return (b"".join(parts) + b"--=x=--\r\n",
+                'multipart/form-data; boundary="=x="')
+
+    def test_forms_carry_files_as_they_are(self):
+        server = self.serve()
+        data = os.urandom(3 << 20) + b"\r\n--=x\r\n"
+        script = (b"def process(c):\n"
+                  b"    d = c.get_input('data')\n"
+                  b"    return {'n': [len(d), sum(d[::1000]), c.get_input('t'),"
+                  b" c.get_input('j'), c.get_input('k')]}\n")
+        status, reply = self.post(server, *self.form(
+            ("script", script, "s.py", None), ("data", data, "d.bin", None),
+            ("t", "é".encode(), None, None),
+            ("j", b'{"a": [1]}', None, "application/json"),
+            ("inputs", b'{"k": 2, "j": 0}', None, None),
+            ("timeout_ms", b"20000", None, None)))
+        self.assertEqual(status, 200, reply)
+        self.assertEqual(
+            json.loads(reply.get_payload(decode=True))["outputs"],
+            [{"port": "n", "data": [len(data), sum(data[::1000]), "é",
+                                    {"a": [1]}, 2]}])
+        status, reply = self.post(server, *self.form(
+            ("script", b"export default c => ({n: c.input.data.length})",
+             "x.mjs", None),
+            ("data", b"12345", None, "application/octet-stream")))
+        self.assertEqual(json.loads(reply.get_payload(decode=True))["outputs"][0]["data"],
+                         5)
+        for fields, code in (
+                ([("x", b"\xff", None, None)], "EARGUMENT"),
+                ([("x", b"[", None, "application/json")], "EARGUMENT"),
+                ([("inputs", b"[]", None, None)], "EARGUMENT"),
+                ([("inputs", b"[", None, None)], "EARGUMENT"),
+                ([(f"p{n}", b"", "f", None) for n in range(65)], "EARGUMENT"),
+                ([], "EARGUMENT")):
+            status, reply = self.post(server, *self.form(*fields))
+            self.assertEqual((status, json.loads(
+                reply.get_payload(decode=True))["error"]["code"]), (400, code), fields)
+        for body, kind in ((b"--=x=", "multipart/form-data; boundary==x="),
+                           (b"", "multipart/form-data"),
+                           (b"--y--", "multipart/mixed; boundary=y")):
+            status, reply = self.post(server, body, kind)
+            self.assertEqual((status, json.loads(
+                reply.get_payload(decode=True))["error"]["code"]), (400, "EFORMAT"))
+
+    SENDER = ("import time\n"
+              "def process(c):\n"
+              "    print('said')\n"
+              "    c.send_output('a', b'\\x00\\xff' * c.get_input('n'))\n"
+              "    c.send_output('b', 'text\\n')\n"
+              "    if c.get_input('fails'): raise ValueError('late')\n"
+              "    return {'c\"\\r': [1, None]}\n")
+
+    def send(self, server, accept, **inputs):
+        return self.post(server, json.dumps(
+            {"script": self.SENDER, "inputs": {"n": 2, "fails": False,
+                                               **inputs}}),
+            "application/json", accept)
+
+    def test_outputs_are_lines_as_they_come(self):
+        server = self.serve()
+        status, reply = self.send(server, "application/x-ndjson")
+        lines = [json.loads(line)
+                 for line in reply.get_payload().splitlines()]
+        self.assertEqual((status, lines[:-1]), (200, [
+            {"port": "a", "data": [0, 255] * 2}, {"port": "b", "data": "text\n"},
+            {"port": 'c"\r', "data": [1, None]}]))
+        self.assertEqual(lines[-1]["printed"], "said\n")
+        self.assertGreater(lines[-1]["wall_ns"], 0)
+        status, reply = self.send(server, "application/x-ndjson", fails=True)
+        last = json.loads(reply.get_payload().splitlines()[-1])
+        self.assertEqual((status, last["error"]["code"]), (200, "ESCRIPT"))
+        self.assertIn("late", last["error"]["traceback"])
+        # What fails before anything is sent has its status.
+        status, reply = self.post(server, '{"script": "1 +"}',
+                                  "application/json", "application/x-ndjson")
+        self.assertEqual(status, 422)
+        status, reply = self.post(
+            server, '{"script": "def process(c): pass"}', "application/json",
+            "application/x-ndjson")
+        self.assertEqual((status, len(reply.get_payload().splitlines())),
+                         (200, 1))
+
+    def test_outputs_are_parts_as_they_come(self):
+        server = self.serve()
+        for size in (0, 2, 3 << 20):
+            status, reply = self.send(server, "multipart/mixed", n=size)
+            parts = reply.get_payload()
+            self.assertEqual((status, len(parts)), (200, 4))
+            got = [(part["Content-Disposition"], part.get_content_type(),
+                    part.get_payload(decode=True)) for part in parts]
+            self.assertTrue(got[0] == ('form-data; name="a"',
+                                       "application/octet-stream",
+                                       b"\x00\xff" * size), size)
+            self.assertEqual(got[1], ('form-data; name="b"', "text/plain",
+                                      b"text\n"))
+            self.assertEqual(got[2], ('form-data; name="c"',
+                                      "application/json", b"[1,null]"))
+            self.assertEqual(got[3][:2], ("result", "application/json"))
+            self.assertEqual(json.loads(got[3][2])["printed"], "said\n")
+
+    def test_who_does_not_read_ends_his_call(self):
+        server = self.serve("--workers", 1, "--timeout", 20)
+        with socket.create_connection(("127.0.0.1", server.port)) as one:
+            body = json.dumps({"script": (
+                "def process(c):\n"
+                "    while True: c.send_output('a', bytes(1 << 20))\n")})
+            one.sendall((f"POST /v1/run HTTP/1.1\r\nHost: localhost\r\n"
+                         f"Accept: multipart/mixed\r\n"
+                         f"Content-Length: {len(body)}\r\n\r\n{body}").encode())
+            self.run_script(server, "def process(c): return 1")
 
     def test_it_is_as_it_describes_itself(self):
         server = self.serve("--actor", self.file("double.py", DOUBLE))
