@@ -29,11 +29,21 @@ static int add(struct access *access, const char *path, size_t number,
     char *rest = line, *name = strsep(&rest, " \t"),
          *secret = rest != NULL ? strsep(&rest, " \t") : NULL, *end = NULL;
     double rate = rest != NULL ? strtod(rest, &end) : 0;
+    unsigned long most = 0;
     struct token *more;
 
+    if (end != NULL && end != rest && *end == ' ') {
+        rest = end + 1;
+        most = strtoul(rest, &end, 10);
+        if (rest[0] < '1' || rest[0] > '9' || most > 1000000)
+            return say(err, GBX_EFORMAT, path, number,
+                       "how many calls at once is a whole number, from 1 on");
+    }
+
     if (secret == NULL || name[0] == '\0')
-        return say(err, GBX_EFORMAT, path, number,
-                   "NAME SECRET [REQUESTS A SECOND] is expected");
+        return say(
+            err, GBX_EFORMAT, path, number,
+            "NAME SECRET [REQUESTS A SECOND [CALLS AT ONCE]] is expected");
     if (strlen(secret) < SECRET_BYTES_MIN)
         return say(err, GBX_EFORMAT, path, number,
                    "a secret has at least 16 characters: openssl rand -hex 16");
@@ -46,6 +56,7 @@ static int add(struct access *access, const char *path, size_t number,
     more[access->count] = (struct token){.name = strdup(name),
                                          .secret = strdup(secret),
                                          .rate = rate,
+                                         .most = (unsigned)most,
                                          .left = rate};
     access->count++;
     return 0;

@@ -34,6 +34,8 @@ struct link_load;
 struct token {
     char *name, *secret; /* owned */
     double rate;         /* requests a second; 0: as many as will */
+    unsigned most;       /* jobs at once; 0: as many as will */
+    unsigned open;       /* those that wait or are done; the work's lock */
     double left;         /* with the lock: of the current second or so */
     uint64_t seen_ns;
     _Atomic uint64_t requests, refused;
@@ -45,7 +47,7 @@ struct access {
     pthread_mutex_t lock;
 };
 
-/* A file of lines "NAME SECRET [REQUESTS A SECOND]".  Returns 0 or a code. */
+/* A file of lines "NAME SECRET [REQUESTS A SECOND [CALLS AT ONCE]]".  Returns 0 or a code. */
 int access_open(struct access *access, const char *path, struct gbx_error *err);
 void access_close(struct access *access);
 /* Whose this is; NULL: nobody's.  Takes as long whatever it is. */

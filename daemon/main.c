@@ -68,7 +68,8 @@ static const struct argp_option known[] = {
      "The longest body or message; default 64", 2},
     {"connections", OPTION_CONNECTIONS, "N", 0, "At once; default 10000", 2},
     {"tokens", OPTION_TOKENS, "FILE", 0,
-     "Who may come in: lines NAME SECRET [REQUESTS A SECOND]; the secret is the "
+     "Who may come in: lines NAME SECRET [REQUESTS A SECOND [CALLS AT ONCE]]; "
+     "the secret is the "
      "bearer token",
      3},
     {"cert", OPTION_CERT, "FILE", 0, "TLS: a certificate (PEM)", 3},

@@ -55,6 +55,8 @@ static void *work(void *context)
         do_job(daemon, job);
         pthread_mutex_lock(&work->lock);
         LIST_REMOVE(job, other);
+        if (job->token != NULL)
+            job->token->open--;
         work->busy--;
         if (work->busy == 0 && work->count == 0)
             pthread_cond_broadcast(&work->none);
@@ -125,8 +127,12 @@ bool work_put(struct daemon *daemon, struct job *job)
 
     pthread_mutex_lock(&w->lock);
     good = w->count < daemon->queue_max && !w->is_over &&
-           !atomic_load(&daemon->is_draining);
+           !atomic_load(&daemon->is_draining) &&
+           (job->token == NULL || job->token->most == 0 ||
+            job->token->open < job->token->most);
     if (good) {
+        if (job->token != NULL)
+            job->token->open++;
         STAILQ_INSERT_TAIL(&w->waiting, job, next);
         w->count++;
         pthread_cond_signal(&w->some);

@@ -760,6 +760,29 @@ class DaemonTest(Daemon):
 
     # ---- who may come in ----
 
+    def test_a_token_has_no_more_at_once_than_it_may(self):
+        server = self.serve("--workers", 4, "--tokens", self.file(
+            "tokens", f"ann {SECRET} 1000 2\nbob {SECRET}b\n"))
+        slow = json.dumps({"script": "import time\n"
+                           "def process(c): time.sleep(1.5)\n"})
+        statuses = []
+        threads = [threading.Thread(target=lambda: statuses.append(self.ask(
+            server, "POST", "/v1/run", slow, SECRET)[0])) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.5)
+        self.assertEqual(self.ask(server, "POST", "/v1/run", slow,
+                                  SECRET + "b")[0], 200)
+        for thread in threads:
+            thread.join()
+        self.assertEqual(sorted(statuses), [200, 200, 503])
+        self.assertEqual(self.ask(server, "GET", "/v1/scripts", None,
+                                  SECRET)[0], 200)
+        for line in ("3 x", "3 0", "3 -1", "3 1 1", "3  2"):
+            self.assertIn("tokens:1: ", self.refused(
+                "--tokens", self.file("tokens", f"ann {SECRET} {line}\n"),
+                code=69))
+
     def test_tokens(self):
         audit = self.folder / "audit"
         tokens = self.file("tokens", f"# who\nann {SECRET}\n"
