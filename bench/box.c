@@ -32,8 +32,17 @@ bool box_open(struct box *box, const struct paths *paths,
     }
     snprintf(path, sizeof(path), "%s/scripts/%s", paths->bench, how->script);
     rc = gbx_runtime_open(&box->runtime, &config, err);
-    if (rc < 0)
+    if (rc == 0 && how->url != NULL)
+        rc = gbx_runtime_add_host(
+            box->runtime,
+            &(struct gbx_host_config){.struct_bytes =
+                                          sizeof(struct gbx_host_config),
+                                      .url = how->url},
+            err);
+    if (rc < 0) {
+        box_close(box);
         return false;
+    }
     place_peer(how->place); /* the sandbox inherits it */
     rc = gbx_script_open(&box->script, box->runtime, path, &script, err);
     place_self(how->place);

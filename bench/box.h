@@ -37,6 +37,7 @@ struct box_how {
     bool spin; /* always; else never */
     enum gbx_wipe wipe;
     struct gbx_pool_config pool;
+    const char *url; /* of a remote host, or NULL */
 };
 
 /* Returns true and a box to close, else says why not. */

@@ -31,10 +31,10 @@
 
 extern char **environ;
 
-enum { TCP, LWS, PROCESS, MICROVM, WHERES };
-static const char *const names[WHERES] = {"TCP alone", "libwebsockets alone",
-                                          "gloveboxd, process",
-                                          "gloveboxd, micro-VM"};
+enum { TCP, LWS, PROCESS, MICROVM, REMOTE, WHERES };
+static const char *const names[WHERES] = {
+    "TCP alone", "libwebsockets alone", "gloveboxd, process",
+    "gloveboxd, micro-VM", "isolation remote"};
 
 struct serving {
     struct samples small[WHERES], large[WHERES];
@@ -182,6 +182,36 @@ static bool measure_at(struct serving *s, int where, uint16_t port)
     return good;
 }
 
+/* As its user has it: the library's calls, of a process there. */
+static bool measure_remote(struct serving *s, const struct paths *paths,
+                           uint16_t port)
+{
+    char url[40];
+    const struct box_how how = {
+        .script = "echo.py", .isolation = GBX_ISOLATION_REMOTE, .url = url};
+    const size_t sizes[] = {SMALL, LARGE};
+    struct gbx_error err;
+    struct box box;
+    bool good;
+
+    snprintf(url, sizeof(url), "ws://127.0.0.1:%u", port);
+    good = box_open(&box, paths, &how, &err);
+    for (int which = 0; which < 2 && good; which++)
+        for (int i = -4; i < (which == 0 ? SMALLS : LARGES) && good; i++) {
+            struct box_call call = {.data = s->body,
+                                    .bytes = sizes[which],
+                                    .stamp = (uint64_t)(i + 5)};
+
+            good = box_call(&box, &call, &err);
+            if (i >= 0 && good)
+                samples_add(which == 0 ? &s->small[REMOTE] : &s->large[REMOTE],
+                            call.call_ns);
+        }
+    if (good)
+        box_close(&box);
+    return good;
+}
+
 static void measure_embedded(struct serving *s, int where,
                              const struct paths *paths)
 {
@@ -248,6 +278,16 @@ static double measure_idle(const struct server *server)
     return bytes;
 }
 
+/* GLOVEBOX_BENCH_SECONDS: how long, where somebody wants to know it well. */
+static uint64_t load_ns(void)
+{
+    const char *seconds = getenv("GLOVEBOX_BENCH_SECONDS");
+    const unsigned long wanted =
+        seconds != NULL ? strtoul(seconds, NULL, 10) : 0;
+
+    return wanted > 0 ? wanted * 1000000000ull : LOAD_NS;
+}
+
 static void measure_load(struct serving *s, const struct server *server)
 {
     static const char body[] =
@@ -259,7 +299,7 @@ static void measure_load(struct serving *s, const struct server *server)
              "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
              sizeof(body) - 1, body);
     s->load = (struct load){
-        .clients = CLIENTS, .for_ns = LOAD_NS, .request = request};
+        .clients = CLIENTS, .for_ns = load_ns(), .request = request};
     if (!load_run(&s->load, server->port))
         s->load.wrong++;
 }
@@ -290,7 +330,7 @@ static void measure(struct report *report, struct serving *s,
     int pid;
 
     s->idle_bytes = -1;
-    for (int where = 0; where < WHERES; where++) {
+    for (int where = 0; where < REMOTE; where++) {
         bool good;
 
         report_progress(report, "serve: %s", names[where]);
@@ -307,6 +347,10 @@ static void measure(struct report *report, struct serving *s,
                     report_progress(report, "serve: %d clients", CLIENTS);
                     measure_load(s, &server);
                     s->idle_bytes = measure_idle(&server);
+                    report_progress(report, "serve: %s", names[REMOTE]);
+                    if (!measure_remote(s, paths, server.port))
+                        snprintf(s->why[REMOTE], sizeof(s->why[REMOTE]),
+                                 "it does not start, or does not answer");
                 }
                 stop(&server);
             }
@@ -359,7 +403,7 @@ static void tell_targets(struct report *report, struct serving *s)
 {
     struct figure load = samples_figure(&s->load.samples);
 
-    for (int where = PROCESS; where < WHERES; where++) {
+    for (int where = PROCESS; where < REMOTE; where++) {
         char text[100];
 
         snprintf(text, sizeof(text), "%s: 64 B, 1.5 x the echo + the call",
