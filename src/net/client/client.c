@@ -165,7 +165,7 @@ static int open_vhost(struct net_host *host, struct gbx_error *err)
 {
     const struct lws_context_creation_info info = {
         .port = CONTEXT_PORT_NO_LISTEN,
-        .protocols = wire_protocols,
+        .protocols = host->is_tls ? wire_protocols : raw_protocols,
         .vhost_name = host->url,
         .user = host,
         .connect_timeout_secs = host->connect_seconds,

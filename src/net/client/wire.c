@@ -24,7 +24,7 @@ void wire_drop(struct net_host *host)
     pthread_mutex_unlock(&host->client->lock);
 }
 
-static void lose(struct net_host *host, const char *why)
+void wire_lose(struct net_host *host, const char *why)
 {
     if (host->wsi == NULL)
         return;
@@ -33,17 +33,14 @@ static void lose(struct net_host *host, const char *why)
     host->handler->down(host->context, why);
 }
 
-/* What a server said in place of "101 Switching Protocols". */
-static void explain(struct lws *wsi, const char *told, char text[160])
+void wire_explain(int status, const char *told, char text[160])
 {
-    const unsigned status = lws_http_client_http_response(wsi);
-
     if (status == 401 || status == 403)
-        snprintf(text, 160, "it refuses the token (HTTP %u)", status);
+        snprintf(text, 160, "it refuses the token (HTTP %d)", status);
     else if (status == 503)
         snprintf(text, 160, "it is full, or ends (HTTP 503)");
     else if (status > 0 && status != 101)
-        snprintf(text, 160, "it is no WebSocket server: HTTP %u", status);
+        snprintf(text, 160, "it is no WebSocket server: HTTP %d", status);
     else
         snprintf(text, 160, "%s", told != NULL ? told : "it does not answer");
 }
@@ -60,8 +57,9 @@ void wire_connect(struct net_host *host)
         .host = host->address,
         .port = host->port,
         .path = host->path,
-        .protocol = FRAME_SUBPROTOCOL,
-        .local_protocol_name = FRAME_SUBPROTOCOL,
+        .method = host->is_tls ? NULL : "RAW",
+        .protocol = host->is_tls ? FRAME_SUBPROTOCOL : NULL,
+        .local_protocol_name = host->is_tls ? FRAME_SUBPROTOCOL : RAW_PROTOCOL,
         .ssl_connection = host->is_tls ? LCCSCF_USE_SSL : 0,
         .opaque_user_data = host,
         .retry_and_idle_policy = &retry,
@@ -72,7 +70,7 @@ void wire_connect(struct net_host *host)
     host->has_come = false;
     host->wsi = (struct lws *)host; /* until there is one */
     if (lws_client_connect_via_info(&info) == NULL)
-        lose(host, "it cannot be connected to");
+        wire_lose(host, "it cannot be connected to");
     else if (host->wsi != NULL)
         host->wsi = wsi;
 }
@@ -93,7 +91,7 @@ static int authorize(struct net_host *host, struct lws *wsi, uint8_t **at,
                : 0;
 }
 
-static void come(struct net_host *host, struct lws *wsi)
+void wire_come(struct net_host *host, struct lws *wsi)
 {
     host->wsi = wsi;
     host->has_come = true;
@@ -119,7 +117,7 @@ static int receive(struct net_host *host, const void *data, size_t bytes)
 
 /* What is lent may be taken back meanwhile (keep): so a piece is taken with the
  * lock, and written without. */
-static int write_some(struct net_host *host)
+int wire_write(struct net_host *host, struct lws *wsi, wire_piece_fn *write)
 {
     struct net_client *client = host->client;
     struct outgoing *out;
@@ -134,7 +132,7 @@ static int write_some(struct net_host *host)
     pthread_mutex_unlock(&client->lock);
     if (out == NULL)
         return 0;
-    if (outgoing_write(out, host->wsi, from, bytes) < 0)
+    if (write(host, wsi, out, from, bytes) < 0)
         return -1;
     if (host->handler->wrote != NULL && !outgoing_is_done(out))
         host->handler->wrote(host->context);
@@ -146,8 +144,15 @@ static int write_some(struct net_host *host)
     has_more = !STAILQ_EMPTY(&host->out);
     pthread_mutex_unlock(&client->lock);
     if (has_more)
-        lws_callback_on_writable(host->wsi);
+        lws_callback_on_writable(wsi);
     return 0;
+}
+
+static int write_piece(struct net_host *host, struct lws *wsi,
+                       struct outgoing *out, const uint8_t *from, size_t bytes)
+{
+    (void)host;
+    return outgoing_write(out, wsi, (uint8_t *)(uintptr_t)from, bytes);
 }
 
 static int callback(struct lws *wsi, enum lws_callback_reasons reason,
@@ -166,21 +171,21 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason,
         host->speaks_frames = lws_hdr_total_length(wsi, WSI_TOKEN_PROTOCOL) > 0;
         return 0;
     case LWS_CALLBACK_CLIENT_ESTABLISHED:
-        come(host, wsi);
+        wire_come(host, wsi);
         return 0;
     case LWS_CALLBACK_CLIENT_RECEIVE:
         return receive(host, in, bytes);
     case LWS_CALLBACK_CLIENT_WRITEABLE:
-        return write_some(host);
+        return wire_write(host, wsi, write_piece);
     case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
-        explain(wsi, in, text);
-        lose(host, text);
+        wire_explain((int)lws_http_client_http_response(wsi), in, text);
+        wire_lose(host, text);
         return 0;
     case LWS_CALLBACK_CLIENT_CLOSED:
-        lose(host, "the connection is closed");
+        wire_lose(host, "the connection is closed");
         return 0;
     case LWS_CALLBACK_WSI_DESTROY:
-        lose(host, "the connection is gone");
+        wire_lose(host, "the connection is gone");
         return 0;
     default:
         return 0;
