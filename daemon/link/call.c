@@ -10,10 +10,15 @@
 
 void link_send(struct link *link, const struct frame *frame, const void *body)
 {
-    uint8_t head[FRAME_HEAD_MAX];
-    size_t bytes = frame_write(frame, head);
-    uint8_t *all = malloc(bytes + frame->body_bytes);
+    uint8_t head[FRAME_HEAD_MAX], *all;
+    size_t bytes;
 
+    if (link->way != NULL) {
+        link->way->send(link->context, frame, body);
+        return;
+    }
+    bytes = frame_write(frame, head);
+    all = malloc(bytes + frame->body_bytes);
     if (all == NULL)
         return;
     memcpy(all, head, bytes);
@@ -122,7 +127,7 @@ static void send_output(void *context, const char *port,
         frame.scalar = message->scalar.boolean != 0;
     else if (message->type == GBX_INTEGER || message->type == GBX_FLOAT)
         memcpy(&frame.scalar, &message->scalar, sizeof(frame.scalar));
-    if (message->body_bytes < GBX_BODY_SHOWN ||
+    if (link->way != NULL || message->body_bytes < GBX_BODY_SHOWN ||
         gbx_call_keep(job->link_call->call, message, &body, &data, NULL) < 0) {
         link_send(link, &frame, message->body);
         return;

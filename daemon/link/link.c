@@ -22,7 +22,7 @@ struct link *link_open(struct daemon *daemon, struct net_peer *peer,
     pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
     pthread_cond_init(&link->told, &clock);
     pthread_condattr_destroy(&clock);
-    link->number = atomic_fetch_add(&count, 1);
+    snprintf(link->name, sizeof(link->name), "%u", atomic_fetch_add(&count, 1));
     link->daemon = daemon;
     link->peer = peer;
     link->token = token;
@@ -33,6 +33,19 @@ struct link *link_open(struct daemon *daemon, struct net_peer *peer,
     pthread_mutex_lock(&daemon->links_lock);
     LIST_INSERT_HEAD(&daemon->links, link, other);
     pthread_mutex_unlock(&daemon->links_lock);
+    return link;
+}
+
+struct link *link_open_way(struct daemon *daemon, const struct link_way *way,
+                           void *context, struct job *job)
+{
+    struct link *link = link_open(daemon, NULL, NULL);
+
+    if (link == NULL)
+        return NULL;
+    link->way = way;
+    link->context = context;
+    link->job = job;
     return link;
 }
 
@@ -268,8 +281,13 @@ static bool keep_input(struct link *link, struct link_call *call)
 
 static void run_later(struct link *link, struct link_call *call)
 {
-    struct job *job = link_job(link);
+    struct job *job = link->job != NULL ? NULL : link_job(link);
 
+    if (link->job != NULL) {
+        call->job = link->job;
+        link->job->link_call = call;
+        return;
+    }
     if (job != NULL) {
         job->link_call = call;
         call->job = job;

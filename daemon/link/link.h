@@ -25,6 +25,12 @@
 #define LINK_CALLS_MAX   256u /* open, of one WebSocket */
 #define LINK_SCRIPTS_MAX 256u /* that it has brought */
 
+/* Where frames go, if that is no WebSocket. */
+struct link_way {
+    /* A frame and its body, which are lent. */
+    void (*send)(void *context, const struct frame *frame, const void *body);
+};
+
 /* A message that waits for its call to begin; or an answer. */
 struct link_input {
     SLIST_ENTRY(link_input) next;
@@ -67,9 +73,13 @@ struct link_load {
 
 struct link {
     struct daemon *daemon;
-    struct net_peer *peer; /* borrowed: it lives longer */
+    struct net_peer *peer; /* borrowed: it lives longer; or NULL, and: */
+    const struct link_way *way;
+    void *context;
+    struct job *job;       /* which is to run its call, with no other */
+    struct actor *brought; /* borrowed: "#...", whatever number; or NULL */
     struct token *token;
-    unsigned number;        /* among all links */
+    char name[40]; /* whose sandboxes its keys are of */
     bool has_greeted;       /* with the daemon's links: it knows HELLO */
     LIST_ENTRY(link) other; /* the same: of all links */
     atomic_uint holders;
@@ -96,6 +106,9 @@ struct link {
 
 struct link *link_open(struct daemon *daemon, struct net_peer *peer,
                        struct token *token);
+/* One of a single call, that is fed and run by this job's worker. */
+struct link *link_open_way(struct daemon *daemon, const struct link_way *way,
+                           void *context, struct job *job);
 void link_put(struct link *link);
 /* Its WebSocket is gone: what is not run yet never will be. */
 void link_leave(struct link *link);
@@ -137,6 +150,8 @@ struct actor *link_find_actor(struct link *link, const char *name, char **key);
 /* A LOAD has come: its worker's job.  It is taken. */
 void link_load_later(struct link *link, struct link_load *load);
 void link_load(struct job *job);
+void link_tell_loaded(struct link *link, uint32_t number,
+                      const struct actor *actor);
 void link_unload(struct link *link, uint32_t number);
 /* Of one that is gone: all of them. */
 void link_unload_all(struct link *link);

@@ -34,7 +34,7 @@ struct actor *link_find_actor(struct link *link, const char *name, char **key)
         return actors_get(link->daemon, name);
     number = strtoul(name + 1, &end, 10);
     if ((*end != '\0' && *end != '/') || number > UINT32_MAX ||
-        asprintf(key, "%u%s", link->number, end) < 0) {
+        asprintf(key, "%s%s", link->name, end) < 0) {
         *key = NULL;
         return NULL;
     }
@@ -43,6 +43,8 @@ struct actor *link_find_actor(struct link *link, const char *name, char **key)
     if (script != NULL && script->actor != NULL)
         actor = actors_hold(link->daemon, script->actor);
     pthread_mutex_unlock(&link->lock);
+    if (actor == NULL && link->brought != NULL)
+        actor = actors_hold(link->daemon, link->brought);
     if (actor == NULL) {
         free(*key);
         *key = NULL;
@@ -177,8 +179,8 @@ static void build_text(struct gbx_builder *b, const char *text)
     gbx_build_text(b, text, strlen(text));
 }
 
-static void tell_loaded(struct link *link, uint32_t number,
-                        const struct actor *actor)
+void link_tell_loaded(struct link *link, uint32_t number,
+                      const struct actor *actor)
 {
     const char *json = gbx_script_metadata(actor->script);
     struct frame frame = {.kind = FRAME_LOADED, .call = number};
@@ -230,7 +232,7 @@ void link_load(struct job *job)
     if (rc == 0) {
         actors_hold(link->daemon, actor); /* until it has been told of */
         actors_put(link->daemon, settle(link, number, actor));
-        tell_loaded(link, number, actor);
+        link_tell_loaded(link, number, actor);
         actors_put(link->daemon, actor);
     } else {
         settle(link, number, NULL);
