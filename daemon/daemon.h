@@ -28,6 +28,8 @@ struct daemon;
 struct link;
 struct link_call;
 struct link_load;
+struct part;
+struct worker;
 
 /* ---- access.c: who may come in ---- */
 
@@ -131,6 +133,7 @@ struct job {
     struct link_call *link_call;
     struct link_load *load; /* owned: or a script that it brings */
     struct actor *unused;   /* or, with nobody, one to put */
+    struct part *part;      /* or what comes through NATS (worker/worker.h) */
     struct token *token; /* whose, or NULL */
     struct gbx_call *call;
     struct gbx_program *program; /* the same: killed with the client */
@@ -272,6 +275,7 @@ struct daemon {
     struct work work;
     LIST_HEAD(, link) links;
     pthread_mutex_t links_lock;
+    struct worker *worker; /* of NATS, or NULL */
     FILE *audit; /* or NULL */
     pthread_mutex_t audit_lock;
     uint64_t started_ns;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "daemon/link/link.h"
+#include "daemon/worker/worker.h"
 #include "repl_js.h"
 #include "repl_py.h"
 #include "glovebox/cache.h"
@@ -31,7 +32,9 @@ struct options {
     const char *tokens, *cert, *key, *audit, *config, *libexec;
     const char *actors[ACTORS_MAX];
     size_t actor_count;
-    unsigned body_mib, connections;
+    const char *worker; /* a URL of NATS, or NULL */
+    unsigned body_mib, connections, deliveries;
+    bool is_silent; /* listens nowhere */
     struct daemon *daemon;
 };
 
@@ -45,13 +48,20 @@ enum {
     OPTION_CONNECTIONS,
     OPTION_TIMEOUT,
     OPTION_LIBEXEC,
-    OPTION_ISOLATION
+    OPTION_ISOLATION,
+    OPTION_WORKER,
+    OPTION_DELIVERIES
 };
 
 static const struct argp_option known[] = {
     {"listen", 'l', "ADDRESS:PORT", 0,
      "Where to listen; default 127.0.0.1:5556, or what systemd hands over.  Any "
-     "address but this host's own needs --cert, --key and --tokens",
+     "address but this host's own needs --cert, --key and --tokens.  none: with "
+     "--worker, nowhere",
+     1},
+    {"worker", OPTION_WORKER, "URL", 0,
+     "Take calls from NATS: nats://HOST:4222 or tls://...; ?route=NAME for those "
+     "of a route (docs/nats.md)",
      1},
     {"actor", 'a', "FILE", 0, "Load a script at the start; may come again", 1},
     {"scripts", 's', "FOLDER", 0,
@@ -66,6 +76,10 @@ static const struct argp_option known[] = {
      "Requests that may wait for a worker; more are refused; default 1024", 2},
     {"body", OPTION_BODY, "MIB", 0,
      "The longest body or message; default 64", 2},
+    {"deliveries", OPTION_DELIVERIES, "N", 0,
+     "Workers of NATS that may be given a call before it is put aside; default "
+     "5",
+     2},
     {"connections", OPTION_CONNECTIONS, "N", 0, "At once; default 10000", 2},
     {"tokens", OPTION_TOKENS, "FILE", 0,
      "Who may come in: lines NAME SECRET [REQUESTS A SECOND [CALLS AT ONCE]]; "
@@ -99,6 +113,9 @@ static void parse_listen(struct options *o, const char *text,
     char *end;
     unsigned long port = colon != NULL ? strtoul(colon + 1, &end, 10) : 65536;
 
+    o->is_silent = strcmp(text, "none") == 0;
+    if (o->is_silent)
+        return;
     if (colon == NULL || *end != '\0' || port > 65535 || bytes == 0 ||
         bytes >= sizeof(o->address))
         argp_error(state, "%s: ADDRESS:PORT is expected", text);
@@ -165,6 +182,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case OPTION_CONNECTIONS:
         o->connections = number(arg, 1000000, state);
         return 0;
+    case OPTION_WORKER:
+        o->worker = arg;
+        return 0;
+    case OPTION_DELIVERIES:
+        o->deliveries = number(arg, 1000, state);
+        return 0;
     case OPTION_TOKENS:
         o->tokens = arg;
         return 0;
@@ -183,6 +206,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case ARGP_KEY_END:
         if ((o->cert == NULL) != (o->key == NULL))
             argp_error(state, "--cert and --key go together");
+        if (o->is_silent && o->worker == NULL)
+            argp_error(state, "--listen none needs a --worker");
         if (!access_is_local(o->address) &&
             (o->cert == NULL || o->tokens == NULL))
             argp_error(state,
@@ -410,11 +435,14 @@ static void *await_signal(void *context)
     sd_notify(0, "STOPPING=1");
     fprintf(stderr, "gloveboxd: ends when all is done\n");
     atomic_store(&the_daemon->is_draining, true);
-    net_server_drain(the_daemon->server);
+    worker_drain(the_daemon);
+    if (the_daemon->server != NULL)
+        net_server_drain(the_daemon->server);
     links_tell(the_daemon);
     work_finish(the_daemon);
     links_await(the_daemon);
-    net_server_stop(the_daemon->server);
+    if (the_daemon->server != NULL)
+        net_server_stop(the_daemon->server);
     sem_post(&stopped);
     return NULL;
 }
@@ -524,7 +552,8 @@ static int serve(struct daemon *daemon, const struct options *o)
 {
     daemon->bytes_max =
         (uint64_t)(o->body_mib > 0 ? o->body_mib : BODY_MIB) << 20;
-    const int listener = sd_listen_fds(1) > 0 ? SD_LISTEN_FDS_START : 0;
+    const int listener =
+        sd_listen_fds(1) > 0 && !o->is_silent ? SD_LISTEN_FDS_START : 0;
     const struct net_config config = {
         .address = o->address,
         .port = o->port,
@@ -550,7 +579,10 @@ static int serve(struct daemon *daemon, const struct options *o)
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
-    if (net_server_open(&daemon->server, &config, &err) < 0 ||
+    if ((!o->is_silent &&
+         net_server_open(&daemon->server, &config, &err) < 0) ||
+        (o->worker != NULL &&
+         worker_open(daemon, o->worker, o->deliveries, &err) < 0) ||
         stats_open(daemon, &err) < 0 || work_open(daemon, &err) < 0)
         return complain(&err);
     the_daemon = daemon;
@@ -558,13 +590,20 @@ static int serve(struct daemon *daemon, const struct options *o)
     if (pthread_create(&waiter, NULL, await_signal, &set) != 0)
         return EX_UNAVAILABLE;
     pthread_detach(waiter);
-    fprintf(stderr, "gloveboxd: listens at %s://%s:%u\n",
-            o->cert != NULL ? "https" : "http", o->address,
-            net_server_port(daemon->server));
+    if (o->worker != NULL && worker_start(daemon, &err) < 0)
+        return complain(&err);
+    if (o->worker != NULL)
+        fprintf(stderr, "gloveboxd: takes calls from %s\n", o->worker);
+    if (!o->is_silent)
+        fprintf(stderr, "gloveboxd: listens at %s://%s:%u\n",
+                o->cert != NULL ? "https" : "http", o->address,
+                net_server_port(daemon->server));
     sd_notify(0, "READY=1");
-    net_server_run(daemon->server);
+    if (!o->is_silent)
+        net_server_run(daemon->server);
     sem_wait(&stopped);
     work_close(daemon);
+    worker_close(daemon);
     return 0;
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "daemon/link/link.h"
+#include "daemon/worker/worker.h"
 #include "glovebox/program.h"
 
 void work_drop(struct job *job)
@@ -28,6 +29,8 @@ static void do_job(struct daemon *daemon, struct job *job)
         link_load(job);
     else if (job->unused != NULL)
         actors_put(daemon, job->unused);
+    else if (job->part != NULL)
+        worker_do(job);
     else
         daemon_rpc(daemon, job);
 }

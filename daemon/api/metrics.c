@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "daemon/daemon.h"
+#include "daemon/worker/worker.h"
 
 static void put(FILE *out, const char *name, const char *type,
                 const char *help, double value)
@@ -93,6 +93,7 @@ char *daemon_metrics(struct daemon *daemon, size_t *bytes)
     put_actors(out, daemon, "actor_failures_total", "Failures by actor.", 1);
     put_actors(out, daemon, "actor_seconds_total", "Time in calls by actor.",
                2);
+    worker_metrics(daemon, out);
     if (fclose(out) != 0) {
         free(text);
         return NULL;
