@@ -213,7 +213,7 @@ static uint8_t *take_early_locked(struct batch *batch, size_t *bytes)
     uint8_t *data;
 
     *bytes = batch->all.count - batch->told;
-    if (now - batch->told_ns < EARLY_NS || *bytes == 0 ||
+    if (now < batch->told_ns + EARLY_NS || *bytes == 0 ||
         batch->all.is_too_much)
         return NULL;
     data = malloc(*bytes);

@@ -132,19 +132,6 @@ void calls_fail_locked(struct net_host *host, struct call *call, int code,
     scripts_tell_failed(host, number, code, has_not_run, what);
 }
 
-void calls_drop_all_locked(struct net_host *host)
-{
-    struct parcel *parcel;
-    struct call *call;
-
-    for (unsigned i = 0; i < BUCKETS; i++)
-        while ((call = LIST_FIRST(&host->calls[i])) != NULL)
-            calls_drop_locked(host, call, call->parcel != NULL);
-    while ((parcel = LIST_FIRST(&host->parcels)) != NULL)
-        parcels_drop_locked(host, parcel);
-    host->unstored = 0;
-}
-
 /* ---- frames ---- */
 
 static bool add_piece(struct call *call, const struct piece *piece)
@@ -201,16 +188,36 @@ int calls_input_locked(struct net_host *host, const struct frame *frame,
     return 0;
 }
 
-static void tell_canceled(struct net_host *host, const struct call *call)
+static void tell_canceled(struct net_host *host, struct bus *bus,
+                          const struct call *call)
 {
     const struct parcel *parcel = call->parcel;
     char subject[NATS_SUBJECT_MAX], text[96];
 
-    snprintf(subject, sizeof(subject), "glovebox.cancel.%s",
-             bus_route(host->bus));
+    snprintf(subject, sizeof(subject), "glovebox.cancel.%s", bus_route(bus));
     snprintf(text, sizeof(text), "%s.%llu %u", host->id,
              (unsigned long long)parcel->serial, call->number);
-    bus_send(host->bus, subject, NULL, NULL, 0, text, strlen(text));
+    bus_send(bus, subject, NULL, NULL, 0, text, strlen(text));
+}
+
+void calls_drop_all_locked(struct net_host *host, struct bus *bus)
+{
+    const bool is_up = bus != NULL && bus_is_up(bus);
+    struct parcel *parcel;
+    struct call *call;
+
+    for (unsigned i = 0; i < BUCKETS; i++)
+        while ((call = LIST_FIRST(&host->calls[i])) != NULL) {
+            if (is_up && call->parcel != NULL)
+                tell_canceled(host, bus, call);
+            calls_drop_locked(host, call, call->parcel != NULL);
+        }
+    while ((parcel = LIST_FIRST(&host->parcels)) != NULL) {
+        if (is_up)
+            parcels_take_back(host, bus, parcel);
+        parcels_drop_locked(host, parcel);
+    }
+    host->unstored = 0;
 }
 
 void calls_end_locked(struct net_host *host, struct call *call, int code,
@@ -219,7 +226,7 @@ void calls_end_locked(struct net_host *host, struct call *call, int code,
     struct parcel *parcel = call->parcel;
 
     if (parcel != NULL)
-        tell_canceled(host, call);
+        tell_canceled(host, host->bus, call);
     calls_fail_locked(host, call, code, parcel == NULL, what);
     if (parcel != NULL)
         parcels_settle_locked(host, parcel);

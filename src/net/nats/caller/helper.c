@@ -137,7 +137,7 @@ static void disconnect(struct net_host *host, bool is_told)
     host->is_up = host->wants_cut = false;
     why = strdup(host->why != NULL ? host->why : "it is cut");
     host->why = NULL;
-    calls_drop_all_locked(host);
+    calls_drop_all_locked(host, bus);
     scripts_drop_all_locked(host);
     pthread_mutex_unlock(&host->lock);
     if (bus == NULL) {

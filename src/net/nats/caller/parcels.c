@@ -38,7 +38,8 @@ void parcels_drop_locked(struct net_host *host, struct parcel *parcel)
     free(parcel);
 }
 
-static void forget_body(struct net_host *host, const struct parcel *parcel)
+static void forget_body(struct net_host *host, struct bus *bus,
+                        const struct parcel *parcel)
 {
     char filter[NATS_SUBJECT_MAX];
 
@@ -46,19 +47,20 @@ static void forget_body(struct net_host *host, const struct parcel *parcel)
         return;
     snprintf(filter, sizeof(filter), "glovebox.bodies.%s-%llu.*", host->id,
              (unsigned long long)parcel->serial);
-    bus_forget(host->bus, NATS_BODIES, filter);
+    bus_forget(bus, NATS_BODIES, filter);
 }
 
-/* Out of the queue, so that nobody runs it for nothing. */
-static void take_back(struct net_host *host, const struct parcel *parcel)
+void parcels_take_back(struct net_host *host, struct bus *bus,
+                       const struct parcel *parcel)
 {
     static const char subject[] = "$JS.API.STREAM.MSG.DELETE." NATS_CALLS;
     char body[64];
 
     snprintf(body, sizeof(body), "{\"seq\":%llu,\"no_erase\":true}",
              (unsigned long long)parcel->sequence);
-    bus_send(host->bus, subject, NULL, NULL, 0, body, strlen(body));
-    forget_body(host, parcel);
+    if (parcel->is_stored)
+        bus_send(bus, subject, NULL, NULL, 0, body, strlen(body));
+    forget_body(host, bus, parcel);
 }
 
 void parcels_settle_locked(struct net_host *host, struct parcel *parcel)
@@ -68,7 +70,7 @@ void parcels_settle_locked(struct net_host *host, struct parcel *parcel)
     parcel->is_unwanted = true;
     if (!parcel->is_stored)
         return; /* where it lies is not known yet */
-    take_back(host, parcel);
+    parcels_take_back(host, host->bus, parcel);
     parcels_drop_locked(host, parcel);
 }
 
@@ -323,7 +325,7 @@ void parcels_send_large(struct net_host *host, uint64_t serial)
         parcel->has_body = true;
         parcel->is_large = false;
         if (rc < 0 || large.is_gone || parcel->count != 1) {
-            forget_body(host, parcel);
+            forget_body(host, host->bus, parcel);
             parcels_fail_locked(host, parcel, rc < 0 ? rc : GBX_ECANCELED, true,
                                 err.what);
         } else {
@@ -359,7 +361,7 @@ static void refuse_locked(struct net_host *host, struct parcel *parcel,
 
     snprintf(what, sizeof(what), "JetStream does not take the call: %s%s",
              stored->what, remedy(stored->code));
-    forget_body(host, parcel);
+    forget_body(host, host->bus, parcel);
     parcels_fail_locked(host, parcel, GBX_ELIMIT, true, what);
 }
 
@@ -416,11 +418,11 @@ static void tick_parcel(struct net_host *host, struct parcel *parcel,
     if (parcel->is_stored) {
         if (at_once || now > parcel->look_ns)
             look(host, parcel, now);
-    } else if (now - parcel->began_ns > LOST_NS) {
+    } else if (now > parcel->began_ns + LOST_NS) {
         parcels_fail_locked(host, parcel, GBX_EHOST, false,
                             "the NATS server does not say that it has the "
                             "call: whether it runs is not known");
-    } else if (at_once || now - parcel->sent_ns > ACK_NS) {
+    } else if (at_once || now > parcel->sent_ns + ACK_NS) {
         bus_send_message(host->bus, parcel->message);
         parcel->sent_ns = now;
     }

@@ -206,8 +206,9 @@ void calls_drop_locked(struct net_host *host, struct call *call,
 void calls_fail_locked(struct net_host *host, struct call *call, int code,
                        bool has_not_run, const char *what);
 void calls_keep_locked(struct net_host *host, void *context);
-/* The host is down: none will be answered. */
-void calls_drop_all_locked(struct net_host *host);
+/* The host is down: none will be answered.  Those who run them are told, if
+ * there is still a bus. */
+void calls_drop_all_locked(struct net_host *host, struct bus *bus);
 
 /* ---- parcels.c: messages of calls ---- */
 
@@ -217,6 +218,9 @@ void parcels_send_locked(struct net_host *host);
 void parcels_send_large(struct net_host *host, uint64_t serial);
 struct parcel *parcels_find_locked(struct net_host *host, uint64_t serial);
 void parcels_drop_locked(struct net_host *host, struct parcel *parcel);
+/* Out of the queue, so that nobody runs it for nothing. */
+void parcels_take_back(struct net_host *host, struct bus *bus,
+                       const struct parcel *parcel);
 /* All its calls are gone. */
 void parcels_settle_locked(struct net_host *host, struct parcel *parcel);
 void parcels_fail_locked(struct net_host *host, struct parcel *parcel, int code,

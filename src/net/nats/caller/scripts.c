@@ -234,7 +234,7 @@ void scripts_tick(struct net_host *host)
     for (script = LIST_FIRST(&host->scripts); script != NULL; script = next) {
         next = LIST_NEXT(script, next);
         if (!script->is_stored || script->is_loaded ||
-            now - script->asked_ns < ASK_NS)
+            now < script->asked_ns + ASK_NS)
             continue;
         if (script->asked < ASK_MAX) {
             ask_locked(host, script);
@@ -336,7 +336,7 @@ static void add_nodes_locked(struct net_host *host, struct sum *sum)
 
     for (node = LIST_FIRST(&host->nodes); node != NULL; node = next) {
         next = LIST_NEXT(node, next);
-        if (now - node->seen_ns > NATS_NODE_AWAY_MS * 1000000ull) {
+        if (now > node->seen_ns + NATS_NODE_AWAY_MS * 1000000ull) {
             LIST_REMOVE(node, next);
             free(node);
             continue;

@@ -181,7 +181,7 @@ static void beat(struct net_worker *worker, uint64_t now)
         taken_beat_locked(taken, now);
     }
     /* The server has forgotten, or was not heard. */
-    if (now - worker->pulled_ns > 35000000000u)
+    if (now > worker->pulled_ns + 35000000000u)
         worker->pulled = 0;
     worker->wants_pull = false;
     pull_more_locked(worker);
