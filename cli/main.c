@@ -19,6 +19,7 @@ static const char usage[] =
     "  glovebox exec PROGRAM run a Linux program in a micro-VM\n"
     "  glovebox flow CMD     graphs of actors: check, draw and run one\n"
     "  glovebox serve FILE   run scripts for others, over HTTP and WebSocket\n"
+    "  glovebox nodes URL    which workers take calls from a NATS server\n"
     "  glovebox build MODULE compile a module of WebAssembly ahead\n"
     "  glovebox cache        what scripts start from: list it, remove it\n"
     "  glovebox config       rules for scripts: check them, show them\n"
@@ -104,17 +105,23 @@ int cli_fail(const struct gbx_error *err)
     return cli_say(what, cli_exit_code(err->code));
 }
 
-/* The benchmark is a program of its own: it needs what users need not have. */
-static int exec_bench(char **argv)
+/* Programs of their own, that need what users need not have. */
+static int exec_beside(const char *name, char **argv)
 {
     const char *dir = cli_libexec();
     char path[4160];
 
-    snprintf(path, sizeof(path), "%s/glovebox-bench",
-             dir != NULL ? dir : GLOVEBOX_LIBEXEC_DIR);
+    snprintf(path, sizeof(path), "%s/glovebox-%s",
+             dir != NULL ? dir : GLOVEBOX_LIBEXEC_DIR, name);
     execv(path, argv);
-    fprintf(stderr, "glovebox: %s: not there: make bench builds it\n", path);
+    fprintf(stderr, "glovebox: %s: not there: make %s builds it\n", path,
+            strcmp(name, "bench") == 0 ? name : "build");
     return CLI_HOST;
+}
+
+static bool is_beside(const char *name)
+{
+    return strcmp(name, "bench") == 0 || strcmp(name, "nodes") == 0;
 }
 
 /* So is the server, which lies beside this one. */
@@ -160,8 +167,8 @@ static int help(int argc, char **argv)
 
     if (argc > 2 && (run = find(argv[2])) != NULL)
         return run(2, of);
-    if (argc > 2 && strcmp(argv[2], "bench") == 0)
-        return exec_bench(of);
+    if (argc > 2 && is_beside(argv[2]))
+        return exec_beside(argv[2], of);
     if (argc > 2 && strcmp(argv[2], "serve") == 0)
         return exec_daemon(of);
     fputs(usage, argc > 2 ? stderr : stdout);
@@ -207,8 +214,8 @@ int main(int argc, char **argv)
 
     if ((run = find(command)) != NULL)
         return run(argc - 1, argv + 1);
-    if (strcmp(command, "bench") == 0)
-        return exec_bench(argv + 1);
+    if (is_beside(command))
+        return exec_beside(command, argv + 1);
     if (strcmp(command, "serve") == 0)
         return exec_daemon(argv + 1);
     if (strcmp(command, "help") == 0 || strcmp(command, "--help") == 0 ||

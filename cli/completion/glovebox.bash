@@ -56,7 +56,7 @@ _glovebox() {
 
     if [ "$COMP_CWORD" -eq 1 ]; then
         mapfile -t COMPREPLY < <(compgen -W \
-            'run inspect flow exec build cache config doctor bench help --version --help' -- "$word")
+            'run inspect flow exec build cache config doctor nodes bench help --version --help' -- "$word")
         return
     fi
 
@@ -148,8 +148,9 @@ _glovebox() {
         }
         ;;
     doctor:*) words='--json --help' ;;
-    bench:*) words='call payload start wipe written density floor isolation languages compute wasm flow --json --help' ;;
-    help:*) words='run inspect flow exec build cache config doctor bench' ;;
+    nodes:*) words='nats:// tls:// --json --help' ;;
+    bench:*) words='call payload start wipe written density floor isolation languages compute wasm serve nats flow --json --help' ;;
+    help:*) words='run inspect flow exec build cache config doctor nodes bench' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 }
