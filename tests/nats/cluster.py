@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A NATS server, workers and callers, for the tests of calls through NATS."""
+import glob
+import json
 import os
 import pathlib
 import queue
@@ -35,6 +37,76 @@ def cbor(value):
         return head(3, len(value.encode())) + value.encode()
     return head(5, len(value)) + b"".join(
         cbor(key) + cbor(item) for key, item in value.items())
+
+
+class Raw:
+    """A client of NATS that says whatever it is told to."""
+
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port))
+        self.socket.settimeout(10)
+        self.file = self.socket.makefile("rb")
+        self.info = json.loads(self.file.readline().split(b" ", 1)[1])
+        self.write(b'CONNECT {"verbose":false,"headers":true,'
+                   b'"no_responders":true}\r\nSUB _INBOX.raw.> 1\r\n')
+
+    def write(self, data):
+        self.socket.sendall(data)
+
+    def publish(self, subject, data=b"", headers=None, reply=""):
+        head = b""
+        if headers is not None:
+            head = b"NATS/1.0\r\n" + "".join(
+                f"{key}: {value}\r\n" for key, value in headers.items()
+            ).encode() + b"\r\n"
+        self.write((f"HPUB {subject} {reply} {len(head)} "
+                    f"{len(head) + len(data)}\r\n" if head else
+                    f"PUB {subject} {reply} {len(data)}\r\n").encode() +
+                   head + data + b"\r\n")
+
+    def listen(self, subject):
+        self.write(f"SUB {subject} 2\r\n".encode())
+        self.flush()
+
+    def flush(self):
+        self.write(b"PING\r\n")
+        while self.file.readline() != b"PONG\r\n":
+            pass
+
+    def next(self):
+        """(subject, reply, head and data)"""
+        while True:
+            line = self.file.readline()
+            if line == b"PING\r\n":
+                self.write(b"PONG\r\n")
+            words = line.decode().split()
+            if words and words[0] in ("MSG", "HMSG"):
+                data = self.file.read(int(words[-1]) + 2)[:-2]
+                sizes = 2 if words[0] == "HMSG" else 1
+                rest = words[3:-sizes]
+                return words[1], rest[0] if rest else "", data
+
+    def api(self, subject, body=None):
+        """JetStream's answer."""
+        self.publish("$JS.API." + subject,
+                     json.dumps(body).encode() if body is not None else b"",
+                     reply="_INBOX.raw.1")
+        while True:
+            where, _, data = self.next()
+            if where == "_INBOX.raw.1":
+                return json.loads(data)
+
+    def stream(self, name):
+        return self.api("STREAM.INFO." + name)
+
+    def change(self, name, **config):
+        said = self.api("STREAM.UPDATE." + name,
+                        {**self.stream(name)["config"], **config})
+        assert "error" not in said, said
+
+    def close(self):
+        self.file.close()
+        self.socket.close()
 
 
 class Process:
@@ -100,9 +172,13 @@ class Caller(Process):
         self.run.stdout.close()
         return code
 
-    def load(self, number, path, want="loaded"):
+    def load(self, number, path):
         self.say(f"load {number} {path}")
-        return self.await_line(f"{want} {number} ", timeout=60)
+        self.await_line(f"loaded {number} ", timeout=60)
+
+    def load_failed(self, number, path):
+        self.say(f"load {number} {path}")
+        return self.failed(number)
 
     def failed(self, number, timeout=30):
         """(code, flags, [what, traceback, type, message])"""
@@ -151,11 +227,30 @@ class Cluster(unittest.TestCase):
         self.server = None
 
     def worker(self, *words, url=None, listen="none"):
+        before = set(glob.glob("/tmp/gloveboxd-*"))
         one = Process([DAEMON, "--isolation", "process", "--listen", listen,
                        "--worker", url or self.url, *words])
         self.addCleanup(self.end_worker, one)
         one.await_line("gloveboxd: takes calls")
+        one.folders = set(glob.glob("/tmp/gloveboxd-*")) - before
         return one
+
+    def kill_worker(self, one):
+        """As if its computer was off; but what it leaves there is removed."""
+        one.end(signal.SIGKILL)
+        for folder in one.folders:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def raw(self):
+        one = Raw(self.port)
+        self.addCleanup(one.close)
+        return one
+
+    def await_stream(self, raw, name, messages, timeout=30):
+        until = time.monotonic() + timeout
+        while raw.stream(name)["state"]["messages"] != messages:
+            self.assertLess(time.monotonic(), until, raw.stream(name))
+            time.sleep(0.05)
 
     def end_worker(self, one):
         if one.run.poll() is None:
@@ -181,6 +276,7 @@ class Cluster(unittest.TestCase):
                            "def process(c):\n"
                            "    v = c.get_input('in')\n"
                            "    if v == 7: time.sleep(20)\n"
+                           "    if v == 6: time.sleep(3)\n"
                            "    if v == 8: raise ValueError('eight')\n"
                            "    if v == 9: print('nine')\n"
                            "    return {'out': v}\n")
