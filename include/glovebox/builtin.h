@@ -57,6 +57,15 @@
  *           state keeps it ("count"); a message to `reset` makes it 0.
  *   every      n (1)
  *
+ * edge_out  in -> stored: an edge to another computer, through NATS JetStream:
+ *           each is stored there, once, and then passed on.
+ * edge_in   -> out: the same edge's other end: all that was put, in its order;
+ *           each is there until this flow has taken it over.  One flow has it.
+ *   url        nats://HOST:PORT or tls://; must be there
+ *   edge       its name: letters, digits, - and _; must be there
+ *   token_file, ca_file  what the server wants, who signs its certificate
+ *   bytes_max  of a message (64 MiB)
+ *
  * Paths: an absolute one is opened as it is, but that its last part must be no
  * link; a relative one lies in the flow's folder: it has no "..", and no part
  * of it may be a link.  They come from the graph, never from a message.

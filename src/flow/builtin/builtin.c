@@ -4,10 +4,17 @@
 
 #include "flow/builtin/builtin.h"
 
-const struct gbx_actor_type *const gbx_builtin_types[] = {
-    &builtin_counter,  &builtin_file_in, &builtin_file_out,
-    &builtin_log,      &builtin_merge,   &builtin_split,
-    &builtin_template, &builtin_timer,   NULL};
+const struct gbx_actor_type *const gbx_builtin_types[] = {&builtin_counter,
+                                                          &builtin_edge_in,
+                                                          &builtin_edge_out,
+                                                          &builtin_file_in,
+                                                          &builtin_file_out,
+                                                          &builtin_log,
+                                                          &builtin_merge,
+                                                          &builtin_split,
+                                                          &builtin_template,
+                                                          &builtin_timer,
+                                                          NULL};
 
 const struct gbx_actor_type *gbx_builtin_find(const char *component)
 {

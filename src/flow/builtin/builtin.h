@@ -10,9 +10,9 @@
 
 #include "glovebox/builtin.h"
 
-extern const struct gbx_actor_type builtin_counter, builtin_file_in,
-    builtin_file_out, builtin_log, builtin_merge, builtin_split,
-    builtin_template, builtin_timer;
+extern const struct gbx_actor_type builtin_counter, builtin_edge_in,
+    builtin_edge_out, builtin_file_in, builtin_file_out, builtin_log,
+    builtin_merge, builtin_split, builtin_template, builtin_timer;
 
 #define PORTS(...)                                                             \
     (const char *const[])                                                      \

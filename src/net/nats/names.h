@@ -24,6 +24,7 @@
  * what does not fit GLOVEBOX_RESULTS  glovebox.to.*.result.*  kept for an hour
  *   GLOVEBOX_BODIES   glovebox.bodies.*.*     kept for a day, or until read
  *   GLOVEBOX_DEAD     glovebox.dead.*         kept for a week
+ *   GLOVEBOX_EDGES    glovebox.edges.*        flows' edges: edge/edge.h
  *   KV_glovebox-scripts, KV_glovebox-nodes    buckets: what scripts there are,
  * by digest; who works, for 10 s
  *
@@ -69,6 +70,7 @@
 #define NATS_DEAD    "GLOVEBOX_DEAD"
 #define NATS_SCRIPTS "KV_glovebox-scripts"
 #define NATS_NODES   "KV_glovebox-nodes"
+#define NATS_EDGES   "GLOVEBOX_EDGES"
 
 #define NATS_MESSAGE_ID "Nats-Msg-Id"
 #define NATS_FROM       "Glovebox-From"
@@ -78,6 +80,7 @@
 #define NATS_BODY       "Glovebox-Body"
 #define NATS_ATTEMPT    "Glovebox-Attempt"
 #define NATS_WHY        "Glovebox-Why"
+#define NATS_EDGE_BODY  "Glovebox-Edge-Body"
 
 #define NATS_ID_CHARS     32u  /* a caller's or worker's, in hex */
 #define NATS_DIGEST_CHARS 64u  /* SHA-256 in hex */

@@ -41,6 +41,10 @@ static const struct {
      "\"retention\":\"limits\",\"discard\":\"old\",\"storage\":\"file\","
      "\"max_msgs_per_subject\":-1," WINDOW(120) AGE(604800),
      false},
+    {NATS_EDGES, "glovebox.edges.*",
+     "\"retention\":\"workqueue\",\"discard\":\"new\",\"storage\":\"file\","
+     "\"max_msgs_per_subject\":-1," WINDOW(120),
+     false},
     {NATS_SCRIPTS, "$KV.glovebox-scripts.>",
      "\"retention\":\"limits\",\"storage\":\"file\"," BUCKET WINDOW(120), true},
     {NATS_NODES, "$KV.glovebox-nodes.>",
