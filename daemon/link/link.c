@@ -380,25 +380,12 @@ static void end_frame(struct link *link)
 
 static int take_head(struct link *link, const uint8_t **data, size_t *bytes)
 {
-    const size_t before = link->head_bytes;
-    size_t more = FRAME_HEAD_MAX - before;
-    const char *what;
-    int length;
+    const int rc = frame_take(&link->head, &link->frame, data, bytes);
 
-    more = more > *bytes ? *bytes : more;
-    memcpy(link->head + before, *data, more);
-    length = frame_read(&link->frame, link->head, before + more, &what);
-    if (length < 0 || (length == 0 && before + more == FRAME_HEAD_MAX))
-        return GBX_EFORMAT;
-    if (length > 0)
-        more = (size_t)length - before;
-    link->head_bytes += more;
-    *data += more;
-    *bytes -= more;
-    link->has_head = length > 0;
+    link->has_head = rc > 0;
     link->body_at = 0;
     link->begun_ns = daemon_now_ns();
-    return link->has_head ? begin_frame(link) : 0;
+    return rc < 0 ? GBX_EFORMAT : rc > 0 ? begin_frame(link) : 0;
 }
 
 /* A sandbox is held for it. */
@@ -431,7 +418,7 @@ int link_piece(struct link *link, const void *data, size_t bytes, bool is_last)
         return GBX_EFORMAT;
     end_frame(link);
     link->has_head = false;
-    link->head_bytes = 0;
+    link->head.count = 0;
     return 0;
 }
 

@@ -92,8 +92,7 @@ struct link {
     bool is_gone;
 
     /* The frame that comes; the server's thread: */
-    uint8_t head[FRAME_HEAD_MAX];
-    size_t head_bytes;
+    struct frame_head head;
     struct frame frame;
     bool has_head;
     struct link_call *to; /* an input's, or NULL */

@@ -14,12 +14,6 @@ static int refuse(struct gbx_error *err, int code, const char *what)
     return code;
 }
 
-static bool is(const struct gbx_item *item, const char *text)
-{
-    return item->kind == GBX_ITEM_TEXT && item->count == strlen(text) &&
-           memcmp(item->bytes, text, item->count) == 0;
-}
-
 /* What lies in an item that was read.  Its depth is bounded by the reader. */
 static int skip(struct gbx_reader *r, const struct gbx_item *item)
 {
@@ -104,7 +98,7 @@ static int take_limits(struct gbx_reader *r, struct load *load)
             const uint32_t small =
                 large > UINT32_MAX ? UINT32_MAX : (uint32_t)large;
 
-            if (is(&key, limits[i].name))
+            if (gbx_item_is(&key, limits[i].name))
                 memcpy(to, limits[i].bytes == 8 ? (const void *)&large : &small,
                        limits[i].bytes);
         }
@@ -119,7 +113,7 @@ static int take_floor(struct gbx_reader *r, struct load *load)
     if (gbx_read(r, &item) < 0)
         return GBX_EFORMAT;
     for (int i = GBX_ISOLATION_AUTO; i < GBX_ISOLATION_REMOTE; i++)
-        if (is(&item, gbx_isolation_name(i))) {
+        if (gbx_item_is(&item, gbx_isolation_name(i))) {
             load->floor = (enum gbx_isolation)i;
             return 0;
         }
@@ -135,19 +129,19 @@ static int take(struct gbx_reader *r, struct load *load, bool is_inner,
     struct gbx_item item;
     int rc;
 
-    if (is_inner && is(key, "file"))
+    if (is_inner && gbx_item_is(key, "file"))
         return take_text(r, &load->file, NULL);
-    if (is_inner && is(key, "source"))
+    if (is_inner && gbx_item_is(key, "source"))
         return take_text(r, &load->source, &load->source_bytes);
-    if (is_inner && is(key, "actor_id"))
+    if (is_inner && gbx_item_is(key, "actor_id"))
         return take_text(r, &load->actor_id, NULL);
-    if (is_inner && is(key, "config"))
+    if (is_inner && gbx_item_is(key, "config"))
         return take_config(r, load);
-    if (!is_inner && is(key, "load"))
+    if (!is_inner && gbx_item_is(key, "load"))
         return take_map(r, load, true);
-    if (!is_inner && is(key, "limits"))
+    if (!is_inner && gbx_item_is(key, "limits"))
         return take_limits(r, load);
-    if (!is_inner && is(key, "floor"))
+    if (!is_inner && gbx_item_is(key, "floor"))
         return take_floor(r, load);
     rc = gbx_read(r, &item);
     return rc < 0 ? GBX_EFORMAT : skip(r, &item);

@@ -347,12 +347,6 @@ struct load {
     struct gbx_message config;
 };
 
-static bool is_key(const struct gbx_item *item, const char *key)
-{
-    return item->kind == GBX_ITEM_TEXT && item->count == strlen(key) &&
-           memcmp(item->bytes, key, item->count) == 0;
-}
-
 static void read_load(struct load *load, const struct gbx_message *map)
 {
     enum { KEY, FILE_NAME, CONFIG, OTHER } next = KEY;
@@ -378,9 +372,9 @@ static void read_load(struct load *load, const struct gbx_message *map)
         if (next != KEY)
             next = KEY;
         else
-            next = is_key(&item, "file")     ? FILE_NAME
-                   : is_key(&item, "config") ? CONFIG
-                                             : OTHER;
+            next = gbx_item_is(&item, "file")     ? FILE_NAME
+                   : gbx_item_is(&item, "config") ? CONFIG
+                                                  : OTHER;
     }
     if (config != NULL)
         load->config.body_bytes = (size_t)(bytes + r.at - config);

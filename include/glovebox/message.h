@@ -159,6 +159,9 @@ void gbx_reader_init(struct gbx_reader *r, const void *bytes, size_t count);
  */
 int gbx_read(struct gbx_reader *r, struct gbx_item *item);
 
+/* Is it this text?  As a map's key. */
+bool gbx_item_is(const struct gbx_item *item, const char *text);
+
 /*
  * Give a message bytes of its own, so that nobody else can change them; *held
  * is for free(), NULL when there was nothing to copy.  Returns 0 or GBX_EHOST.

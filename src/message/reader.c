@@ -315,3 +315,9 @@ int gbx_read(struct gbx_reader *r, struct gbx_item *item)
     r->error = read_item(r, item);
     return r->error;
 }
+
+bool gbx_item_is(const struct gbx_item *item, const char *text)
+{
+    return item->kind == GBX_ITEM_TEXT && item->count == strlen(text) &&
+           memcmp(item->bytes, text, item->count) == 0;
+}

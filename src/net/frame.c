@@ -59,6 +59,27 @@ int frame_read(struct frame *frame, const uint8_t *data, size_t bytes,
     return (int)(FRAME_BYTES + actor + port);
 }
 
+int frame_take(struct frame_head *head, struct frame *frame,
+               const uint8_t **data, size_t *bytes)
+{
+    const size_t before = head->count;
+    size_t more = sizeof(head->bytes) - before;
+    const char *what;
+    int length;
+
+    more = more > *bytes ? *bytes : more;
+    memcpy(head->bytes + before, *data, more);
+    length = frame_read(frame, head->bytes, before + more, &what);
+    if (length < 0 || (length == 0 && before + more == sizeof(head->bytes)))
+        return -1;
+    if (length > 0)
+        more = (size_t)length - before;
+    head->count += more;
+    *data += more;
+    *bytes -= more;
+    return length > 0;
+}
+
 size_t frame_write(const struct frame *frame, uint8_t head[FRAME_HEAD_MAX])
 {
     const size_t actor = strlen(frame->actor), port = strlen(frame->port);

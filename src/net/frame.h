@@ -102,6 +102,17 @@ struct frame {
 int frame_read(struct frame *frame, const uint8_t *data, size_t bytes,
                const char **what);
 
+/* A head that comes in pieces; all zero before it. */
+struct frame_head {
+    uint8_t bytes[FRAME_HEAD_MAX];
+    size_t count;
+};
+
+/* The same of what has come: moves *data and *bytes on.  Returns 1: it is
+ * whole; 0: there is more of it to come; or -1. */
+int frame_take(struct frame_head *head, struct frame *frame,
+               const uint8_t **data, size_t *bytes);
+
 /* Write it.  Returns how long it is: at most FRAME_HEAD_MAX. */
 size_t frame_write(const struct frame *frame, uint8_t head[FRAME_HEAD_MAX]);
 

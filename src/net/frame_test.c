@@ -35,6 +35,32 @@ static void what_is_written_is_read(void **state)
     assert_memory_equal(&got, &one, sizeof(one));
 }
 
+static void a_head_may_come_in_pieces(void **state)
+{
+    const size_t bytes = frame_write(&one, head);
+
+    (void)state;
+    for (size_t step = 1; step < bytes + 5; step++) {
+        struct frame_head comes = {.count = 0};
+        struct frame got;
+        uint8_t all[FRAME_HEAD_MAX + 8] = {0};
+        size_t at = 0;
+        int rc = 0;
+
+        memcpy(all, head, bytes);
+        while (rc == 0) {
+            const uint8_t *data = all + at;
+            size_t left = step;
+
+            rc = frame_take(&comes, &got, &data, &left);
+            at = (size_t)(data - all);
+        }
+        assert_int_equal(rc, 1);
+        assert_int_equal(at, bytes); /* no byte of the body */
+        assert_memory_equal(&got, &one, sizeof(one));
+    }
+}
+
 static void numbers_are_little_endian(void **state)
 {
     static const uint8_t wanted[] = "GBX1\x01\x05\x06\x02"
@@ -92,6 +118,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_is_read),
+        cmocka_unit_test(a_head_may_come_in_pieces),
         cmocka_unit_test(numbers_are_little_endian),
         cmocka_unit_test(the_longest_names_fit),
         cmocka_unit_test(what_is_wrong_is_said),

@@ -22,12 +22,6 @@ static uint8_t *copy_body(const struct sandbox_event *event,
     return copy;
 }
 
-static bool is_key(const struct gbx_item *item, const char *name)
-{
-    return item->kind == GBX_ITEM_TEXT && item->count == strlen(name) &&
-           memcmp(item->bytes, name, item->count) == 0;
-}
-
 /* Room for n pointers and `bytes` of text behind them, in one block. */
 static char **ports_alloc(uint64_t n, size_t bytes)
 {
@@ -78,7 +72,7 @@ static int find_ports(const uint8_t *body, size_t bytes, char ***inports)
         if (item.depth != 1)
             continue;
         if (key)
-            wanted = is_key(&item, "inports");
+            wanted = gbx_item_is(&item, "inports");
         else if (wanted && (rc = read_ports(&r, &item, inports)) < 0)
             return rc;
         key = !key;
@@ -151,11 +145,11 @@ int report_failure(const struct sandbox_event *event, struct scratch *scratch,
         if (item.depth != 1)
             continue;
         if (key)
-            place = is_key(&item, "type")        ? &failure->type
-                    : is_key(&item, "message")   ? &failure->message
-                    : is_key(&item, "traceback") ? &failure->traceback
-                    : is_key(&item, "limit")     ? &limit
-                                                 : &ignored;
+            place = gbx_item_is(&item, "type")        ? &failure->type
+                    : gbx_item_is(&item, "message")   ? &failure->message
+                    : gbx_item_is(&item, "traceback") ? &failure->traceback
+                    : gbx_item_is(&item, "limit")     ? &limit
+                                                      : &ignored;
         else if (item.kind == GBX_ITEM_TEXT)
             *place = scratch_text(scratch, item.bytes, item.count);
         key = !key;

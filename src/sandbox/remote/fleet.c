@@ -302,12 +302,6 @@ static void free_script(struct fleet_script *script)
     free(script);
 }
 
-static bool is(const struct gbx_item *item, const char *text)
-{
-    return item->kind == GBX_ITEM_TEXT && item->count == strlen(text) &&
-           memcmp(item->bytes, text, item->count) == 0;
-}
-
 /* Its path on this host, and its own name, as the LOAD in it has them. */
 static int name_script(struct fleet_script *script, const char *folder,
                        const void *body, size_t bytes)
@@ -328,8 +322,8 @@ static int name_script(struct fleet_script *script, const char *folder,
         else if (item.depth == 2 && item.kind == GBX_ITEM_TEXT && wants_id &&
                  script->actor_id == NULL)
             script->actor_id = strndup(item.bytes, item.count);
-        wants_file = item.depth == 2 && is(&item, "file");
-        wants_id = item.depth == 2 && is(&item, "actor_id");
+        wants_file = item.depth == 2 && gbx_item_is(&item, "file");
+        wants_id = item.depth == 2 && gbx_item_is(&item, "actor_id");
     }
     if (script->path == NULL)
         script->path = strdup("?");

@@ -70,8 +70,7 @@ struct host_script {
 
 /* Of the connection, the client's thread's. */
 struct incoming {
-    uint8_t head[FRAME_HEAD_MAX];
-    size_t head_bytes;
+    struct frame_head head;
     struct frame frame;
     bool has_head;
     uint64_t at;   /* of the body */

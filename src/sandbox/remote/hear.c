@@ -20,12 +20,6 @@ struct told {
     char product[64];
 };
 
-static bool is(const struct gbx_item *item, const char *text)
-{
-    return item->kind == GBX_ITEM_TEXT && item->count == strlen(text) &&
-           memcmp(item->bytes, text, item->count) == 0;
-}
-
 /* Keys that are not known are skipped, whatever they hold.  False: nonsense. */
 static bool read_hello(struct told *told, const uint8_t *body, size_t bytes)
 {
@@ -42,14 +36,14 @@ static bool read_hello(struct told *told, const uint8_t *body, size_t bytes)
         if (item.depth != 1)
             continue;
         if (is_key) {
-            number = is(&item, "oldest")    ? &told->oldest
-                     : is(&item, "newest")  ? &told->newest
-                     : is(&item, "workers") ? &told->workers
-                     : is(&item, "busy")    ? &told->busy
-                     : is(&item, "waiting") ? &told->waiting
-                                            : NULL;
-            wants_product = is(&item, "product");
-            wants_draining = is(&item, "draining");
+            number = gbx_item_is(&item, "oldest")    ? &told->oldest
+                     : gbx_item_is(&item, "newest")  ? &told->newest
+                     : gbx_item_is(&item, "workers") ? &told->workers
+                     : gbx_item_is(&item, "busy")    ? &told->busy
+                     : gbx_item_is(&item, "waiting") ? &told->waiting
+                                                     : NULL;
+            wants_product = gbx_item_is(&item, "product");
+            wants_draining = gbx_item_is(&item, "draining");
         } else if (number != NULL && item.kind == GBX_ITEM_INTEGER) {
             *number = item.value.integer;
         } else if (wants_product && item.kind == GBX_ITEM_TEXT) {
@@ -130,7 +124,7 @@ static unsigned read_rank(const uint8_t *body, size_t bytes)
             continue;
         if (!is_key && wanted && item.kind == GBX_ITEM_TEXT)
             rank = isolation_rank(item.bytes, item.count);
-        wanted = is_key && is(&item, "isolation");
+        wanted = is_key && gbx_item_is(&item, "isolation");
         is_key = !is_key;
     }
     return rank;
@@ -320,7 +314,7 @@ static int end_frame_locked(struct fleet_host *host)
     in->body = NULL;
     in->to = NULL;
     in->has_head = false;
-    in->head_bytes = 0;
+    in->head.count = 0;
     return rc;
 }
 
@@ -329,24 +323,11 @@ static int take_head(struct fleet_host *host, const uint8_t **data,
                      size_t *bytes)
 {
     struct incoming *in = &host->in;
-    const size_t before = in->head_bytes;
-    size_t more = FRAME_HEAD_MAX - before;
-    const char *what;
-    int length;
+    const int rc = frame_take(&in->head, &in->frame, data, bytes);
 
-    more = more > *bytes ? *bytes : more;
-    memcpy(in->head + before, *data, more);
-    length = frame_read(&in->frame, in->head, before + more, &what);
-    if (length < 0 || (length == 0 && before + more == FRAME_HEAD_MAX))
-        return GBX_EFORMAT;
-    if (length > 0)
-        more = (size_t)length - before;
-    in->head_bytes += more;
-    *data += more;
-    *bytes -= more;
-    in->has_head = length > 0;
+    in->has_head = rc > 0;
     in->at = 0;
-    return in->has_head ? begin_frame_locked(host) : 0;
+    return rc < 0 ? GBX_EFORMAT : rc > 0 ? begin_frame_locked(host) : 0;
 }
 
 static int take_locked(struct fleet_host *host, const void *data, size_t bytes,

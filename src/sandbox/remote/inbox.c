@@ -350,12 +350,6 @@ static int take_done(struct remote *self, const struct event *event)
     return rc;
 }
 
-static bool is(const struct gbx_item *item, const char *text)
-{
-    return item->kind == GBX_ITEM_TEXT && item->count == strlen(text) &&
-           memcmp(item->bytes, text, item->count) == 0;
-}
-
 /* Where the metadata lie in what a LOADED carries; false: it has none. */
 static bool find_metadata(const struct event *event, size_t *from,
                           size_t *bytes)
@@ -375,7 +369,7 @@ static bool find_metadata(const struct event *event, size_t *from,
             continue;
         if (wanted && is_key)
             *bytes = before - *from; /* the next key: it ends here */
-        wanted = is_key ? is(&item, "metadata") : wanted;
+        wanted = is_key ? gbx_item_is(&item, "metadata") : wanted;
         if (!is_key && wanted)
             *from = before;
         is_key = !is_key;
