@@ -53,7 +53,7 @@ static const struct argp_option options[] = {
      "For all scripts: auto, microvm, process or wasm", 0},
     {"workers", OPTION_WORKERS, "N", 0,
      "Threads that run actors; default: one a CPU", 0},
-    {"state", OPTION_STATE, "FILE", 0,
+    {"state", OPTION_STATE, "FILE|URL", 0,
      "Where nodes keep what they remember whose metadata say \"state\": "
      "\"persistent\"",
      0},

@@ -15,6 +15,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "store/bucket.h"
 #include "store/file.h"
 
 #define FORMAT    1 /* user_version */
@@ -24,7 +25,8 @@
 
 struct gbx_state {
     sqlite3 *db;
-    char *path; /* owned */
+    struct bucket *bucket; /* owned: of one that is kept elsewhere; or NULL */
+    char *path;            /* owned: as errors say it */
     sqlite3_stmt *put, *delete, *clear;
     pthread_mutex_t lock; /* of all that follows, and the database */
     struct store *stores; /* attached */
@@ -118,7 +120,8 @@ static int open_file(struct gbx_state *state, uint64_t bytes_max,
     char sql[256];
     int rc;
 
-    if (sqlite3_open_v2(state->path, &state->db,
+    if (sqlite3_open_v2(state->bucket != NULL ? ":memory:" : state->path,
+                        &state->db,
                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
                             SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
                         NULL) != SQLITE_OK)
@@ -141,12 +144,15 @@ int gbx_state_open(struct gbx_state **state, const char *path,
     int rc;
 
     *state = NULL;
-    if (made == NULL || (made->path = strdup(path)) == NULL) {
+    if (made == NULL ||
+        (made->path = strdup(bucket_is_url(path) ? "in NATS" : path)) == NULL) {
         free(made);
         return fail(err, GBX_EHOST, "no memory for a state file");
     }
     must(pthread_mutex_init(&made->lock, NULL) == 0);
-    rc = open_file(made, bytes_max == 0 ? FILE_MAX : bytes_max, err);
+    rc = bucket_is_url(path) ? bucket_open(&made->bucket, path, err) : 0;
+    if (rc == 0)
+        rc = open_file(made, bytes_max == 0 ? FILE_MAX : bytes_max, err);
     if (rc < 0)
         gbx_state_close(made);
     else
@@ -163,6 +169,7 @@ void gbx_state_close(struct gbx_state *state)
     sqlite3_finalize(state->delete);
     sqlite3_finalize(state->clear);
     sqlite3_close(state->db);
+    bucket_close(state->bucket);
     pthread_mutex_destroy(&state->lock);
     free(state->path);
     free(state);
@@ -267,6 +274,9 @@ int file_attach(struct gbx_state *state, struct store *store, const char *name,
                       state->path, name);
     if (rc == 0 && (store->name = strdup(name)) == NULL)
         rc = fail(err, GBX_EHOST, "no memory for a state");
+    if (rc == 0 && state->bucket != NULL)
+        rc = bucket_attach(state->bucket, state->db, name, &store->revision,
+                           err);
     if (rc == 0)
         rc = load(state, store, name, err);
     if (rc == 0) {
@@ -362,7 +372,7 @@ static int save_all(const struct store *store, uint64_t now_ns)
 
 int file_save_locked(const struct store_journal *journal, struct gbx_error *err)
 {
-    const struct store *store = journal->store;
+    struct store *store = journal->store;
     struct gbx_state *state = store->file;
     const uint64_t now_ns = store->now_ns();
     int rc;
@@ -377,6 +387,9 @@ int file_save_locked(const struct store_journal *journal, struct gbx_error *err)
             rc = save_entry(store, r->entry, now_ns);
         if (rc < 0)
             rc = explain(state, err);
+        if (rc == 0 && state->bucket != NULL)
+            rc = bucket_save(state->bucket, state->db, store->name,
+                             &store->revision, err);
         if (rc == 0)
             rc = run(state, "COMMIT", err);
         if (rc < 0) /* it may be over already */

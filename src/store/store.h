@@ -46,6 +46,7 @@ struct store {
     uint64_t (*now_ns)(void);   /* clock_now_ns; tests have their own */
     struct gbx_state *file;     /* borrowed: where it is kept; or NULL */
     char *name;                 /* owned: there */
+    uint64_t revision;          /* there, of a bucket */
     struct store *next_in_file; /* the file's lock */
     struct store_journal alone; /* of questions that belong to no call */
 };

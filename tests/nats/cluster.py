@@ -189,6 +189,22 @@ class Caller(Process):
 
 
 @unittest.skipIf(SERVER is None, "nats-server is not installed")
+def graph(nodes, *wires):
+    """{name: (component, metadata)} and "a.out b.in"."""
+    def end(place):
+        node, port = place.split(".")
+        return {"nodeId": node, "portId": port, "portName": port,
+                "expose": False, "portType": {"type": "any"}}
+    return json.dumps({
+        "caseSensitive": True, "properties": {"name": "t"}, "inports": {},
+        "outports": {}, "groups": [], "processes": {
+            name: {"id": name, "component": component, "metadata": metadata}
+            for name, (component, metadata) in nodes.items()},
+        "connections": [{"from": end(wire.split()[0]),
+                         "to": end(wire.split()[1]), "metadata": None}
+                        for wire in wires]})
+
+
 class Cluster(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()

@@ -4,29 +4,12 @@
 
 usage: edge_test.py DAEMON CALLER MODULE GLOVEBOX
 """
-import json
 import signal
 import subprocess
 import time
 import unittest
 
-from cluster import GLOVEBOX, Cluster, Process
-
-
-def graph(nodes, *wires):
-    """{name: (component, metadata)} and "a.out b.in"."""
-    def end(place):
-        node, port = place.split(".")
-        return {"nodeId": node, "portId": port, "portName": port,
-                "expose": False, "portType": {"type": "any"}}
-    return json.dumps({
-        "caseSensitive": True, "properties": {"name": "t"}, "inports": {},
-        "outports": {}, "groups": [], "processes": {
-            name: {"id": name, "component": component, "metadata": metadata}
-            for name, (component, metadata) in nodes.items()},
-        "connections": [{"from": end(wire.split()[0]),
-                         "to": end(wire.split()[1]), "metadata": None}
-                        for wire in wires]})
+from cluster import GLOVEBOX, Cluster, Process, graph
 
 
 QUEUE = 64  # messages that a node may have before it

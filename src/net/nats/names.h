@@ -25,6 +25,7 @@
  *   GLOVEBOX_BODIES   glovebox.bodies.*.*     kept for a day, or until read
  *   GLOVEBOX_DEAD     glovebox.dead.*         kept for a week
  *   GLOVEBOX_EDGES    glovebox.edges.*        flows' edges: edge/edge.h
+ *   KV_glovebox-state        what actors remember: bucket/bucket.h
  *   KV_glovebox-scripts, KV_glovebox-nodes    buckets: what scripts there are,
  * by digest; who works, for 10 s
  *
@@ -71,6 +72,7 @@
 #define NATS_SCRIPTS "KV_glovebox-scripts"
 #define NATS_NODES   "KV_glovebox-nodes"
 #define NATS_EDGES   "GLOVEBOX_EDGES"
+#define NATS_STATE   "KV_glovebox-state"
 
 #define NATS_MESSAGE_ID "Nats-Msg-Id"
 #define NATS_FROM       "Glovebox-From"

@@ -45,6 +45,8 @@ static const struct {
      "\"retention\":\"workqueue\",\"discard\":\"new\",\"storage\":\"file\","
      "\"max_msgs_per_subject\":-1," WINDOW(120),
      false},
+    {NATS_STATE, "$KV.glovebox-state.*",
+     "\"retention\":\"limits\",\"storage\":\"file\"," BUCKET WINDOW(120), true},
     {NATS_SCRIPTS, "$KV.glovebox-scripts.>",
      "\"retention\":\"limits\",\"storage\":\"file\"," BUCKET WINDOW(120), true},
     {NATS_NODES, "$KV.glovebox-nodes.>",

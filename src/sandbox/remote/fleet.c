@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fleet.c - the hosts of a runtime: added, connected, chosen. */
-#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +7,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "glovebox/message.h"
+#include "net/module.h"
 #include "sandbox/remote/remote.h"
 
 static const char *const module_names[FLEET_KINDS] =
@@ -61,7 +61,6 @@ void fleet_close(struct fleet *fleet)
             fleet->modules[i].api->close(fleet->modules[i].client);
     for (unsigned i = 0; i < fleet->host_count; i++)
         free_host(fleet->hosts[i]);
-    /* The modules stay: TLS libraries do not like to be unloaded. */
     pthread_cond_destroy(&fleet->changed);
     pthread_mutex_destroy(&fleet->lock);
     free(fleet->libexec_dir);
@@ -76,21 +75,14 @@ static int load_module(struct fleet *fleet, enum fleet_kind kind,
     struct fleet_module *module = &fleet->modules[kind];
     const struct net_client_config config = {.tick = host_tick,
                                              .context = fleet};
-    char path[4096];
     int rc;
 
     if (module->client != NULL)
         return 0;
-    snprintf(path, sizeof(path), "%s/%s", fleet->libexec_dir,
-             module_names[kind]);
-    module->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-    if (module->handle == NULL)
-        return fail(err, GBX_EUNSUPPORTED,
-                    "what speaks to other hosts cannot be loaded: %s",
-                    dlerror());
-    module->api = dlsym(module->handle, NET_CLIENT_SYMBOL);
+    module->api = net_module_find(fleet->libexec_dir, module_names[kind],
+                                  NET_CLIENT_SYMBOL, err);
     if (module->api == NULL)
-        return fail(err, GBX_EUNSUPPORTED, "%s is of another Glovebox", path);
+        return GBX_EUNSUPPORTED;
     rc = module->api->open(&module->client, &config, err);
     if (rc < 0)
         module->api = NULL;

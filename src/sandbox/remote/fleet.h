@@ -113,7 +113,6 @@ struct fleet_host {
 };
 
 struct fleet_module {
-    void *handle;
     const struct net_client_api *api;
     struct net_client *client;
 };

@@ -4,7 +4,6 @@
  * through NATS (net/nats/edge/edge.h), whose module is loaded where a graph has
  * one.
  */
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -17,6 +16,7 @@
 #include "flow/builtin/builtin.h"
 #include "flow/builtin/options.h"
 #include "flow/builtin/path.h"
+#include "net/module.h"
 #include "net/nats/edge/edge.h"
 
 #define WAIT_MS   200u /* a run that waits ends by then */
@@ -43,27 +43,6 @@ static void close_edge(void *self)
     free(edge->token_path);
     free(edge->ca_path);
     free(edge);
-}
-
-/* It stays: its libraries do not like to be unloaded. */
-static int load_module(struct edge *edge, struct gbx_error *err)
-{
-    const char *folder = secure_getenv("GLOVEBOX_LIBEXEC");
-    char path[4096];
-    void *module;
-
-    snprintf(path, sizeof(path), "%s/glovebox-nats.so",
-             folder != NULL ? folder : GLOVEBOX_LIBEXEC_DIR);
-    module = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-    if (module == NULL)
-        return fail(err, GBX_EUNSUPPORTED,
-                    "what speaks to NATS cannot be "
-                    "loaded: %s",
-                    dlerror());
-    edge->api = dlsym(module, NET_EDGE_SYMBOL);
-    return edge->api != NULL
-               ? 0
-               : fail(err, GBX_EUNSUPPORTED, "%s is of another Glovebox", path);
 }
 
 /* The first line of a file: a graph is no place for it. */
@@ -110,9 +89,11 @@ static int begin(struct edge *edge, const struct gbx_actor_config *config,
              .max = 1u << 30},
         },
         5, config, err);
-    if (rc < 0 || (rc = read_token(edge, config, token, err)) < 0 ||
-        (rc = load_module(edge, err)) < 0)
+    if (rc < 0 || (rc = read_token(edge, config, token, err)) < 0)
         return rc;
+    edge->api = net_module_find(NULL, "glovebox-nats.so", NET_EDGE_SYMBOL, err);
+    if (edge->api == NULL)
+        return GBX_EUNSUPPORTED;
     return edge->api->open(
         &edge->net,
         &(struct net_edge_config){.url = edge->url,
