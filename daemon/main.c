@@ -593,7 +593,8 @@ static int serve(struct daemon *daemon, const struct options *o)
     if (o->worker != NULL && worker_start(daemon, &err) < 0)
         return complain(&err);
     if (o->worker != NULL)
-        fprintf(stderr, "gloveboxd: takes calls from %s\n", o->worker);
+        fprintf(stderr, "gloveboxd: takes calls from %s\n",
+                worker_shown(daemon));
     if (!o->is_silent)
         fprintf(stderr, "gloveboxd: listens at %s://%s:%u\n",
                 o->cert != NULL ? "https" : "http", o->address,

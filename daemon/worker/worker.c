@@ -5,6 +5,7 @@
 
 #include "daemon/worker/private.h"
 
+#define QUICK_NS     1000000u
 #define MARGIN_BYTES (1u << 20) /* of a payload, beside the bodies */
 
 /* ---- jobs ---- */
@@ -92,13 +93,26 @@ static void refuse_all(struct batch *batch, struct part **parts,
     free(batch);
 }
 
-/* The first one in this thread; those for whom there is no other, too. */
+/*
+ * One after the other, as long as they are quick: another thread would take
+ * longer to wake up.  From one on that is not, the rest is for other threads; and
+ * for this one, where they have enough to do.
+ */
 static void run_all(struct job *job, struct part **parts, unsigned count)
 {
-    for (unsigned i = 1; i < count; i++)
-        if (put_job(parts[i]->worker, parts[i]))
-            parts[i] = NULL;
-    for (unsigned i = 0; i < count; i++)
+    unsigned i = 0;
+
+    while (i < count) {
+        const uint64_t from_ns = daemon_now_ns();
+
+        run_part(job, parts[i++]);
+        if (daemon_now_ns() - from_ns > QUICK_NS)
+            break;
+    }
+    for (unsigned j = i; j < count; j++)
+        if (put_job(parts[j]->worker, parts[j]))
+            parts[j] = NULL;
+    for (; i < count; i++)
         if (parts[i] != NULL)
             run_part(job, parts[i]);
 }
@@ -374,6 +388,11 @@ int worker_open(struct daemon *daemon, const char *url,
 int worker_start(struct daemon *daemon, struct gbx_error *err)
 {
     return net_worker_start(daemon->worker->net, err);
+}
+
+const char *worker_shown(struct daemon *daemon)
+{
+    return net_worker_shown(daemon->worker->net);
 }
 
 void worker_drain(struct daemon *daemon)

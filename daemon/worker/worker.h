@@ -30,6 +30,8 @@ int worker_start(struct daemon *daemon, struct gbx_error *err);
 void worker_drain(struct daemon *daemon);
 /* Once no job is left. */
 void worker_close(struct daemon *daemon);
+/* Where its calls come from. */
+const char *worker_shown(struct daemon *daemon);
 void worker_metrics(struct daemon *daemon, FILE *out);
 
 /* A job with a part. */

@@ -153,14 +153,25 @@ static bool add_piece(struct call *call, const struct piece *piece)
     return true;
 }
 
+/* A message's calls are one worker's: so those that take long go alone. */
+static unsigned beside_max(const struct call *call)
+{
+    const struct script *script = call->script;
+
+    if (script == NULL || script->usual_ns == 0 ||
+        call->bytes > TOGETHER_BYTES / 4 || script->usual_ns > TOGETHER_NS / 2)
+        return 1;
+    return TOGETHER_NS / script->usual_ns < NATS_CALLS_MAX
+               ? (unsigned)(TOGETHER_NS / script->usual_ns)
+               : NATS_CALLS_MAX;
+}
+
 static void complete(struct net_host *host, struct call *call)
 {
     call->is_complete = true;
     if (call->timeout_ms > 0)
         call->until_ns = caller_now_ns() + call->timeout_ms * 1000000u;
-    call->is_quick = call->script != NULL && call->script->mean_ns > 0 &&
-                     call->script->mean_ns < QUICK_NS &&
-                     call->bytes < TOGETHER_BYTES / 4;
+    call->beside_max = beside_max(call);
     STAILQ_INSERT_TAIL(&host->ready, call, next);
     parcels_send_locked(host);
 }

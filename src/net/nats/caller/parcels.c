@@ -4,8 +4,9 @@
  *
  * A call is published as it comes, in a message of its own, as long as the
  * server keeps up.  While UNSTORED_MAX messages are not acknowledged, calls
- * wait; and those of one script whose calls are quick then go together.  So one
- * call takes as long as one can, and many share what JetStream costs.
+ * that are known to be quick wait; and then those of one script go together, as
+ * many as take TOGETHER_NS.  So one call takes as long as one can, and many
+ * share what JetStream costs.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -187,8 +188,8 @@ static struct parcel *gather_locked(struct net_host *host, uint64_t *bytes)
     LIST_INIT(&parcel->calls);
     *bytes = 0;
     while ((call = STAILQ_FIRST(&host->ready)) != NULL) {
-        if (last != NULL && (!call->is_quick || !last->is_quick ||
-                             parcel->count == NATS_CALLS_MAX ||
+        if (last != NULL && (parcel->count >= call->beside_max ||
+                             parcel->count >= last->beside_max ||
                              *bytes + call->bytes > TOGETHER_BYTES ||
                              *bytes + call->bytes > host->payload_max ||
                              strcmp(call->digest, last->digest) != 0))
@@ -227,13 +228,22 @@ static void send_small_locked(struct net_host *host, struct parcel *parcel,
     publish_locked(host, parcel);
 }
 
+/* Quick ones wait, to go together; others, only until the server can follow. */
+static bool may_send_locked(const struct net_host *host)
+{
+    const struct call *call = STAILQ_FIRST(&host->ready);
+
+    return call != NULL && host->bus != NULL &&
+           host->unstored <
+               (call->beside_max > 1 ? UNSTORED_MAX : UNSTORED_SLOW);
+}
+
 void parcels_send_locked(struct net_host *host)
 {
     struct parcel *parcel;
     uint64_t bytes;
 
-    while (!STAILQ_EMPTY(&host->ready) && host->unstored < UNSTORED_MAX &&
-           host->bus != NULL) {
+    while (may_send_locked(host)) {
         parcel = gather_locked(host, &bytes);
         if (parcel == NULL)
             return;

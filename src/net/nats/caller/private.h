@@ -26,9 +26,10 @@
 
 #define FRAMES_MAX     80u         /* of one call */
 #define BUCKETS        1024u       /* of calls by their numbers */
-#define UNSTORED_MAX   4u          /* messages, before calls are put together */
+#define UNSTORED_SLOW  64u         /* messages of calls that are not quick */
+#define UNSTORED_MAX   2u          /* messages, before calls are put together */
 #define TOGETHER_BYTES (64u << 10) /* of a message of several calls */
-#define QUICK_NS       1000000u    /* calls of a script that takes less are */
+#define TOGETHER_NS    10000000u   /* that all of its calls take */
 #define ALL_BYTES_MAX  (1ull << 30) /* of one call's frames, or its results */
 
 /* ---- what the client's thread is told ---- */
@@ -77,7 +78,7 @@ struct call {
     uint32_t number;
     struct script *script; /* of the host's; may be gone: */
     char digest[NATS_DIGEST_CHARS + 1];
-    bool is_quick;
+    unsigned beside_max;  /* calls in a message with it */
     struct piece *pieces; /* owned, until it is published */
     unsigned piece_count;
     uint64_t bytes; /* of all frames */
@@ -116,7 +117,7 @@ struct script {
     bool is_stored, is_loaded;
     unsigned asked; /* how often */
     uint64_t asked_ns;
-    uint64_t mean_ns; /* of a call; 0: not known */
+    uint64_t usual_ns; /* of a call; 0: not known */
 };
 
 /* ---- what the helper does ---- */

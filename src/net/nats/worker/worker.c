@@ -296,6 +296,11 @@ int net_worker_start(struct net_worker *worker, struct gbx_error *err)
     return worker->has_heart ? 0 : fail(err, GBX_EHOST, "no more threads");
 }
 
+const char *net_worker_shown(const struct net_worker *worker)
+{
+    return bus_shown(worker->bus);
+}
+
 const char *net_worker_route(const struct net_worker *worker)
 {
     return bus_route(worker->bus);

@@ -85,6 +85,8 @@ int net_worker_open(struct net_worker **worker,
                     const struct net_worker_config *config,
                     struct gbx_error *err);
 int net_worker_start(struct net_worker *worker, struct gbx_error *err);
+/* Its URL, without what is secret in it. */
+const char *net_worker_shown(const struct net_worker *worker);
 const char *net_worker_route(const struct net_worker *worker);
 /* Takes no more; what comes still is given back. */
 void net_worker_drain(struct net_worker *worker);
