@@ -21,7 +21,7 @@ static const struct {
              {"density", bench_density},     {"isolation", bench_isolation},
              {"languages", bench_languages}, {"compute", bench_compute},
              {"flow", bench_flow},           {"wasm", bench_wasm},
-             {"serve", bench_serve}};
+             {"serve", bench_serve},         {"nats", bench_nats}};
 
 #define PART_COUNT (sizeof(parts) / sizeof(parts[0]))
 
@@ -49,6 +49,7 @@ static const char doc[] =
     "  compute    the same programs as a process and in a micro-VM\n"
     "  wasm       a module's functions, and the same programs in C\n"
     "  serve      gloveboxd on loopback, against TCP and libwebsockets\n"
+    "  nats       calls through a NATS server, against bare requests\n"
     "  flow       messages through rows of actors, and idle ones\n";
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -68,8 +69,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
             argp_error(
                 state,
                 "%s: call, payload, start, wipe, written, density, floor, "
-                "isolation, languages, compute, wasm, serve or flow is "
-                "expected",
+                "isolation, languages, compute, wasm, serve, nats or flow "
+                "is expected",
                 arg);
         o->wanted[i] = o->any = true;
         return 0;
