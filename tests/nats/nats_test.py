@@ -443,6 +443,8 @@ class NatsTest(Cluster):
         for serial in range(2, 9): # it is one of these
             raw.publish(f"glovebox.to.{me}.early.{serial}",
                         b"GBX1nonsense" * 9)
+        raw.flush()
+        time.sleep(0.5) # they are not for what follows
         self.assertIn("makes no sense", caller.failed(5)[2][0])
         self.check(caller, 97)
 

@@ -7,7 +7,7 @@
 #include "net/nats/node.h"
 
 /* They are shown to people: nothing but plain characters. */
-static bool take_text(char *to, size_t room, const json_t *json,
+static bool read_text(char *to, size_t room, const json_t *json,
                       const char *name)
 {
     const char *text = json_string_value(json_object_get(json, name));
@@ -21,21 +21,21 @@ static bool take_text(char *to, size_t room, const json_t *json,
     return true;
 }
 
-static uint64_t take_number(const json_t *json, const char *name)
+static uint64_t read_number(const json_t *json, const char *name)
 {
     const json_int_t value = json_integer_value(json_object_get(json, name));
 
     return value < 0 ? 0 : (uint64_t)value;
 }
 
-static unsigned take_small(const json_t *json, const char *name)
+static unsigned read_small(const json_t *json, const char *name)
 {
-    const uint64_t value = take_number(json, name);
+    const uint64_t value = read_number(json, name);
 
     return value > 1000000 ? 1000000 : (unsigned)value;
 }
 
-static bool take_isolations(struct node *node, const json_t *json)
+static bool read_isolations(struct node *node, const json_t *json)
 {
     const json_t *list = json_object_get(json, "isolations");
 
@@ -57,20 +57,20 @@ bool node_read(struct node *node, const void *data, size_t bytes)
     bool good;
 
     *node = (struct node){0};
-    good = take_text(node->id, sizeof(node->id), json, "id") &&
+    good = read_text(node->id, sizeof(node->id), json, "id") &&
            layout_is_hex(node->id, NATS_ID_CHARS) &&
-           take_text(node->host, sizeof(node->host), json, "host") &&
-           take_text(node->product, sizeof(node->product), json, "product") &&
-           take_text(node->route, sizeof(node->route), json, "route") &&
-           layout_is_route(node->route) && take_isolations(node, json);
-    node->oldest = take_small(json, "oldest");
-    node->newest = take_small(json, "newest");
-    node->workers = take_small(json, "workers");
-    node->busy = take_small(json, "busy");
-    node->waiting = take_small(json, "waiting");
-    node->calls = take_number(json, "calls");
-    node->failures = take_number(json, "failures");
-    node->uptime_s = take_number(json, "uptime_s");
+           read_text(node->host, sizeof(node->host), json, "host") &&
+           read_text(node->product, sizeof(node->product), json, "product") &&
+           read_text(node->route, sizeof(node->route), json, "route") &&
+           layout_is_route(node->route) && read_isolations(node, json);
+    node->oldest = read_small(json, "oldest");
+    node->newest = read_small(json, "newest");
+    node->workers = read_small(json, "workers");
+    node->busy = read_small(json, "busy");
+    node->waiting = read_small(json, "waiting");
+    node->calls = read_number(json, "calls");
+    node->failures = read_number(json, "failures");
+    node->uptime_s = read_number(json, "uptime_s");
     node->is_draining = json_is_true(json_object_get(json, "draining"));
     json_decref(json);
     return good;
