@@ -608,13 +608,26 @@ static int serve(struct daemon *daemon, const struct options *o)
     return 0;
 }
 
+/* In $TMPDIR, if its name is not too long; else in /tmp. */
+static bool make_uploads(struct daemon *daemon)
+{
+    static const char name[] = "gloveboxd-XXXXXX";
+    const size_t room = sizeof(daemon->uploads);
+    const char *folder = getenv("TMPDIR");
+
+    if (folder == NULL || folder[0] != '/' ||
+        strlen(folder) + sizeof(name) + 1 > room)
+        folder = "/tmp";
+    snprintf(daemon->uploads, room, "%s/%s", folder, name);
+    return mkdtemp(daemon->uploads) != NULL;
+}
+
 int main(int argc, char **argv)
 {
     static struct daemon daemon = {.script.struct_bytes =
                                        sizeof(daemon.script),
                                    .timeout_ns = TIMEOUT_NS,
-                                   .queue_max = QUEUE_MAX,
-                                   .uploads = "/tmp/gloveboxd-XXXXXX"};
+                                   .queue_max = QUEUE_MAX};
     struct options o = {.address = "127.0.0.1",
                         .port = PORT,
                         .daemon = &daemon,
@@ -642,7 +655,7 @@ int main(int argc, char **argv)
                 strerrordesc_np(errno));
         return EX_UNAVAILABLE;
     }
-    if (mkdtemp(daemon.uploads) == NULL) {
+    if (!make_uploads(&daemon)) {
         fprintf(stderr, "gloveboxd: %s: %s\n", daemon.uploads,
                 strerrordesc_np(errno));
         return EX_UNAVAILABLE;

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """A NATS server, workers and callers, for the tests of calls through NATS."""
-import glob
 import json
 import os
 import pathlib
@@ -112,13 +111,11 @@ class Raw:
 class Process:
     """One that says lines."""
 
-    def __init__(self, words, stdin=None, merge=True):
+    def __init__(self, words, stdin=None, **env):
         self.run = subprocess.Popen(
             [str(word) for word in words], stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT if merge else subprocess.DEVNULL,
-            encoding="utf-8", errors="replace", env={
-                **os.environ, "TSAN_OPTIONS": "halt_on_error=1"})
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            encoding="utf-8", errors="replace", env={**os.environ, **env})
         self.said, self.lines = [], queue.Queue()
         self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()
@@ -243,19 +240,16 @@ class Cluster(unittest.TestCase):
         self.server = None
 
     def worker(self, *words, url=None, listen="none"):
-        before = set(glob.glob("/tmp/gloveboxd-*"))
         one = Process([DAEMON, "--isolation", "process", "--listen", listen,
-                       "--worker", url or self.url, *words])
+                       "--worker", url or self.url, *words],
+                      TMPDIR=str(self.folder))
         self.addCleanup(self.end_worker, one)
         one.await_line("gloveboxd: takes calls")
-        one.folders = set(glob.glob("/tmp/gloveboxd-*")) - before
         return one
 
     def kill_worker(self, one):
-        """As if its computer was off; but what it leaves there is removed."""
+        """As if its computer was off; what it leaves is in our folder."""
         one.end(signal.SIGKILL)
-        for folder in one.folders:
-            shutil.rmtree(folder, ignore_errors=True)
 
     def raw(self):
         one = Raw(self.port)

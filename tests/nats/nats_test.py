@@ -213,7 +213,7 @@ class NatsTest(Cluster):
         self.worker("--workers", 2)
         self.assertEqual(two.end(), 0)
         self.assertRegex(caller.await_line("storm sent", timeout=60),
-                         "failed=0 wrong=0 twice=0 open=0")
+                         "failed=0 wrong=0 twice=0 open=0", caller.said[2:])
 
     def test_calls_outlive_their_server(self):
         _, caller = self.ready()
@@ -224,7 +224,7 @@ class NatsTest(Cluster):
             time.sleep(0.5)
             self.start_server()
         self.assertRegex(caller.await_line("storm sent", timeout=120),
-                         "failed=0 wrong=0 twice=0 open=0")
+                         "failed=0 wrong=0 twice=0 open=0", caller.said[2:])
         self.assertNotIn("down", [line[:4] for line in caller.said])
         self.check(caller)
 

@@ -41,6 +41,7 @@
  *                            wanted.<serial>  which calls does it wait for?
  *                            loaded.<script>  LOADED or FAILED
  *   glovebox.worker.<worker>.>                the same for a worker
+ *   glovebox.pulled.<worker>                  messages that it has asked for
  *
  *   Headers of a message of calls
  *   Nats-Msg-Id      <caller>.<serial>: the server takes it once

@@ -50,7 +50,7 @@ struct net_worker {
     struct bus *bus;
     char id[NATS_ID_CHARS + 1];
     char consumer[CONSUMER_MAX];
-    natsSubscription *loads;
+    natsSubscription *loads, *pulls;
     pthread_t heart;
     bool has_heart;
 

@@ -3,7 +3,9 @@
  * pull.c - how many messages a worker asks for.
  *
  * As many as it can work on; where calls are quick, some more, since asking
- * takes longer than they do.  More is asked for when half of it has come.
+ * takes longer than they do.  More is asked for when half of it has come.  They
+ * come to a subject of their own: who does not listen there any more is sent
+ * none, while what he gave back would come to him again, and be counted.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +15,7 @@
 
 #define QUICK_NS  1000000u  /* a message that takes less: eight ahead */
 #define SOME_NS   10000000u /* less: two ahead */
+#define ENDING_MS 100u      /* what has come to one that ends */
 #define OTHERS_MS 500u      /* one of another version waits for its worker */
 
 int pull_ensure(struct net_worker *worker, struct gbx_error *err)
@@ -55,7 +58,7 @@ void pull_more_locked(struct net_worker *worker)
         return;
     snprintf(subject, sizeof(subject),
              "$JS.API.CONSUMER.MSG.NEXT." NATS_CALLS ".%s", worker->consumer);
-    snprintf(reply, sizeof(reply), "glovebox.worker.%s.pull.1", worker->id);
+    snprintf(reply, sizeof(reply), "glovebox.pulled.%s", worker->id);
     snprintf(body, sizeof(body), "{\"batch\":%u,\"expires\":30000000000}",
              wanted - have);
     if (bus_send(worker->bus, subject, reply, NULL, 0, body, strlen(body)) < 0)
@@ -121,7 +124,7 @@ void pull_take(struct net_worker *worker, natsMsg *message)
         pull_more_locked(worker);
     pthread_mutex_unlock(&worker->lock);
     if (is_draining)
-        net_taken_give_back(&taken->head, 0);
+        net_taken_give_back(&taken->head, ENDING_MS);
     else if (taken->what == NULL && taken->head.head.frames != FRAME_VERSION &&
              taken->head.attempt <= worker->config.deliveries_max)
         net_taken_give_back(&taken->head, OTHERS_MS);

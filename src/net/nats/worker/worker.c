@@ -90,8 +90,6 @@ static void take_own(struct net_worker *worker, const char *kind, size_t bytes,
         taken_stored(worker, number, message);
     else if (bytes == 6 && memcmp(kind, "answer", bytes) == 0)
         ask_answered(worker, number, message);
-    else if (bytes == 4 && memcmp(kind, "pull", bytes) == 0)
-        pull_status(worker, message);
 }
 
 static void tell_soon(struct net_worker *worker)
@@ -114,7 +112,9 @@ static void on_message(void *context, natsMsg *message)
         pull_take(worker, message);
         return;
     }
-    if (strncmp(subject, "glovebox.cancel.", 16) == 0)
+    if (strncmp(subject, "glovebox.pulled.", 16) == 0)
+        pull_status(worker, message);
+    else if (strncmp(subject, "glovebox.cancel.", 16) == 0)
         take_cancel(worker, message);
     else if (strncmp(subject, "glovebox.load.", 14) == 0)
         take_load(worker, message);
@@ -242,6 +242,9 @@ static int listen_all(struct net_worker *worker, struct gbx_error *err)
     snprintf(subject, sizeof(subject), "glovebox.status.%s", route);
     if (rc == 0)
         rc = bus_listen(worker->bus, subject, NULL, NULL, err);
+    snprintf(subject, sizeof(subject), "glovebox.pulled.%s", worker->id);
+    if (rc == 0)
+        rc = bus_listen(worker->bus, subject, NULL, &worker->pulls, err);
     snprintf(subject, sizeof(subject), "glovebox.load.%s", route);
     return rc == 0 ? bus_listen(worker->bus, subject, "workers", &worker->loads,
                                 err)
@@ -312,7 +315,9 @@ void net_worker_drain(struct net_worker *worker)
     worker->is_draining = worker->wants_tell = true;
     pthread_cond_signal(&worker->beats);
     pthread_mutex_unlock(&worker->lock);
-    natsSubscription_Unsubscribe(worker->loads);
+    /* What is here already is still heard, and given back. */
+    natsSubscription_Drain(worker->pulls);
+    natsSubscription_Drain(worker->loads);
 }
 
 static void await_stored(struct net_worker *worker)
