@@ -21,6 +21,7 @@
 
 #define WAIT_MS   200u /* a run that waits ends by then */
 #define BATCH     64u
+#define PAUSE_NS  200000000u /* after a failure */
 #define BYTES_MAX (64u << 20)
 
 struct edge {
@@ -166,27 +167,34 @@ static int send_frame(struct gbx_actor *actor, const struct frame *frame,
     return gbx_actor_send_at(actor, 0, &message);
 }
 
-static int run_in(void *self, struct gbx_actor *actor)
+/* What was not handed on comes again, unless it would never be. */
+static int take_one(struct edge *edge, struct gbx_actor *actor)
 {
-    struct edge *edge = self;
     struct gbx_error err = {.what = ""};
     struct frame frame;
     void *body;
+    int rc = edge->api->take(edge->net, WAIT_MS, &frame, &body, &err);
+
+    if (rc < 0)
+        return rc == GBX_ETIME ? rc : gbx_actor_fail(actor, "%s", err.what);
+    rc = send_frame(actor, &frame, body);
+    free(body);
+    if (rc != GBX_ECANCELED && rc != GBX_EHOST)
+        edge->api->done(edge->net);
+    return rc;
+}
+
+static int run_in(void *self, struct gbx_actor *actor)
+{
+    struct edge *edge = self;
     int rc = 0;
 
-    for (unsigned i = 0; i < BATCH && rc == 0; i++) {
-        rc = edge->api->take(edge->net, WAIT_MS, &frame, &body, &err);
-        if (rc == 0)
-            rc = send_frame(actor, &frame, body);
-        else if (rc != GBX_ETIME)
-            rc = gbx_actor_fail(actor, "%s", err.what);
-        free(body);
-        /* Nobody has taken it over, or what it is, is known to be wrong. */
-        if (rc != GBX_ETIME && rc != GBX_ECANCELED)
-            edge->api->done(edge->net);
-    }
+    for (unsigned i = 0; i < BATCH && rc == 0; i++)
+        rc = take_one(edge, actor);
     if (rc != GBX_ECANCELED)
-        gbx_actor_wake_at(actor, clock_now_ns());
+        gbx_actor_wake_at(actor,
+                          clock_now_ns() +
+                              (rc == 0 || rc == GBX_ETIME ? 0 : PAUSE_NS));
     return rc == GBX_ETIME ? 0 : rc;
 }
 

@@ -18,6 +18,8 @@ struct net_edge {
     char subject[NATS_SUBJECT_MAX], consumer[NET_EDGE_NAME_MAX + 8];
     char id[NATS_ID_CHARS + 1];
     uint64_t serial; /* of what is put */
+    char
+        missing[NATS_DIGEST_CHARS + 1]; /* of what may be there or not, or "" */
     uint64_t bytes_max;
     natsMsg *taken;         /* and not done with, or NULL */
     bool has_piece;         /* its body lies elsewhere */
@@ -138,6 +140,36 @@ static int publish(struct net_edge *edge, const struct bus_field *fields,
                       NATS_EDGES, stored.what);
 }
 
+/* A message is tried again as it was: then it has the name that it had, by
+ * which the server knows one that it has. */
+static void note_missing(struct net_edge *edge, const struct frame *frame,
+                         const void *body)
+{
+    size_t bytes;
+    uint8_t *all = payload_of(frame, body, &bytes);
+
+    edge->missing[0] = '\0';
+    if (all != NULL)
+        layout_digest(all, bytes, edge->missing);
+    free(all);
+}
+
+static bool is_same_again(struct net_edge *edge, const struct frame *frame,
+                          const void *body)
+{
+    char before[NATS_DIGEST_CHARS + 1];
+
+    if (edge->missing[0] == '\0')
+        return false;
+    strcpy(before, edge->missing);
+    note_missing(edge, frame, body);
+    if (strcmp(before, edge->missing) != 0)
+        edge->missing[0] = '\0';
+    strcpy(before, edge->missing);
+    edge->missing[0] = '\0';
+    return before[0] != '\0';
+}
+
 static int edge_put(struct net_edge *edge, const struct frame *frame,
                     const void *body, struct gbx_error *err)
 {
@@ -150,8 +182,10 @@ static int edge_put(struct net_edge *edge, const struct frame *frame,
     size_t bytes;
     int rc = 0;
 
+    if (!is_same_again(edge, frame, body))
+        edge->serial++;
     snprintf(name, sizeof(name), "%s.%llu", edge->id,
-             (unsigned long long)++edge->serial);
+             (unsigned long long)edge->serial);
     if (is_long) {
         snprintf(where, sizeof(where), "glovebox.bodies.%s-%llu", edge->id,
                  (unsigned long long)edge->serial);
@@ -169,6 +203,8 @@ static int edge_put(struct net_edge *edge, const struct frame *frame,
         return fail(err, GBX_EHOST, "no memory for a message");
     rc = publish(edge, fields, is_long ? 2 : 1, data, bytes, err);
     free(data);
+    if (rc == GBX_EHOST)
+        note_missing(edge, frame, body);
     return rc;
 }
 
