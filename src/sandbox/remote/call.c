@@ -125,7 +125,6 @@ static struct fleet_host *find_host_locked(struct remote *self,
 
     if (host == NULL)
         return NULL;
-    *failed = NULL;
     loaded = host_script_locked(host, self->script);
     if (loaded != NULL && loaded->state == LOAD_DONE)
         return host;
@@ -213,12 +212,24 @@ static int send_call_locked(struct remote *self)
                           : NULL,
                       i + 1 == self->input_count ? note_run : note_input, self);
     }
-    if (rc < 0)
-        host_let_go_locked(self->host, self->call);
+    if (rc < 0) { /* some of it may be on its way */
+        self->host->api->keep(self->host->net, self);
+        remote_detach_locked(self);
+    }
     return rc;
 }
 
 /* ---- a call finds its host ---- */
+
+static uint64_t largest_input(const struct remote *self)
+{
+    uint64_t bytes = 0;
+
+    for (unsigned i = 0; i < self->input_count; i++)
+        if (self->inputs[i].descriptor.body_bytes > bytes)
+            bytes = self->inputs[i].descriptor.body_bytes;
+    return bytes;
+}
 
 static void wait_again(struct remote *self)
 {
@@ -257,6 +268,12 @@ static void place_locked(struct remote *self)
                    "no remote host has been up for 30 s; the first: %.60s: "
                    "%.100s",
                    self->fleet->hosts[0]->url, self->fleet->hosts[0]->why);
+    if (host != NULL && host->bytes_max > 0 &&
+        largest_input(self) > host->bytes_max)
+        remote_end(self, GBX_ELIMIT,
+                   "%.80s takes messages of at most %llu bytes (gloveboxd "
+                   "--body)",
+                   host->url, (unsigned long long)host->bytes_max);
     if (host == NULL || self->end != 0)
         return;
     self->host = host;
@@ -309,14 +326,15 @@ void remote_advance(struct remote *self)
     else if (self->phase == REMOTE_LOADING)
         load_locked(self);
     else if (self->phase == REMOTE_SENT && self->is_lost &&
-             STAILQ_EMPTY(&self->held))
+             STAILQ_EMPTY(&self->held) && self->asks == 0)
         recover_locked(self);
     if (self->end == 0 && self->phase == REMOTE_PLACING)
         place_locked(self);
     if (self->tries > TRIES_MAX)
         remote_end(self, GBX_ELIMIT, "no remote host takes the call: %s",
                    "each has too much to do, or is down");
-    self->wants_look = self->phase == REMOTE_PLACING && self->end == 0;
+    self->wants_look = self->end == 0 && (self->phase == REMOTE_PLACING ||
+                                          self->phase == REMOTE_LOADING);
     pthread_mutex_unlock(&self->fleet->lock);
     /* The next attempt's questions are answered by this thread, later. */
     if (self->is_anew && self->what.again != NULL)
@@ -360,12 +378,22 @@ static void read_answer(struct remote *self, const struct gbx_descriptor *d)
             channel_grew(&self->guest, d->scalar);
         return;
     }
+    self->asks -= self->asks > 0;
     all = malloc(FRAME_HEAD_MAX + d->body_bytes);
     if (all == NULL) {
         remote_end(self, GBX_EHOST, "no memory for an answer");
         return;
     }
     pthread_mutex_lock(&self->fleet->lock);
+    if (self->host->bytes_max > 0 && d->body_bytes > self->host->bytes_max) {
+        remote_end(self, GBX_ELIMIT,
+                   "%.80s takes messages of at most %llu bytes (gloveboxd "
+                   "--body), and an answer would have more",
+                   self->host->url, (unsigned long long)self->host->bytes_max);
+        pthread_mutex_unlock(&self->fleet->lock);
+        free(all);
+        return;
+    }
     frame.call = self->call;
     bytes = frame_write(&frame, all);
     if (d->body_bytes > 0)

@@ -10,6 +10,8 @@
 #include "net/module.h"
 #include "sandbox/remote/remote.h"
 
+#define LOAD_SLOW_NS 5000000000ull /* that a host may take to load a script */
+
 static const char *const module_names[FLEET_KINDS] =
     {[FLEET_NET] = "glovebox-net.so", [FLEET_NATS] = "glovebox-nats.so"};
 
@@ -74,9 +76,10 @@ static int load_module(struct fleet *fleet, enum fleet_kind kind,
 {
     struct fleet_module *module = &fleet->modules[kind];
     const struct net_client_config config = {.tick = host_tick,
-                                             .context = fleet};
+                                             .context = module};
     int rc;
 
+    module->fleet = fleet;
     if (module->client != NULL)
         return 0;
     module->api = net_module_find(fleet->libexec_dir, module_names[kind],
@@ -141,9 +144,14 @@ static int start_locked(struct fleet *fleet, struct gbx_error *err)
 {
     int rc = 0;
 
-    for (unsigned i = 0; i < FLEET_KINDS && rc == 0; i++)
-        if (fleet->modules[i].client != NULL)
-            rc = fleet->modules[i].api->start(fleet->modules[i].client, err);
+    for (unsigned i = 0; i < FLEET_KINDS && rc == 0; i++) {
+        struct fleet_module *module = &fleet->modules[i];
+
+        if (module->client == NULL || module->is_started)
+            continue;
+        rc = module->api->start(module->client, err);
+        module->is_started = rc == 0;
+    }
     fleet->is_started = rc == 0;
     return rc;
 }
@@ -210,51 +218,68 @@ static uint64_t load_of(const struct fleet_host *host)
     return 1000ull * all / (host->workers > 0 ? host->workers : 1);
 }
 
-/* An actor of a Reflow runtime has one call at a time (reflow.c). */
-static bool is_taken(const struct fleet_host *host,
-                     const struct fleet_script *script)
+static bool has_refused(const struct host_script *loaded, uint64_t now_ns)
 {
-    for (unsigned i = 0; i < FLEET_SLOTS && host->is_reflow; i++)
-        if (host->slots[i] != NULL && host->slots[i]->script == script)
-            return true;
-    return false;
+    return loaded != NULL && loaded->state == LOAD_FAILED &&
+           loaded->until_ns > now_ns;
+}
+
+/* To bring a script takes its time: while the others are half free, it is not
+ * worth it.  Whoever does not say what it made of one has others before it. */
+static uint64_t load_with(const struct fleet_host *host,
+                          const struct host_script *loaded, uint64_t now_ns)
+{
+    const uint64_t load = load_of(host);
+
+    if (loaded != NULL && loaded->state == LOAD_DONE)
+        return load;
+    if (loaded != NULL && loaded->state == LOAD_ASKED &&
+        now_ns - loaded->asked_ns > LOAD_SLOW_NS)
+        return load + 1000000;
+    return load + 500;
 }
 
 struct fleet_host *fleet_choose_locked(struct fleet *fleet,
                                        const struct fleet_script *script,
                                        const struct host_script **failed)
 {
+    const struct host_script *never = NULL, *not_there = NULL;
     const uint64_t now_ns = clock_now_ns();
     struct fleet_host *best = NULL;
+    bool is_somewhere = false, may_wait = false;
     uint64_t best_load = 0;
 
-    *failed = NULL;
     for (unsigned i = 0; i < fleet->host_count; i++) {
         struct fleet_host *host = fleet->hosts[i];
         const struct host_script *loaded = host_script_locked(host, script);
-        uint64_t load = load_of(host);
+        const uint64_t load = load_with(host, loaded, now_ns);
 
-        if (host->state != HOST_UP || host->is_draining ||
-            host->in_flight == FLEET_SLOTS || is_taken(host, script))
+        if (host->state != HOST_UP || host->is_draining)
             continue;
-        if (loaded != NULL && loaded->state == LOAD_FAILED &&
-            loaded->until_ns > now_ns) {
-            if (!loaded->is_busy)
-                *failed = loaded;
-            if (!loaded->is_busy && !loaded->may_other)
-                return NULL; /* it would fail on each of them */
+        if (has_refused(loaded, now_ns)) {
+            if (loaded->is_busy)
+                may_wait = true;
+            else if (loaded->may_other)
+                not_there = loaded;
+            else
+                never = loaded; /* it would fail on each of them */
             continue;
         }
-        /* To bring a script takes its time: while the others are half free,
-         * it is not worth it. */
-        load += loaded == NULL || loaded->state != LOAD_DONE ? 500 : 0;
-        if (best == NULL || load < best_load ||
-            (load == best_load && host->rtt_ns < best->rtt_ns)) {
+        is_somewhere =
+            is_somewhere || (loaded != NULL && loaded->state == LOAD_DONE);
+        if (host->in_flight == FLEET_SLOTS ||
+            (host->is_reflow && reflow_is_taken_locked(host, script))) {
+            may_wait = true;
+        } else if (best == NULL || load < best_load ||
+                   (load == best_load && host->rtt_ns < best->rtt_ns)) {
             best = host;
             best_load = load;
         }
     }
-    return best;
+    *failed = never != NULL && !is_somewhere ? never
+              : best == NULL && !may_wait    ? not_there
+                                             : NULL;
+    return *failed == NULL ? best : NULL;
 }
 
 size_t fleet_stats(struct fleet *fleet, struct gbx_host_stats *stats,
@@ -324,31 +349,40 @@ static int name_script(struct fleet_script *script, const char *folder,
     return rc < 0 || script->path == NULL || script->actor_id == NULL ? -1 : 0;
 }
 
+static struct fleet_script *make_script(const char *folder, const void *body,
+                                        size_t bytes)
+{
+    struct fleet_script *script = malloc(sizeof(*script) + bytes);
+
+    if (script == NULL)
+        return NULL;
+    *script = (struct fleet_script){.references = 1, .bytes = bytes};
+    memcpy(script->body, body, bytes);
+    if (name_script(script, folder, body, bytes) == 0)
+        return script;
+    free_script(script);
+    return NULL;
+}
+
 struct fleet_script *fleet_script_get_locked(struct fleet *fleet,
                                              unsigned floor, const char *folder,
                                              const void *body, size_t bytes)
 {
-    struct fleet_script *script;
+    struct fleet_script *made = make_script(folder, body, bytes), *script;
 
+    if (made == NULL)
+        return NULL;
     LIST_FOREACH(script, &fleet->scripts, next)
-    if (script->bytes == bytes && memcmp(script->body, body, bytes) == 0) {
+    if (script->bytes == bytes && memcmp(script->body, body, bytes) == 0 &&
+        strcmp(script->path, made->path) == 0) {
+        free_script(made);
         script->references++;
         return script;
     }
-    script = malloc(sizeof(*script) + bytes);
-    if (script == NULL)
-        return NULL;
-    *script = (struct fleet_script){.references = 1};
-    if (name_script(script, folder, body, bytes) < 0) {
-        free_script(script);
-        return NULL;
-    }
-    script->number = FLEET_SCRIPT_BIT | ++fleet->last_script;
-    script->floor = floor;
-    script->bytes = bytes;
-    memcpy(script->body, body, bytes);
-    LIST_INSERT_HEAD(&fleet->scripts, script, next);
-    return script;
+    made->number = FLEET_SCRIPT_BIT | ++fleet->last_script;
+    made->floor = floor;
+    LIST_INSERT_HEAD(&fleet->scripts, made, next);
+    return made;
 }
 
 /* Whoever has it loaded need not keep it. */

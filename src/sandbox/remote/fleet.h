@@ -38,10 +38,10 @@ struct remote;
 
 enum host_state { HOST_DOWN, HOST_CONNECTING, HOST_GREETING, HOST_UP };
 
-/* A script, as LOAD carries it; one for all sandboxes that have the same. */
 /* FAILED comes for calls and scripts alike: so their numbers differ. */
 #define FLEET_SCRIPT_BIT 0x80000000u
 
+/* A script, as LOAD carries it; one for all sandboxes that have the same. */
 struct fleet_script {
     LIST_ENTRY(fleet_script) next;
     unsigned references;
@@ -59,6 +59,7 @@ struct host_script {
     LIST_ENTRY(host_script) next;
     struct fleet_script *script; /* borrowed: it is unloaded before it goes */
     enum load_state state;
+    uint64_t asked_ns;
     int code;       /* FAILED */
     bool may_other; /* another host may do better */
     bool is_busy;   /* and so may this one, soon */
@@ -93,10 +94,12 @@ struct fleet_host {
     unsigned failures;           /* one after another */
     uint64_t retry_ns;           /* when it is connected to again */
     uint64_t heard_ns, asked_ns; /* a frame; our last HELLO */
+    uint64_t met_ns;             /* since when it is greeted */
     uint64_t rtt_ns;
     bool is_asking;
     char product[64];
     unsigned workers, busy, waiting;
+    uint64_t bytes_max; /* of a message that it takes; 0: it does not say */
     bool is_draining;
     LIST_HEAD(, host_script) scripts;
     struct remote *slots[FLEET_SLOTS];
@@ -106,15 +109,19 @@ struct fleet_host {
 
     struct incoming in;
 
-    bool is_reflow; /* it speaks JSON: reflow.c, whose these are: */
-    json_t *actors; /* owned: whom it knows; or NULL */
-    char *text;     /* owned: a message that comes */
+    bool is_reflow;  /* it speaks JSON: reflow.c, whose these are: */
+    json_t *actors;  /* owned: whom it knows; or NULL */
+    json_t *running; /* owned: actor: its call; or NULL */
+    char *text;      /* owned: a message that comes */
     size_t text_bytes;
 };
 
 struct fleet_module {
+    struct fleet *fleet;
     const struct net_client_api *api;
     struct net_client *client;
+    bool is_started;
+    uint64_t ticked_ns; /* the client's thread's */
 };
 
 enum fleet_kind { FLEET_NET, FLEET_NATS, FLEET_KINDS };
@@ -162,8 +169,8 @@ struct fleet_script *fleet_script_get_locked(struct fleet *fleet,
 void fleet_script_put_locked(struct fleet *fleet, struct fleet_script *script);
 
 /* The host that is to have the next call: up, and least to do; one that has the
- * script is preferred, one where it has failed (`failed`, or NULL: why) is not.
- * NULL: there is none now. */
+ * script is preferred, one where it has failed is not.  NULL: there is none
+ * now; or none will be, and `failed` says why. */
 struct fleet_host *fleet_choose_locked(struct fleet *fleet,
                                        const struct fleet_script *script,
                                        const struct host_script **failed);
@@ -196,6 +203,8 @@ int reflow_load_locked(struct fleet_host *host, struct host_script *loaded);
 int reflow_call_locked(struct remote *self, net_release_fn release);
 int reflow_hear_locked(struct fleet_host *host, const void *data, size_t bytes,
                        bool is_final);
+bool reflow_is_taken_locked(struct fleet_host *host,
+                            const struct fleet_script *script);
 void reflow_forget(struct fleet_host *host);
 
 /* The weaker, the higher; of an unknown one, the highest. */
@@ -212,7 +221,7 @@ int host_hear(void *host, bool is_text, const void *data, size_t bytes,
               bool is_final);
 /* host.c: what the client's thread does. */
 extern const struct net_host_handler host_handler;
-void host_tick(void *fleet);
+void host_tick(void *module);
 /* Whoever waits for a host, or a script there, looks again. */
 void fleet_wake_locked(struct fleet *fleet);
 

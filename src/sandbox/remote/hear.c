@@ -15,7 +15,7 @@
 /* ---- HELLO ---- */
 
 struct told {
-    int64_t oldest, newest, workers, busy, waiting;
+    int64_t oldest, newest, workers, busy, waiting, bytes_max;
     bool draining;
     char product[64];
 };
@@ -36,12 +36,13 @@ static bool read_hello(struct told *told, const uint8_t *body, size_t bytes)
         if (item.depth != 1)
             continue;
         if (is_key) {
-            number = gbx_item_is(&item, "oldest")    ? &told->oldest
-                     : gbx_item_is(&item, "newest")  ? &told->newest
-                     : gbx_item_is(&item, "workers") ? &told->workers
-                     : gbx_item_is(&item, "busy")    ? &told->busy
-                     : gbx_item_is(&item, "waiting") ? &told->waiting
-                                                     : NULL;
+            number = gbx_item_is(&item, "oldest")      ? &told->oldest
+                     : gbx_item_is(&item, "newest")    ? &told->newest
+                     : gbx_item_is(&item, "workers")   ? &told->workers
+                     : gbx_item_is(&item, "busy")      ? &told->busy
+                     : gbx_item_is(&item, "waiting")   ? &told->waiting
+                     : gbx_item_is(&item, "bytes_max") ? &told->bytes_max
+                                                       : NULL;
             wants_product = gbx_item_is(&item, "product");
             wants_draining = gbx_item_is(&item, "draining");
         } else if (number != NULL && item.kind == GBX_ITEM_INTEGER) {
@@ -84,6 +85,7 @@ static int hear_hello_locked(struct fleet_host *host, const uint8_t *body,
     host->workers = count_of(told.workers);
     host->busy = count_of(told.busy);
     host->waiting = count_of(told.waiting);
+    host->bytes_max = told.bytes_max > 0 ? (uint64_t)told.bytes_max : 0;
     host->is_draining = told.draining;
     strcpy(host->product, told.product);
     if (host->state == HOST_GREETING) {
@@ -184,8 +186,13 @@ static int hear_loaded_locked(struct fleet_host *host, struct incoming *in)
     loaded->bytes = in->frame.body_bytes;
     in->body = NULL;
     if (loaded->state == LOAD_DONE &&
-        read_rank(loaded->body, loaded->bytes) > loaded->script->floor)
+        read_rank(loaded->body, loaded->bytes) > loaded->script->floor) {
+        const struct frame unload = {.kind = FRAME_UNLOAD,
+                                     .call = loaded->script->number};
+
         refuse_floor(loaded);
+        host_send(host, &unload, NULL, NULL, NULL);
+    }
     fleet_wake_locked(host->fleet);
     return 0;
 }
@@ -293,7 +300,11 @@ static int end_frame_locked(struct fleet_host *host)
 
     if (in->body != NULL && !in->is_lent)
         in->body[in->frame.body_bytes] = '\0';
-    if (in->frame.kind == FRAME_HELLO) {
+    if (in->frame.body_bytes > 0 && in->body == NULL &&
+        (in->frame.kind == FRAME_HELLO ||
+         (in->frame.call & FLEET_SCRIPT_BIT) != 0)) {
+        rc = GBX_EHOST; /* there was no memory for it */
+    } else if (in->frame.kind == FRAME_HELLO) {
         rc = hear_hello_locked(host, in->body, in->frame.body_bytes);
     } else if ((in->frame.call & FLEET_SCRIPT_BIT) != 0) {
         rc = hear_loaded_locked(host, in);

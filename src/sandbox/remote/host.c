@@ -20,6 +20,7 @@
 #define RETRY_NS_MIN 100000000ull
 #define RETRY_NS_MAX 30000000000ull
 #define SILENCES     3u
+#define AWAY_NS      1000000000ull /* between two ticks */
 
 int host_send(struct fleet_host *host, const struct frame *frame,
               const void *body, net_release_fn release, void *context)
@@ -61,6 +62,7 @@ static int load_reflow_locked(struct fleet_host *host,
     if (loaded == NULL)
         return GBX_ECANCELED;
     loaded->script = script;
+    loaded->asked_ns = clock_now_ns();
     LIST_INSERT_HEAD(&host->scripts, loaded, next);
     if (reflow_load_locked(host, loaded) == 0)
         return 0;
@@ -102,6 +104,7 @@ int host_load_locked(struct fleet_host *host, struct fleet_script *script)
         return GBX_ECANCELED;
     }
     loaded->script = script;
+    loaded->asked_ns = clock_now_ns();
     LIST_INSERT_HEAD(&host->scripts, loaded, next);
     return 0;
 }
@@ -194,7 +197,7 @@ static void on_up(void *context, bool speaks_frames)
 
     pthread_mutex_lock(&host->fleet->lock);
     host->why[0] = '\0';
-    host->heard_ns = clock_now_ns();
+    host->heard_ns = host->met_ns = clock_now_ns();
     host->state = HOST_GREETING;
     host->is_reflow = !speaks_frames;
     ask_locked(host);
@@ -276,20 +279,42 @@ static void tick_host_locked(struct fleet_host *host)
             snprintf(host->why, sizeof(host->why), "it was silent for %u ms",
                      SILENCES * host->heartbeat_ms);
             host->api->cut(host->net);
+        } else if (host->state == HOST_GREETING &&
+                   now_ns - host->met_ns > SILENCES * beat_ns) {
+            snprintf(host->why, sizeof(host->why),
+                     "it speaks, but does not greet");
+            host->api->cut(host->net);
         } else if (now_ns - host->asked_ns > beat_ns) {
             ask_locked(host);
         }
     }
 }
 
+/* The thread was away (a look-up of a name, a host that slept): what came
+ * meanwhile is not read yet. */
+static void excuse_locked(struct fleet_host *host, uint64_t gap_ns)
+{
+    host->heard_ns += gap_ns;
+    host->asked_ns += gap_ns;
+    host->met_ns += gap_ns;
+}
+
 void host_tick(void *context)
 {
-    struct fleet *fleet = context;
+    struct fleet_module *module = context;
+    struct fleet *fleet = module->fleet;
+    const uint64_t now_ns = clock_now_ns(), gap_ns = now_ns - module->ticked_ns;
     struct remote *remote;
 
     pthread_mutex_lock(&fleet->lock);
-    for (unsigned i = 0; i < fleet->host_count; i++)
+    for (unsigned i = 0; i < fleet->host_count; i++) {
+        if (fleet->hosts[i]->api != module->api)
+            continue;
+        if (module->ticked_ns != 0 && gap_ns > AWAY_NS)
+            excuse_locked(fleet->hosts[i], gap_ns);
         tick_host_locked(fleet->hosts[i]);
+    }
+    module->ticked_ns = now_ns;
     LIST_FOREACH(remote, &fleet->sandboxes, next)
     if (remote->wants_look)
         remote_wake(remote);

@@ -35,6 +35,9 @@ void remote_prepare_landing(struct remote *self)
     if (self->last_bytes < LANDING_MIN)
         return;
     if (self->landing_off != 0 && self->landing_bytes < self->last_bytes) {
+        pthread_mutex_lock(&self->fleet->lock);
+        self->landing = NULL;
+        pthread_mutex_unlock(&self->fleet->lock);
         channel_drop(&self->guest, self->landing_off);
         self->landing_off = 0;
     }
@@ -65,6 +68,8 @@ static int want_more(struct remote *self, uint64_t bytes)
         grow.scalar = most;
     if (self->shared->arena_bytes[HALF_GUEST] >= grow.scalar)
         return GBX_EARENA; /* it is as long as it may be */
+    if (self->asks > 0)
+        return GBX_EAGAIN; /* answers come in the order of what is asked */
     if (channel_send(&self->guest, &grow, 1) < 0)
         return GBX_EAGAIN;
     self->grows = true;
@@ -327,6 +332,7 @@ static int take_message(struct remote *self, struct event *event,
         rc = publish(self, &d, event->name, event, event->bytes);
     if (rc == 0 && kind == GBX_KIND_OUTPUT)
         self->has_said = true;
+    self->asks += rc == 0 && kind == GBX_KIND_ASK;
     return rc;
 }
 
@@ -414,7 +420,7 @@ static int take(struct remote *self, struct event *event)
 /* There is no room, and nobody gives any back. */
 static bool is_stuck(struct remote *self)
 {
-    if (self->grows)
+    if (self->grows || self->asks > 0)
         return false;
     if (self->stuck_ns == 0)
         self->stuck_ns = clock_now_ns();
@@ -455,9 +461,12 @@ unsigned remote_hand_on(struct remote *self)
     unsigned count = 0;
     int rc = 0;
 
-    fetch(self);
-    while (self->end == 0 && !self->grows && rc == 0 &&
-           (event = STAILQ_FIRST(&self->held)) != NULL) {
+    while (self->end == 0 && !self->grows && rc == 0) {
+        if (STAILQ_EMPTY(&self->held)) /* so it is as short as the inbox */
+            fetch(self);
+        event = STAILQ_FIRST(&self->held);
+        if (event == NULL)
+            break;
         rc = take(self, event);
         if (rc < 0)
             break;

@@ -17,16 +17,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "glovebox/message.h"
-#include "sandbox/remote/remote.h"
+#include "sandbox/remote/reflow.h"
 
 #define TEXT_MAX (256u << 20) /* of one message */
 
-static int send_text(struct fleet_host *host, json_t *json,
-                     net_release_fn release, void *context)
+int reflow_send(struct fleet_host *host, json_t *json, net_release_fn release,
+                void *context)
 {
     char *text = json_dumps(json, JSON_COMPACT);
     int rc = GBX_EHOST;
@@ -39,7 +38,7 @@ static int send_text(struct fleet_host *host, json_t *json,
     return rc;
 }
 
-static json_t *request(const char *id, const char *method, json_t *params)
+json_t *reflow_request(const char *id, const char *method, json_t *params)
 {
     return json_pack("{s:s,s:s,s:s,s:o}", "jsonrpc", "2.0", "id", id, "method",
                      method, "params", params);
@@ -47,7 +46,8 @@ static json_t *request(const char *id, const char *method, json_t *params)
 
 void reflow_greet_locked(struct fleet_host *host)
 {
-    send_text(host, request("list", "list", json_object()), NULL, NULL);
+    reflow_send(host, reflow_request("list", "list", json_object()), NULL,
+                NULL);
     host->asked_ns = clock_now_ns();
     host->is_asking = true;
 }
@@ -142,10 +142,10 @@ int reflow_load_locked(struct fleet_host *host, struct host_script *loaded)
         return 0;
     }
     snprintf(id, sizeof(id), "l%u", loaded->script->number);
-    return send_text(
+    return reflow_send(
         host,
-        request(id, "load",
-                json_pack("{s:s}", "file_path", loaded->script->path)),
+        reflow_request(id, "load",
+                       json_pack("{s:s}", "file_path", loaded->script->path)),
         NULL, NULL);
 }
 
@@ -172,7 +172,8 @@ static void hear_load_locked(struct fleet_host *host, const char *id,
         return;
     if (error == NULL && json_is_true(json_object_get(result, "success"))) {
         snprintf(next, sizeof(next), "a%u", loaded->script->number);
-        send_text(host, request(next, "list", json_object()), NULL, NULL);
+        reflow_send(host, reflow_request(next, "list", json_object()), NULL,
+                    NULL);
         return;
     }
     snprintf(text, sizeof(text),
@@ -242,71 +243,6 @@ static int hear_list_locked(struct fleet_host *host, const char *id,
 }
 
 /* ---- calls ---- */
-
-static json_t *payload(struct remote *self)
-{
-    json_t *all = json_object();
-
-    for (unsigned i = 0; i < self->input_count; i++) {
-        const struct remote_input *input = &self->inputs[i];
-        const struct gbx_descriptor *d = &input->descriptor;
-        struct gbx_message message = {.type = d->type,
-                                      .flags = d->flags & GBX_TYPED};
-        char *text;
-
-        if (d->kind == GBX_KIND_CALL && (d->flags & GBX_HAS_MESSAGE) == 0)
-            continue;
-        if (d->type == GBX_BOOLEAN)
-            message.scalar.boolean = d->scalar != 0;
-        else
-            memcpy(&message.scalar, &d->scalar, sizeof(d->scalar));
-        if (d->body_bytes > 0) {
-            message.body = channel_at(&self->guest, d->body_off);
-            message.body_bytes = d->body_bytes;
-        }
-        if (gbx_message_to_json(&text, &message, GBX_JSON_PLAIN, NULL) < 0) {
-            json_decref(all);
-            return NULL;
-        }
-        json_object_set_new(
-            all, input->port,
-            json_loads(text, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL));
-        free(text);
-    }
-    return all;
-}
-
-static json_int_t now_ms(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (json_int_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-int reflow_call_locked(struct remote *self, net_release_fn release)
-{
-    const struct host_script *loaded =
-        host_script_locked(self->host, self->script);
-    json_t *inputs = payload(self);
-    char id[32];
-
-    if (inputs == NULL) {
-        remote_end(self, GBX_EFORMAT,
-                   "an input has no JSON, which a Reflow runtime speaks");
-        return GBX_EFORMAT;
-    }
-    snprintf(id, sizeof(id), "c%u", self->call);
-    return send_text(
-        self->host,
-        request(id, "process",
-                json_pack("{s:o,s:{},s:{s:s,s:s,s:s},s:s,s:I}", "payload",
-                          inputs, "config", "state", "namespace", "default",
-                          "actor_id", loaded->actor, "redis_url",
-                          "redis://localhost:6379", "actor_id", loaded->actor,
-                          "timestamp", now_ms())),
-        release, self);
-}
 
 static struct event *event_of(enum frame_kind kind, const char *port,
                               const void *body, size_t bytes)
@@ -399,9 +335,10 @@ static void hear_call_locked(struct fleet_host *host, const char *id,
                              json_t *result, const char *error,
                              const json_t *data)
 {
-    struct remote *to =
-        host_find_locked(host, (uint32_t)strtoul(id + 1, NULL, 10));
+    const uint32_t call = (uint32_t)strtoul(id + 1, NULL, 10);
+    struct remote *to = host_find_locked(host, call);
 
+    reflow_note_result_locked(host, call);
     if (to == NULL)
         return; /* nobody waits for it any more */
     if (error != NULL)
@@ -417,17 +354,14 @@ static void hear_output_locked(struct fleet_host *host, const json_t *params)
     const char *actor = json_string_value(json_object_get(params, "actor_id"));
     const char *port = json_string_value(json_object_get(params, "port"));
     const json_t *data = json_object_get(params, "data");
+    struct remote *to;
 
     if (actor == NULL || port == NULL || data == NULL)
         return;
-    for (unsigned i = 0; i < FLEET_SLOTS; i++) {
-        struct remote *to = host->slots[i];
-        const struct host_script *loaded =
-            to != NULL ? host_script_locked(host, to->script) : NULL;
-
-        if (loaded != NULL && strcmp(loaded->actor, actor) == 0)
-            put_output_locked(host, to, port, data);
-    }
+    to = host_find_locked(host, (uint32_t)json_integer_value(
+                                    json_object_get(host->running, actor)));
+    if (to != NULL)
+        put_output_locked(host, to, port, data);
 }
 
 static int hear_locked(struct fleet_host *host, json_t *json)
@@ -489,6 +423,8 @@ void reflow_forget(struct fleet_host *host)
 {
     json_decref(host->actors);
     host->actors = NULL;
+    json_decref(host->running);
+    host->running = NULL;
     free(host->text);
     host->text = NULL;
     host->text_bytes = 0;

@@ -73,6 +73,7 @@ struct remote {
     bool is_anew;            /* it is run once more */
     bool has_said;           /* an output of it was handed on */
     bool grows;              /* a GROW is not answered yet */
+    unsigned asks;           /* that were handed on, and are not answered */
     uint64_t stuck_ns;       /* since when there is no room, or 0 */
     struct event_queue held; /* taken from the inbox, not handed on */
     uint64_t landing_off, landing_bytes; /* a block that a body may come to */
