@@ -195,22 +195,29 @@ static void *find_room(struct link_call *call, const struct frame *frame)
                : NULL;
 }
 
+/* One that has no job yet, or NULL: with a job it is its worker's, which may be
+ * at its end.  Without, only the server's thread lets it go. */
+static struct link_call *find_open(struct link *link, uint32_t number)
+{
+    struct link_call *call;
+
+    pthread_mutex_lock(&link->lock);
+    call = link_find_locked(link, number);
+    if (call != NULL && call->job != NULL)
+        call = NULL;
+    pthread_mutex_unlock(&link->lock);
+    return call;
+}
+
 static void begin_input(struct link *link)
 {
     const struct frame *frame = &link->frame;
-    struct link_call *call;
 
-    if (frame->actor[0] != '\0') {
-        call = open_call(link, frame);
-    } else {
-        pthread_mutex_lock(&link->lock);
-        call = link_find_locked(link, frame->call);
-        pthread_mutex_unlock(&link->lock);
-    }
-    link->to = call != NULL && call->job == NULL ? call : NULL;
+    link->to = frame->actor[0] != '\0' ? open_call(link, frame)
+                                       : find_open(link, frame->call);
     if (link->to == NULL || !(frame->flags & FRAME_HAS_MESSAGE))
         return;
-    link->body = find_room(call, frame);
+    link->body = find_room(link->to, frame);
     if (link->body != NULL)
         return;
     link->is_owned = true;
