@@ -210,6 +210,18 @@ void link_tell_loaded(struct link *link, uint32_t number,
     gbx_builder_fini(&about);
 }
 
+/* Nobody is there any more who would use it. */
+static bool is_unwanted(struct job *job)
+{
+    struct link *link = job->link;
+    bool is_gone;
+
+    pthread_mutex_lock(&link->lock);
+    is_gone = link->is_gone;
+    pthread_mutex_unlock(&link->lock);
+    return is_gone || work_is_canceled(link->daemon, job);
+}
+
 void link_load(struct job *job)
 {
     struct link *link = job->link;
@@ -220,6 +232,10 @@ void link_load(struct job *job)
     struct printed printed;
     int rc;
 
+    if (is_unwanted(job)) {
+        settle(link, number, NULL);
+        return;
+    }
     printed_begin(&printed);
     link_set_current(job);
     rc = actors_of_load(link->daemon, job->token, job->load->body,

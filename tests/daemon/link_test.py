@@ -396,6 +396,21 @@ class LinkTest(Daemon):
             time.sleep(0.1)
         self.assertEqual(left, 0)
 
+    def test_what_nobody_waits_for_is_not_loaded(self):
+        slow = "import time; time.sleep(0.7)\ndef process(c): return %d\n"
+
+        async def main(server):
+            async with self.connected(server) as (say, _):
+                for number in range(1, 40):
+                    await say(self.brought(number, slow % number))
+                await asyncio.sleep(0.3)
+            began = time.monotonic()
+            async with self.connected(server) as (say, hear):
+                await say(self.brought(1, "def process(c): return 1\n"))
+                self.assertEqual((await hear())[0], LOADED)
+            self.assertLess(time.monotonic() - began, 10)
+        asyncio.run(main(self.serve("--workers", 1)))
+
 
 if __name__ == "__main__":
     unittest.main()
