@@ -351,6 +351,12 @@ static int on_piece(void *context, struct net_peer *peer, const void *data,
     return link_piece(peer->context, data, bytes, is_last);
 }
 
+static void on_room(void *context, struct net_peer *peer)
+{
+    (void)context;
+    link_has_room(peer->context);
+}
+
 static void on_leave(void *context, struct net_peer *peer)
 {
     work_cancel(context, peer, NULL);
@@ -362,7 +368,8 @@ static const struct net_handler handler = {.request = on_request,
                                            .enters = on_enter,
                                            .message = on_message,
                                            .piece = on_piece,
-                                           .leaves = on_leave};
+                                           .leaves = on_leave,
+                                           .room = on_room};
 
 /* ---- start, end ---- */
 

@@ -30,7 +30,7 @@ bool link_print(int stream, const void *text, size_t bytes)
     if (current->link_call->key == NULL)
         return false;
     frame.call = current->link_call->number;
-    link_send(current->link, &frame, text);
+    link_say(current, &frame, text);
     return true;
 }
 
@@ -107,7 +107,9 @@ int link_ask(void *context, const char *name,
     pthread_mutex_lock(&current->link->lock);
     call->is_asking = true;
     pthread_mutex_unlock(&current->link->lock);
-    link_send(current->link, &frame, arguments->body);
+    link_say(current, &frame, arguments->body);
+    if (call->lost < 0)
+        return refuse(err, call->lost, "the client could not be asked");
     rc = await(current->link, call, &got, err);
     if (rc < 0)
         return rc;

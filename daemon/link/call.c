@@ -8,26 +8,6 @@
 
 #define FAILED_BYTES_MAX (16u << 10) /* of each of its texts */
 
-void link_send(struct link *link, const struct frame *frame, const void *body)
-{
-    uint8_t head[FRAME_HEAD_MAX], *all;
-    size_t bytes;
-
-    if (link->way != NULL) {
-        link->way->send(link->context, frame, body);
-        return;
-    }
-    bytes = frame_write(frame, head);
-    all = malloc(bytes + frame->body_bytes);
-    if (all == NULL)
-        return;
-    memcpy(all, head, bytes);
-    if (body != NULL)
-        memcpy(all + bytes, body, frame->body_bytes);
-    net_send(link->peer, false, all, bytes + frame->body_bytes);
-    free(all);
-}
-
 void link_fail(struct link *link, uint32_t number,
                const struct link_failure *failure)
 {
@@ -99,18 +79,10 @@ static int put_inputs(struct link_call *call, struct gbx_error *err)
     return rc;
 }
 
-static void release_body(void *context, bool has_begun)
-{
-    (void)has_begun;
-    gbx_body_put(context);
-}
-
-/* From where the script has written it, if that is worth it. */
 static void send_output(void *context, const char *port,
                         const struct gbx_message *message)
 {
     struct job *job = context;
-    struct link *link = job->link;
     struct frame frame = {
         .kind = FRAME_OUTPUT,
         .type = (uint8_t)message->type,
@@ -118,22 +90,13 @@ static void send_output(void *context, const char *port,
                            (message->flags & GBX_TYPED ? FRAME_TYPED : 0)),
         .call = job->link_call->number,
         .body_bytes = message->body_bytes};
-    uint8_t head[FRAME_HEAD_MAX];
-    struct gbx_body *body;
-    const void *data;
 
     snprintf(frame.port, sizeof(frame.port), "%s", port);
     if (message->type == GBX_BOOLEAN)
         frame.scalar = message->scalar.boolean != 0;
     else if (message->type == GBX_INTEGER || message->type == GBX_FLOAT)
         memcpy(&frame.scalar, &message->scalar, sizeof(frame.scalar));
-    if (link->way != NULL || message->body_bytes < GBX_BODY_SHOWN ||
-        gbx_call_keep(job->link_call->call, message, &body, &data, NULL) < 0) {
-        link_send(link, &frame, message->body);
-        return;
-    }
-    net_send_lent(link->peer, head, frame_write(&frame, head), data,
-                  message->body_bytes, release_body, body);
+    link_say_output(job, &frame, message);
 }
 
 static int canceled(struct gbx_error *err)
@@ -141,6 +104,18 @@ static int canceled(struct gbx_error *err)
     *err = (struct gbx_error){.code = GBX_ECANCELED,
                               .what = "the call was cancelled"};
     return GBX_ECANCELED;
+}
+
+static int not_whole(int code, struct gbx_error *err)
+{
+    *err = (struct gbx_error){.code = code};
+    snprintf(err->what, sizeof(err->what), "%s",
+             code == GBX_ETIME
+                 ? "the client did not read in time what the script sent"
+             : code == GBX_ECANCELED
+                 ? "the call was cancelled"
+                 : "there is no memory for what the script sent");
+    return code;
 }
 
 /* Returns 0 or a code, and *has_run: a sandbox has been told. */
@@ -169,7 +144,7 @@ static int run(struct job *job, bool *has_run, struct gbx_error *err)
     if (rc == 0)
         rc = gbx_call_run(call->call, call->until_ns, err);
     work_hide(daemon, job);
-    return rc;
+    return rc == 0 && call->lost < 0 ? not_whole(call->lost, err) : rc;
 }
 
 void link_run(struct job *job)

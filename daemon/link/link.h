@@ -51,6 +51,7 @@ struct link_call {
     unsigned input_count;
     uint64_t kept_bytes;
     struct job *job; /* that runs it, or NULL */
+    int lost;        /* a code: the client does not have all of it; or 0 */
 
     /* With the link's lock: */
     bool is_asking;            /* the worker waits for: */
@@ -79,17 +80,18 @@ struct link {
     struct job *job;       /* which is to run its call, with no other */
     struct actor *brought; /* borrowed: "#...", whatever number; or NULL */
     struct token *token;
-    char name[40]; /* whose sandboxes its keys are of */
+    char name[40];          /* whose sandboxes its keys are of */
     bool has_greeted;       /* with the daemon's links: it knows HELLO */
     LIST_ENTRY(link) other; /* the same: of all links */
     atomic_uint holders;
     pthread_mutex_t lock; /* of: */
-    pthread_cond_t told;  /* an answer, a cancel, or it is gone */
+    pthread_cond_t told;  /* an answer, a cancel, room, or it is gone */
     LIST_HEAD(, link_call) calls;
     unsigned count;
     LIST_HEAD(, link_script) scripts;
     unsigned script_count;
     bool is_gone;
+    struct link_call *sender; /* that is the next to have room, or NULL */
 
     /* The frame that comes; the server's thread: */
     struct frame_head head;
@@ -127,8 +129,6 @@ struct job *link_job(struct link *link);
 /* A worker runs what is complete. */
 void link_run(struct job *job);
 
-/* To the client, with frame->body_bytes of a body. */
-void link_send(struct link *link, const struct frame *frame, const void *body);
 /* A FAILED. */
 struct link_failure {
     int code;
@@ -140,6 +140,19 @@ void link_fail(struct link *link, uint32_t number,
 /* One of a call, or script, that was not even begun. */
 void link_refuse(struct link *link, uint32_t number, int code,
                  const char *what);
+
+/* ---- send.c: to the client, with frame->body_bytes of a body ---- */
+
+/* What is small, at once: one who does not read that loses the link. */
+void link_send(struct link *link, const struct frame *frame, const void *body);
+/* What a call says while it runs, in its worker: that waits until there is room
+ * for it, while the call may run.  What is not sent is noted (lost). */
+void link_say(struct job *job, const struct frame *frame, const void *body);
+/* The same of one of its outputs, from where the script has written it. */
+void link_say_output(struct job *job, const struct frame *frame,
+                     const struct gbx_message *message);
+/* The server's thread: some of what was sent is on its way. */
+void link_has_room(struct link *link);
 
 /* ---- script.c ---- */
 

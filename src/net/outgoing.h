@@ -22,6 +22,7 @@ struct outgoing {
     STAILQ_ENTRY(outgoing) next;
     size_t bytes, at; /* all of it; sent so far */
     bool is_text;
+    bool is_reserved;    /* its room was */
     size_t own_bytes;    /* of the message; the rest is lent: */
     const uint8_t *lent; /* or NULL */
     uint8_t *copy;       /* owned: what was lent, or NULL */

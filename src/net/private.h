@@ -62,7 +62,9 @@ struct peer {
 
     /* With the server's lock: */
     struct outgoing_queue out;
-    uint64_t queued;
+    uint64_t queued;   /* bytes that are not written yet: of net_send, and */
+    uint64_t reserved; /* of those whose room was reserved */
+    bool wants_room;   /* and somebody found none */
     bool is_gone, is_dropped, is_ready;
     STAILQ_ENTRY(peer) next; /* of those that are ready */
 

@@ -10,8 +10,8 @@
  * is its handler's.  TLS and the protocols are libwebsockets'.
  *
  * Threads: the handler is called in the thread of net_server_run, and must not
- *          wait there.  net_reply, net_send, net_peer_put, net_server_stop and
- *          net_server_drain: any.
+ *          wait there.  net_reply, net_send, net_reserve, net_send_lent,
+ *          net_peer_put, net_server_stop and net_server_drain: any.
  * Memory:  a request's body and a peer's message are whole before the handler
  *          gets them, and bounded by the config.
  */
@@ -62,6 +62,8 @@ struct net_handler {
     int (*piece)(void *context, struct net_peer *peer, const void *data,
                  size_t bytes, bool is_last);
     void (*leaves)(void *context, struct net_peer *peer); /* or NULL */
+    /* net_reserve has refused: it is worth another try.  NULL: nobody does. */
+    void (*room)(void *context, struct net_peer *peer);
 };
 
 /* Zero in any field means the default. */
@@ -137,10 +139,21 @@ int net_send(struct net_peer *peer, bool is_text, const void *data,
              size_t bytes);
 
 /*
- * A binary message: a head, which is copied, and data, which is not.  release
- * is called with its context when the data is needed no more, whatever becomes
- * of it, once, in any thread; has_begun: some of it may have been sent.
- * Returns as send.
+ * Room for a message of so many bytes, beside what net_send has queued: for who
+ * can wait until a slow peer has read what it was sent before.  Returns 0: it
+ * is to be sent by net_send_lent, which gives the room back in any case;
+ * GBX_EAGAIN: not now, and the handler's room is called when there may be more;
+ * GBX_ECANCELED: it is gone.
+ */
+int net_reserve(struct net_peer *peer, size_t bytes);
+/* There will be no message. */
+void net_unreserve(struct net_peer *peer, size_t bytes);
+
+/*
+ * A binary message, for which there is room: a head, which is copied, and data,
+ * which is not.  release is called with its context when the data is needed no
+ * more, whatever becomes of it, once, in any thread; has_begun: some of it may
+ * have been sent.  Returns 0, GBX_ECANCELED or GBX_EHOST.
  */
 int net_send_lent(struct net_peer *peer, const void *head, size_t head_bytes,
                   const void *data, size_t bytes,

@@ -34,7 +34,7 @@ static void drop_out(struct peer *peer)
         atomic_fetch_sub(&peer->server->unsent, 1);
         outgoing_drop(out);
     }
-    peer->queued = 0;
+    peer->queued = peer->reserved = 0;
 }
 
 void net_peer_put(struct net_peer *shown)
@@ -58,13 +58,15 @@ static int enqueue(struct peer *peer, struct outgoing *out)
     pthread_mutex_lock(&server->lock);
     if (peer->is_gone || peer->is_dropped) {
         rc = GBX_ECANCELED;
-    } else if (net_is_too_much(server, peer->queued, out->bytes)) {
+    } else if (!out->is_reserved &&
+               net_is_too_much(server, peer->queued, out->bytes)) {
         rc = GBX_ELIMIT;
         peer->is_dropped = true;
     } else {
         STAILQ_INSERT_TAIL(&peer->out, out, next);
         atomic_fetch_add(&server->unsent, 1);
-        peer->queued += out->bytes;
+        if (!out->is_reserved)
+            peer->queued += out->bytes;
         out = NULL;
     }
     if (rc != GBX_ECANCELED && !peer->is_ready) {
@@ -90,6 +92,36 @@ int net_send(struct net_peer *shown, bool is_text, const void *data,
     return enqueue(hidden(shown), out);
 }
 
+int net_reserve(struct net_peer *shown, size_t bytes)
+{
+    struct peer *peer = hidden(shown);
+    struct net_server *server = peer->server;
+    int rc = 0;
+
+    pthread_mutex_lock(&server->lock);
+    if (peer->is_gone || peer->is_dropped) {
+        rc = GBX_ECANCELED;
+    } else if (net_is_too_much(server, peer->reserved, bytes)) {
+        rc = GBX_EAGAIN;
+        peer->wants_room = true;
+    } else {
+        peer->reserved += bytes;
+    }
+    pthread_mutex_unlock(&server->lock);
+    return rc;
+}
+
+void net_unreserve(struct net_peer *shown, size_t bytes)
+{
+    struct peer *peer = hidden(shown);
+    struct net_server *server = peer->server;
+
+    pthread_mutex_lock(&server->lock);
+    if (!peer->is_gone)
+        peer->reserved -= bytes;
+    pthread_mutex_unlock(&server->lock);
+}
+
 int net_send_lent(struct net_peer *shown, const void *head, size_t head_bytes,
                   const void *data, size_t bytes,
                   void (*release)(void *context, bool has_begun), void *context)
@@ -97,9 +129,11 @@ int net_send_lent(struct net_peer *shown, const void *head, size_t head_bytes,
     struct outgoing *out = outgoing_new(head, head_bytes);
 
     if (out == NULL) {
+        net_unreserve(shown, head_bytes + bytes);
         release(context, false);
         return GBX_EHOST;
     }
+    out->is_reserved = true;
     out->bytes += bytes;
     out->lent = data;
     out->release = release;
@@ -127,13 +161,34 @@ void net_socket_ready(struct net_server *server)
     }
 }
 
+/* Returns whether somebody waits for that. */
+static bool count_written_locked(struct peer *peer, struct outgoing *out,
+                                 size_t bytes)
+{
+    bool wants_room;
+
+    peer->server->counts.bytes_out += bytes;
+    if (out->is_reserved)
+        peer->reserved -= bytes;
+    else
+        peer->queued -= bytes;
+    if (outgoing_is_done(out)) {
+        STAILQ_REMOVE_HEAD(&peer->out, next);
+        atomic_fetch_sub(&peer->server->unsent, 1);
+    }
+    wants_room = out->is_reserved && peer->wants_room;
+    if (wants_room)
+        peer->wants_room = false;
+    return wants_room;
+}
+
 static int write_some(struct peer *peer)
 {
     struct net_server *server = peer->server;
     struct outgoing *out;
     uint8_t *from;
     size_t bytes;
-    bool has_more;
+    bool has_more, wants_room;
 
     pthread_mutex_lock(&server->lock);
     out = peer->is_dropped ? NULL : STAILQ_FIRST(&peer->out);
@@ -144,16 +199,13 @@ static int write_some(struct peer *peer)
     if (outgoing_write(out, peer->wsi, from, bytes) < 0)
         return -1;
     pthread_mutex_lock(&server->lock);
-    server->counts.bytes_out += bytes;
-    if (outgoing_is_done(out)) {
-        STAILQ_REMOVE_HEAD(&peer->out, next);
-        peer->queued -= out->bytes;
-        atomic_fetch_sub(&server->unsent, 1);
-    }
+    wants_room = count_written_locked(peer, out, bytes);
     has_more = !STAILQ_EMPTY(&peer->out);
     pthread_mutex_unlock(&server->lock);
     if (outgoing_is_done(out))
         outgoing_drop(out);
+    if (wants_room && server->config.handler->room != NULL)
+        server->config.handler->room(server->config.context, &peer->shown);
     if (has_more)
         lws_callback_on_writable(peer->wsi);
     return 0;

@@ -411,6 +411,59 @@ class LinkTest(Daemon):
             self.assertLess(time.monotonic() - began, 10)
         asyncio.run(main(self.serve("--workers", 1)))
 
+    # ---- slow readers ----
+
+    FLOOD = ("def process(c):\n"
+             "    v = c.get_input('in')\n"
+             "    if v == 0: return {'out': 'small'}\n"
+             "    for n in range(4):\n"
+             "        c.send_output('out', bytes([n + 1]) * (v << 20))\n")
+
+    def flood_of(self, server, *asked, until):
+        """What comes for these calls when none of it is read at first."""
+        async def main():
+            got = {}
+            async with self.connected(server, max_queue=1) as (say, hear):
+                for call, value in asked:
+                    await say(self.number(call, "flood", value))
+                await asyncio.sleep(2)
+                while not until <= {call for call, all in got.items()
+                                    if all[-1][0] in (DONE, FAILED)}:
+                    one = await hear()
+                    got.setdefault(one[1], []).append(one)
+                await say(self.number(99, "flood", 0))
+                self.assertEqual((await hear())[:2], (OUTPUT, 99))
+                self.assertEqual((await hear())[:2], (DONE, 99))
+            return got
+        return asyncio.run(main())
+
+    def test_what_is_not_read_yet_waits(self):
+        server = self.serve("--workers", 3, "--actor",
+                            self.file("flood.py", self.FLOOD))
+        got = self.flood_of(server, (1, 40), (2, 40), (3, 0),
+                            until={1, 2, 3})
+        for call in (1, 2):
+            *outputs, done = got[call]
+            self.assertEqual(done[0], DONE, done[4][:99])
+            self.assertEqual([(len(one[4]), one[4][0], one[4][-1])
+                              for one in outputs],
+                             [(40 << 20, n, n) for n in range(1, 5)])
+        self.assertEqual([one[0] for one in got[3]], [OUTPUT, DONE])
+
+    def test_who_waits_for_room_ends_with_its_call(self):
+        server = self.serve("--workers", 2, "--timeout", 1, "--actor",
+                            self.file("flood.py", self.FLOOD))
+        got = self.flood_of(server, (1, 40), (2, 0), until={1, 2})
+        self.assertEqual((got[1][-1][0], got[1][-1][2]), (FAILED, 5))
+        self.assertEqual([one[0] for one in got[2]], [OUTPUT, DONE])
+
+        async def leave():
+            async with self.connected(server, max_queue=1) as (say, _):
+                await say(self.number(1, "flood", 40))
+                await asyncio.sleep(0.3)
+                await say(frame(CANCEL, 1))
+        asyncio.run(leave())
+
 
 if __name__ == "__main__":
     unittest.main()
