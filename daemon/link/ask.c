@@ -41,6 +41,15 @@ static int refuse(struct gbx_error *err, int code, const char *what)
     return code;
 }
 
+/* Nobody can say it any more. */
+static int give_up(int rc, struct gbx_error *err)
+{
+    return refuse(err, rc,
+                  rc == GBX_ETIME    ? "the client did not answer in time"
+                  : rc == GBX_ELIMIT ? "the client's answer was too long"
+                                     : "the client is gone");
+}
+
 /* Until it has come, or nobody can say it any more. */
 static int await(struct link *link, struct link_call *call,
                  struct link_input **answer, struct gbx_error *err)
@@ -52,7 +61,9 @@ static int await(struct link *link, struct link_call *call,
 
     pthread_mutex_lock(&link->lock);
     while (call->answer == NULL && rc == 0) {
-        if (link->is_gone || work_is_canceled(link->daemon, current))
+        if (call->is_too_long)
+            rc = call->lost = GBX_ELIMIT;
+        else if (link->is_gone || work_is_canceled(link->daemon, current))
             rc = GBX_ECANCELED;
         else if (pthread_cond_timedwait(&link->told, &link->lock, &until) != 0)
             rc = GBX_ETIME;
@@ -63,9 +74,7 @@ static int await(struct link *link, struct link_call *call,
     pthread_mutex_unlock(&link->lock);
     if (*answer != NULL)
         return 0;
-    return refuse(err, rc,
-                  rc == GBX_ETIME ? "the client did not answer in time"
-                                  : "the client is gone");
+    return give_up(rc, err);
 }
 
 static int take(const struct link_input *answer, struct gbx_builder *to,
@@ -142,4 +151,17 @@ void link_answer(struct link *link, const struct frame *frame, uint8_t *body)
         free(answer->body);
     free(answer);
     free(body);
+}
+
+void link_answer_too_long(struct link *link, uint32_t number)
+{
+    struct link_call *call;
+
+    pthread_mutex_lock(&link->lock);
+    call = link_find_locked(link, number);
+    if (call != NULL && call->is_asking && call->answer == NULL) {
+        call->is_too_long = true;
+        pthread_cond_broadcast(&link->told);
+    }
+    pthread_mutex_unlock(&link->lock);
 }

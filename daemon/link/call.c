@@ -106,9 +106,15 @@ static int canceled(struct gbx_error *err)
     return GBX_ECANCELED;
 }
 
-static int not_whole(int code, struct gbx_error *err)
+static int not_whole(const struct daemon *daemon, int code,
+                     struct gbx_error *err)
 {
     *err = (struct gbx_error){.code = code};
+    if (code == GBX_ELIMIT) {
+        snprintf(err->what, sizeof(err->what), LINK_TOO_LONG,
+                 (unsigned long long)daemon->bytes_max);
+        return code;
+    }
     snprintf(err->what, sizeof(err->what), "%s",
              code == GBX_ETIME
                  ? "the client did not read in time what the script sent"
@@ -144,7 +150,9 @@ static int run(struct job *job, bool *has_run, struct gbx_error *err)
     if (rc == 0)
         rc = gbx_call_run(call->call, call->until_ns, err);
     work_hide(daemon, job);
-    return rc == 0 && call->lost < 0 ? not_whole(call->lost, err) : rc;
+    if (call->lost < 0 && (rc == 0 || rc == GBX_ESCRIPT))
+        rc = not_whole(daemon, call->lost, err);
+    return rc;
 }
 
 void link_run(struct job *job)

@@ -240,15 +240,24 @@ static int begin_whole(struct link *link, size_t room)
     return 0;
 }
 
+/* It may come, and the link goes on. */
+static bool may_skip(const struct link *link)
+{
+    return link->way == NULL &&
+           (link->frame.kind == FRAME_INPUT || link->frame.kind == FRAME_LOAD ||
+            link->frame.kind == FRAME_ANSWER);
+}
+
 static int begin_frame(struct link *link)
 {
-    /* Its head is believed for no more than may come. */
-    if (link->frame.body_bytes > link->daemon->bytes_max)
-        return GBX_ELIMIT;
     link->to = NULL;
     link->body = NULL;
     link->is_owned = false;
     link->body_off = 0;
+    /* Its head is believed for no more than may be kept. */
+    link->is_skipped = link->frame.body_bytes > link->daemon->bytes_max;
+    if (link->is_skipped)
+        return may_skip(link) ? 0 : GBX_ELIMIT;
     switch (link->frame.kind) {
     case FRAME_INPUT:
         begin_input(link);
@@ -355,8 +364,35 @@ static void end_load(struct link *link)
     link_load_later(link, load);
 }
 
+/* Whose it was fails; nobody's is dropped, as a short one. */
+static void end_skipped(struct link *link)
+{
+    const uint32_t number = link->frame.call;
+    struct link_call *call = NULL;
+    char what[128];
+
+    if (link->frame.kind == FRAME_ANSWER) {
+        link_answer_too_long(link, number);
+        return;
+    }
+    if (link->frame.kind == FRAME_INPUT && link->frame.actor[0] == '\0') {
+        call = find_open(link, number);
+        if (call == NULL)
+            return;
+    }
+    snprintf(what, sizeof(what), LINK_TOO_LONG,
+             (unsigned long long)link->daemon->bytes_max);
+    link_refuse(link, number, GBX_ELIMIT, what);
+    if (call != NULL)
+        drop_call(link, call);
+}
+
 static void end_frame(struct link *link)
 {
+    if (link->is_skipped) {
+        end_skipped(link);
+        return;
+    }
     switch (link->frame.kind) {
     case FRAME_INPUT:
         if (link->to != NULL)

@@ -25,6 +25,10 @@
 #define LINK_CALLS_MAX   256u /* open, of one WebSocket */
 #define LINK_SCRIPTS_MAX 256u /* that it has brought */
 
+/* What is said of a body; with bytes_max. */
+#define LINK_TOO_LONG                                                          \
+    "a message is longer than this daemon takes: %llu bytes (--body)"
+
 /* Where frames go, if that is no WebSocket. */
 struct link_way {
     /* A frame and its body, which are lent. */
@@ -56,6 +60,7 @@ struct link_call {
     /* With the link's lock: */
     bool is_asking;            /* the worker waits for: */
     struct link_input *answer; /* owned, or NULL */
+    bool is_too_long;          /* it came, and was */
 };
 
 struct link_script {
@@ -101,6 +106,7 @@ struct link {
     uint8_t *body;        /* where it goes; NULL: nowhere */
     size_t body_off;      /* in it */
     bool is_owned;        /* it is a buffer */
+    bool is_skipped;      /* it is longer than may be: read, and kept nowhere */
     uint64_t body_at, begun_ns;
     atomic_uint texts; /* jobs of JSON-RPC that are not done */
 };
@@ -183,5 +189,7 @@ int link_ask(void *context, const char *name,
              struct gbx_error *err);
 /* An ANSWER has come.  The body is taken. */
 void link_answer(struct link *link, const struct frame *frame, uint8_t *body);
+/* One that was too long: its call fails. */
+void link_answer_too_long(struct link *link, uint32_t number);
 
 #endif

@@ -276,7 +276,7 @@ void link_hello(struct link *link)
     work_load(daemon, &busy, &waiting);
     snprintf(product, sizeof(product), "gloveboxd %s", gbx_version());
     gbx_builder_init(&b);
-    gbx_build_map(&b, 8);
+    gbx_build_map(&b, 9);
     build_text(&b, "oldest");
     gbx_build_integer(&b, FRAME_VERSION);
     build_text(&b, "newest");
@@ -296,6 +296,8 @@ void link_hello(struct link *link)
     gbx_build_integer(&b, waiting);
     build_text(&b, "draining");
     gbx_build_boolean(&b, atomic_load(&daemon->is_draining));
+    build_text(&b, "bytes_max");
+    gbx_build_integer(&b, (int64_t)daemon->bytes_max);
     frame.body_bytes = b.count;
     if (b.error == 0)
         link_send(link, &frame, b.bytes);

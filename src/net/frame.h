@@ -22,7 +22,9 @@
  *          server's, with what it is and what it has to do.  Call 0, no names.
  *          Client: a map of oldest, newest.  Server: a map of oldest, newest,
  *          product text, isolations array of text, workers, busy and waiting
- *          (calls), draining bool.  Again at any time: it is the heartbeat.
+ *          (calls), draining bool, bytes_max (of a body: an INPUT, LOAD or
+ *          ANSWER with a longer one is read over, and its call or script
+ *          FAILED).  Again at any time: it is the heartbeat.
  *  LOAD    Call is the client's number of a script: "#7" is an actor's id from
  *          then on, on this connection.  A map: load (abi/message.h), floor
  *          text, limits map.  Answered by LOADED, or FAILED.

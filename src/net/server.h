@@ -56,7 +56,8 @@ struct net_handler {
     /* A whole message; data is the handler's to free. */
     void (*message)(void *context, struct net_peer *peer, bool is_text,
                     void *data, size_t bytes);
-    /* Of a binary message: as much as has come.  NULL: it comes whole, too.
+    /* Of a binary message: as much as has come, and no bytes_max is looked at:
+     * how long it may be is the handler's.  NULL: it comes whole, too.
      * Returns 0; or the peer is closed: GBX_EFORMAT, what it says makes no
      * sense; GBX_ELIMIT, it will be too long. */
     int (*piece)(void *context, struct net_peer *peer, const void *data,

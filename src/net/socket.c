@@ -283,9 +283,6 @@ static int receive_piece(struct peer *peer, const void *data, size_t bytes,
     int rc;
 
     peer->in_bytes += bytes;
-    if (peer->in_bytes > server->config.bytes_max)
-        return dismiss(peer, LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE,
-                       "the message is too long");
     rc = server->config.handler->piece(server->config.context, &peer->shown,
                                        data, bytes, is_last);
     if (rc < 0)

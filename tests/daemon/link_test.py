@@ -146,10 +146,10 @@ class LinkTest(Daemon):
                            (frame(99, 1), 1002),
                            (frame(CANCEL, 1, body=b"x"), 1002),
                            *((good[:24] + struct.pack("<Q", size) + good[32:],
-                              1002 if size < 10 else 1009)
+                              1002)
                              for size in (6, 3 << 20, 1 << 40,
                                           (1 << 64) - 1)),
-                           (self.call(1, "echo", bytes(3 << 20)), 1009)):
+                           (frame(HELLO, 0, body=bytes(3 << 20)), 1009)):
             with self.assertRaises(websockets.ConnectionClosed) as gone:
                 self.exchange(server, data, replies=1)
             self.assertEqual(gone.exception.code, code, data[:40])
@@ -212,7 +212,8 @@ class LinkTest(Daemon):
         self.assertEqual(hello[:2], (HELLO, 0))
         for part in (b"oldest\x01", b"newest\x01", b"workers\x03",
                      b"busy\x00", b"waiting\x00", b"draining\xf4",
-                     b"isolations\x81gprocess", b"gloveboxd "):
+                     b"isolations\x81gprocess", b"gloveboxd ",
+                     b"ibytes_max" + cbor(64 << 20)):
             self.assertIn(part, hello[4])
 
     def test_scripts_come_with_their_calls(self):
@@ -410,6 +411,61 @@ class LinkTest(Daemon):
                 self.assertEqual((await hear())[0], LOADED)
             self.assertLess(time.monotonic() - began, 10)
         asyncio.run(main(self.serve("--workers", 1)))
+
+    # ---- what is too long ----
+
+    def test_what_is_too_long_fails_alone(self):
+        source = ("import time\n"
+                  "def process(c):\n"
+                  "    try: return {'out': c.host('x')}\n"
+                  "    except Exception: return {'out': 0}\n")
+        long = bytes((2 << 20) + 1)
+
+        async def main(server):
+            async with self.connected(server) as (say, hear):
+                async def fails(number, flags=HAS_NOT_RUN):
+                    failed = await hear()
+                    self.assertEqual((failed[:3], failed[5]),
+                                     ((FAILED, number, 2), flags))
+                    self.assertIn(b"2097152 bytes", failed[4])
+                await say(self.brought(1, source))
+                self.assertEqual((await hear())[0], LOADED)
+                await say(self.number(1, "#1/a", 0))  # which goes on
+                self.assertEqual((await hear())[:2], (ASK, 1))
+                await say(self.call(2, "echo", long))
+                await fails(2)
+                # In pieces, and as a call's second input.
+                await say([self.call(2, "echo", long)[:99],
+                           self.call(2, "echo", long)[99:]])
+                await fails(2)
+                await say(frame(INPUT, 3, "echo", "in", b"x", type=STREAM,
+                                flags=HAS_MESSAGE))
+                await say(frame(INPUT, 3, "", "in", long, type=STREAM,
+                                flags=HAS_MESSAGE | RUNS))
+                await fails(3)
+                await say(frame(LOAD, 2, body=long))
+                await fails(2)
+                # Nobody's.
+                await say(frame(INPUT, 9, "", "in", long, flags=HAS_MESSAGE))
+                await say(frame(ANSWER, 9, body=long))
+                await say(frame(INPUT, 1, "", "in", long, flags=HAS_MESSAGE))
+                # A number is free again, and as much as may be is taken.
+                await say(self.call(2, "echo", long[:-1]))
+                output = await hear()
+                self.assertEqual((output[0], len(output[4])),
+                                 (OUTPUT, 2 << 20))
+                self.assertEqual((await hear())[:2], (DONE, 2))
+                await say(frame(ANSWER, 1, body=cbor(7), type=ANY,
+                                flags=HAS_MESSAGE))
+                self.assertEqual((await hear())[:2], (OUTPUT, 1))
+                self.assertEqual((await hear())[:2], (DONE, 1))
+                # The call that has asked for it has run.
+                await say(self.number(4, "#1/a", 0))
+                self.assertEqual((await hear())[:2], (ASK, 4))
+                await say(frame(ANSWER, 4, body=long, type=ANY,
+                                flags=HAS_MESSAGE))
+                await fails(4, 0)
+        asyncio.run(main(self.serve_echo("--body", 2, "--workers", 2)))
 
     # ---- slow readers ----
 
