@@ -351,6 +351,12 @@ static int on_piece(void *context, struct net_peer *peer, const void *data,
     return link_piece(peer->context, data, bytes, is_last);
 }
 
+static bool on_wait(void *context, struct net_peer *peer)
+{
+    (void)context;
+    return !link_is_too_slow(peer->context);
+}
+
 static void on_room(void *context, struct net_peer *peer)
 {
     (void)context;
@@ -369,6 +375,7 @@ static const struct net_handler handler = {.request = on_request,
                                            .message = on_message,
                                            .piece = on_piece,
                                            .leaves = on_leave,
+                                           .waits = on_wait,
                                            .room = on_room};
 
 /* ---- start, end ---- */

@@ -431,12 +431,12 @@ static int take_head(struct link *link, const uint8_t **data, size_t *bytes)
     return rc < 0 ? GBX_EFORMAT : rc > 0 ? begin_frame(link) : 0;
 }
 
-/* A sandbox is held for it. */
-static bool is_too_slow(const struct link *link)
+bool link_is_too_slow(const struct link *link)
 {
     const uint64_t ns = daemon_now_ns() - link->begun_ns;
 
-    return ns > BEGUN_NS + link->body_at / SLOWEST * 1000000000u;
+    return link->has_head && link->body != NULL && !link->is_owned &&
+           ns > BEGUN_NS + link->body_at / SLOWEST * 1000000000u;
 }
 
 int link_piece(struct link *link, const void *data, size_t bytes, bool is_last)
@@ -447,7 +447,7 @@ int link_piece(struct link *link, const void *data, size_t bytes, bool is_last)
     if (rc < 0)
         return rc;
     if (link->has_head) {
-        if (link->body != NULL && !link->is_owned && is_too_slow(link))
+        if (link_is_too_slow(link))
             return GBX_EFORMAT;
         if (bytes > link->frame.body_bytes - link->body_at)
             return GBX_EFORMAT;

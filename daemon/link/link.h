@@ -121,6 +121,8 @@ void link_put(struct link *link);
 void link_leave(struct link *link);
 /* As net_handler's piece. */
 int link_piece(struct link *link, const void *data, size_t bytes, bool is_last);
+/* A sandbox is held for a body that does not come. */
+bool link_is_too_slow(const struct link *link);
 
 /* A call by its number, or NULL; with the lock. */
 struct link_call *link_find_locked(struct link *link, uint32_t number);

@@ -59,6 +59,7 @@ struct peer {
     uint8_t *in;     /* a message that comes */
     size_t in_bytes, in_room;
     bool is_text;
+    LIST_ENTRY(peer) other; /* the server's thread: of those that are in */
 
     /* With the server's lock: */
     struct outgoing_queue out;
@@ -80,6 +81,7 @@ struct net_server {
     bool has_loop;
     uv_timer_t timer;           /* looks whether clients are still there */
     LIST_HEAD(, request) given; /* that wait for their handler */
+    LIST_HEAD(, peer) peers;    /* that are in */
     void *counted;              /* tsearch's: connections, by their wsi */
     lws_retry_bo_t retry;
     int listener; /* owned until libwebsockets has it */
@@ -122,6 +124,8 @@ void net_http_look(struct net_server *server);
 int net_socket(struct net_server *server, struct lws *wsi,
                enum lws_callback_reasons reason, void *in, size_t bytes);
 void net_socket_ready(struct net_server *server);
+/* Those that are in the middle of what they say. */
+void net_socket_look(struct net_server *server);
 
 /* The token of an Authorization header, and these headers; "" where there is
  * none. */

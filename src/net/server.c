@@ -133,6 +133,7 @@ static void count(struct net_server *server, const struct lws *wsi, bool is_new)
 static void look(uv_timer_t *timer)
 {
     net_http_look(timer->data);
+    net_socket_look(timer->data);
 }
 
 static int listen_callback(struct lws *wsi, enum lws_callback_reasons reason,
@@ -339,6 +340,7 @@ int net_server_open(struct net_server **server, const struct net_config *config,
     STAILQ_INIT(&made->replied);
     STAILQ_INIT(&made->ready);
     LIST_INIT(&made->given);
+    LIST_INIT(&made->peers);
     lws_set_log_level(LLL_ERR, NULL);
     rc = open_listener(made, err);
     if (rc == 0)

@@ -63,6 +63,9 @@ struct net_handler {
     int (*piece)(void *context, struct net_peer *peer, const void *data,
                  size_t bytes, bool is_last);
     void (*leaves)(void *context, struct net_peer *peer); /* or NULL */
+    /* Each second, while a message for piece has begun and not ended.  False:
+     * it is not waited for any longer, and the peer is closed.  NULL: none. */
+    bool (*waits)(void *context, struct net_peer *peer);
     /* net_reserve has refused: it is worth another try.  NULL: nobody does. */
     void (*room)(void *context, struct net_peer *peer);
 };

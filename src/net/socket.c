@@ -351,11 +351,29 @@ static void lose(struct peer *peer)
     drop_out(peer);
     pthread_mutex_unlock(&server->lock);
     peer->wsi = NULL;
-    if (peer->is_in)
+    if (peer->is_in) {
+        LIST_REMOVE(peer, other);
         count(server, -1);
+    }
     if (peer->is_let && server->config.handler->leaves != NULL)
         server->config.handler->leaves(server->config.context, &peer->shown);
     net_peer_put(&peer->shown);
+}
+
+void net_socket_look(struct net_server *server)
+{
+    const struct net_handler *handler = server->config.handler;
+    struct peer *peer, *next;
+
+    if (handler->waits == NULL)
+        return;
+    for (peer = LIST_FIRST(&server->peers); peer != NULL; peer = next) {
+        next = LIST_NEXT(peer, other); /* it may be gone in a moment */
+        if (peer->in_bytes > 0 && !peer->is_text &&
+            !handler->waits(server->config.context, &peer->shown))
+            lws_set_timeout(peer->wsi, PENDING_TIMEOUT_KILLED_BY_PARENT,
+                            LWS_TO_KILL_SYNC);
+    }
 }
 
 int net_socket(struct net_server *server, struct lws *wsi,
@@ -370,6 +388,7 @@ int net_socket(struct net_server *server, struct lws *wsi,
     switch ((int)reason) {
     case LWS_CALLBACK_ESTABLISHED:
         peer->is_in = true;
+        LIST_INSERT_HEAD(&server->peers, peer, other);
         count(server, 1);
         return 0;
     case LWS_CALLBACK_RECEIVE:

@@ -180,6 +180,26 @@ class LinkTest(Daemon):
         got = self.exchange(server, whole, replies=2)
         self.assertTrue(got[0][4] == body)
 
+    def test_a_body_that_never_comes_holds_no_sandbox(self):
+        server = self.serve_echo("--workers", 1)
+        whole = self.call(1, "echo", bytes(200000))
+        self.exchange(server, whole, replies=2)  # a sandbox idles from here on
+
+        async def main():
+            # It reads, and its pings are answered.
+            async with self.connected(server) as (say, hear):
+                async def some():
+                    yield whole[:70000]
+                    await asyncio.sleep(25)
+                    yield whole[70000:]
+                began = time.monotonic()
+                with self.assertRaises(websockets.ConnectionClosed):
+                    await asyncio.gather(say(some()), hear())
+                self.assertLess(time.monotonic() - began, 20)
+        asyncio.run(main())
+        self.assertEqual(self.exchange(server, self.call(1, "echo", b"1"),
+                                       replies=2)[0][4], b"1")
+
     # ---- scripts that are brought ----
 
     @contextlib.asynccontextmanager
@@ -514,7 +534,8 @@ class LinkTest(Daemon):
         self.assertEqual([one[0] for one in got[2]], [OUTPUT, DONE])
 
         async def leave():
-            async with self.connected(server, max_queue=1) as (say, _):
+            async with self.connected(server, max_queue=1,
+                                      close_timeout=0.2) as (say, _):
                 await say(self.number(1, "flood", 40))
                 await asyncio.sleep(0.3)
                 await say(frame(CANCEL, 1))
