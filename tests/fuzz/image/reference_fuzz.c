@@ -5,6 +5,7 @@
  * What is accepted has one name, which reads as itself, and nothing in it that
  * a registry's client could take for an option or a way out of a folder.
  */
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
