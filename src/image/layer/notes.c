@@ -86,14 +86,16 @@ static int list(struct notes *notes, struct bytes_in *in)
 
 int notes_sort(struct notes *notes)
 {
-    struct bytes_in in = {.at = notes->out.bytes,
-                          .end = notes->out.bytes + notes->out.count};
+    struct bytes_in in = {.at = notes->out.bytes};
     size_t kept = 0;
     int rc;
 
+    notes->count = 0;
     if (notes->out.failed)
         return -ENOMEM;
-    notes->count = 0;
+    if (notes->out.count == 0)
+        return 0;
+    in.end = in.at + notes->out.count;
     if ((rc = list(notes, &in)) < 0)
         return rc;
     for (size_t i = 0; i < notes->count; i++)

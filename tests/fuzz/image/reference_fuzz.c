@@ -32,7 +32,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     reference_name(&again, twice);
     must(strcmp(name, twice) == 0);
     if (reference.kind == REFERENCE_REGISTRY)
-        must(name[0] != '-' && name[0] != '/' && strstr(name, "..") == NULL &&
+        must(name[0] != '-' && name[0] != '/' &&
+             strstr(reference.repository, "..") == NULL &&
              strpbrk(name, " \n\t'\"\\%") == NULL);
     free(text);
     return 0;
