@@ -35,6 +35,7 @@ int cli_run(int argc, char **argv);
 int cli_exec(int argc, char **argv);
 int cli_doctor(int argc, char **argv);
 int cli_cache(int argc, char **argv);
+int cli_image(int argc, char **argv);
 int cli_inspect(int argc, char **argv);
 int cli_build(int argc, char **argv);
 int cli_config(int argc, char **argv);

@@ -21,6 +21,7 @@ static const char usage[] =
     "  glovebox serve FILE   run scripts for others, over HTTP and WebSocket\n"
     "  glovebox nodes URL    which workers take calls from a NATS server\n"
     "  glovebox build MODULE compile a module of WebAssembly ahead\n"
+    "  glovebox image CMD    images to run in: pull, list, remove them\n"
     "  glovebox cache        what scripts start from: list it, remove it\n"
     "  glovebox config       rules for scripts: check them, show them\n"
     "  glovebox doctor       what this computer can do, and what is missing\n"
@@ -146,9 +147,9 @@ static const struct {
     const char *name;
     command_fn *run;
 } commands[] = {
-    {"run", cli_run},       {"inspect", cli_inspect}, {"exec", cli_exec},
-    {"build", cli_build},   {"doctor", cli_doctor},   {"cache", cli_cache},
-    {"config", cli_config}, {"flow", cli_flow},
+    {"run", cli_run},     {"image", cli_image},   {"inspect", cli_inspect},
+    {"exec", cli_exec},   {"build", cli_build},   {"doctor", cli_doctor},
+    {"cache", cli_cache}, {"config", cli_config}, {"flow", cli_flow},
 };
 
 static command_fn *find(const char *name)
