@@ -12,13 +12,17 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/image/image.h"
 #include "glovebox/cache.h"
 #include "glovebox/program.h"
 
-#define ENV_MAX 256
+#define ENV_MAX   256
+#define WORDS_MAX 4096
 
 enum {
     OPTION_ROOT = 256,
+    OPTION_IMAGE,
+    OPTION_STORE,
     OPTION_FOLDER,
     OPTION_WORKDIR,
     OPTION_ENV,
@@ -32,6 +36,8 @@ struct exec_options {
     const char *env[ENV_MAX + 1];
     size_t env_count;
     uint64_t timeout_ns; /* 0: none */
+    const char *image;   /* its root, and how it is run; or NULL */
+    const char *store;   /* of images; or NULL */
     const char *config;  /* the file of rules; NULL: the one that is found */
     bool no_config;
     struct gbx_program_config program;
@@ -40,6 +46,12 @@ struct exec_options {
 static const struct argp_option options[] = {
     {"root", OPTION_ROOT, "DIR", 0,
      "A folder that is its /; what it writes there stays in memory", 1},
+    {"image", OPTION_IMAGE, "IMAGE", 0,
+     "An image whose files are its /, as python:3.11-slim; it is pulled if it "
+     "is not there.  Without a PROGRAM, what the image runs",
+     1},
+    {"store", OPTION_STORE, "DIR", 0,
+     "Where images are; see glovebox image --help", 1},
     {"folder", OPTION_FOLDER, "DIR", 0,
      "A folder that it sees as /script, read-only, and starts in; by default "
      "the one of a PROGRAM outside of /usr",
@@ -72,6 +84,7 @@ static const char doc[] =
     "  glovebox exec --folder . python3 -c 'print(open(\"data\").read())'\n"
     "  glovebox exec --timeout 2s --memory 64M ./a.out\n"
     "  glovebox exec --root debian --trace /bin/ls -l\n"
+    "  glovebox exec --image python:3.11-slim python3 -c 'print(6 * 7)'\n"
     "\n"
     "Exit status: the program's; 128 + the signal that killed it (137 at the "
     "memory limit, 152 at that of CPU time); 124 out of time; 125 Glovebox or "
@@ -89,11 +102,22 @@ static const char *of_mine(const char *name)
     return NULL;
 }
 
+/* Where a variable of this name is, or would be. */
+static size_t find_env(const struct exec_options *o, const char *entry)
+{
+    const size_t name = strcspn(entry, "=");
+    size_t i = 0;
+
+    while (i < o->env_count && strncmp(o->env[i], entry, name + 1) != 0)
+        i++;
+    return i;
+}
+
 static void add_env(struct exec_options *o, const char *arg,
                     struct argp_state *state)
 {
     size_t name = strcspn(arg, "=");
-    size_t i = 0;
+    size_t i;
 
     if (name == 0)
         argp_error(state, "--env %s: NAME=VALUE is expected", arg);
@@ -101,8 +125,7 @@ static void add_env(struct exec_options *o, const char *arg,
         arg = of_mine(arg);
     if (arg == NULL) /* nor has the program inside it, then */
         return;
-    while (i < o->env_count && strncmp(o->env[i], arg, name + 1) != 0)
-        i++;
+    i = find_env(o, arg);
     if (i == ENV_MAX)
         argp_error(state, "more than %d variables", ENV_MAX);
     o->env[i] = arg;
@@ -119,6 +142,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case OPTION_ROOT:
         o->program.root = arg;
+        return 0;
+    case OPTION_IMAGE:
+        o->image = arg;
+        return 0;
+    case OPTION_STORE:
+        o->store = arg;
         return 0;
     case OPTION_FOLDER:
         o->program.folder = arg;
@@ -143,18 +172,21 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         state->next = state->argc;
         return 0;
     case ARGP_KEY_END:
-        if (o->words == NULL)
+        if (o->words == NULL && o->image == NULL)
             argp_error(state, "the PROGRAM is missing");
+        if (o->image != NULL && o->program.root != NULL)
+            argp_error(state, "--image and --root: which of them?");
         return 0;
     default:
         return cli_option_limit(&o->program.limits, key, arg, state);
     }
 }
 
-static const struct argp argp = {.options = options,
-                                 .parser = parse,
-                                 .args_doc = "PROGRAM [ARGUMENT...]",
-                                 .doc = doc};
+static const struct argp argp = {
+    .options = options,
+    .parser = parse,
+    .args_doc = "PROGRAM [ARGUMENT...]\n--image IMAGE [PROGRAM [ARGUMENT...]]",
+    .doc = doc};
 
 /* The thread that waits for signals which end this program, and with it the one
  * inside.  It ends when asked: pthread_cancel would load a library, which where
@@ -307,44 +339,121 @@ static int apply(const struct gbx_config *rules, struct exec_options *o,
     return CLI_OK;
 }
 
+/* Those that it has unless somebody says otherwise. */
+static const char *const usual_env[] = {"PATH=/usr/local/bin:/usr/bin:/bin",
+                                        "HOME=/tmp", "TMPDIR=/tmp",
+                                        "LANG=C.UTF-8"};
+#define USUAL (sizeof(usual_env) / sizeof(usual_env[0]))
+
+/* The image's variables, but for those that were asked for. */
+static bool add_image_env(struct exec_options *o, const char *const *env)
+{
+    for (; *env != NULL; env++) {
+        size_t i = find_env(o, *env);
+
+        if (i == ENV_MAX)
+            return false;
+        if (i < USUAL && o->env[i] == usual_env[i])
+            o->env[i] = *env;
+        else if (i == o->env_count)
+            o->env[o->env_count++] = *env;
+    }
+    return true;
+}
+
+/* What runs: the image's entry point, before what was given, or else its own
+ * command. */
+static int add_image_words(struct exec_options *o,
+                           const struct gbx_image_run *run, char *words[])
+{
+    const char *const *rest =
+        o->words != NULL ? (const char *const *)o->words : run->command;
+    size_t count = 0;
+
+    for (int part = 0; part < 2; part++)
+        for (const char *const *word = part == 0 ? run->entrypoint : rest;
+             *word != NULL && count < WORDS_MAX; word++)
+            memcpy(&words[count++], word, sizeof(*words));
+    words[count] = NULL;
+    o->words = words;
+    if (count == 0)
+        return cli_say("the image names no program: say which", CLI_HOST);
+    return count < WORDS_MAX ? CLI_OK : cli_say("too many arguments", CLI_HOST);
+}
+
+static int use_image(struct exec_options *o, struct gbx_images **images,
+                     struct gbx_image **image)
+{
+    static char *words[WORDS_MAX + 1];
+    const struct gbx_image_run *run;
+    int code;
+
+    if (o->image == NULL)
+        return CLI_OK;
+    code = cli_image_open(images, image, o->store, o->image);
+    if (code != CLI_OK)
+        return code == CLI_NO_FILE ? code : CLI_HOST;
+    run = gbx_image_run(*image);
+    o->program.root = gbx_image_root(*image);
+    if (o->program.working_dir == NULL && run->working_dir[0] == '/')
+        o->program.working_dir = run->working_dir;
+    if (!add_image_env(o, run->env))
+        return cli_say("the image has too many variables", CLI_HOST);
+    return add_image_words(o, run, words);
+}
+
+/* All is settled but where it runs. */
+static int exec_it(struct exec_options *o, uint64_t from_ns)
+{
+    struct gbx_program *program;
+    struct gbx_error err = {0};
+    struct gbx_config *rules;
+    char cache[4096];
+    int code;
+
+    if (cli_rules(&rules, o->config, o->no_config) != CLI_OK)
+        return CLI_HOST;
+    o->program.libexec_dir = cli_libexec();
+    o->program.progress = cli_progress;
+    code = rules == NULL ? CLI_OK : apply(rules, o, cache, sizeof(cache));
+    gbx_config_close(rules);
+    if (code != CLI_OK)
+        return code;
+    if (o->program.cache_dir == NULL &&
+        gbx_cache_default(cache, sizeof(cache)) == 0)
+        o->program.cache_dir = cache;
+    o->program.argv = (const char *const *)o->words;
+    o->program.envp = o->env;
+    signal(SIGPIPE, SIG_IGN); /* the program inside gets its own */
+    signal(SIGXFSZ, SIG_IGN);
+    if (gbx_program_open(&program, o->words[0], &o->program, &err) < 0)
+        return open_failed(&err);
+    code = run_program(program, o->words[0],
+                       o->timeout_ns != 0 ? from_ns + o->timeout_ns : 0);
+    gbx_program_close(program);
+    return code;
+}
+
 int cli_exec(int argc, char **argv)
 {
     static char name[] = "glovebox exec";
     static const int streams[] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO};
     struct exec_options o = {
-        .env = {"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/tmp", "TMPDIR=/tmp",
-                "LANG=C.UTF-8"},
-        .env_count = 4,
+        .env_count = USUAL,
         .program = {.struct_bytes = sizeof(o.program), .stdio = streams}};
     uint64_t from_ns = cli_now_ns();
-    struct gbx_program *program;
-    struct gbx_error err = {0};
-    char cache[4096];
-    struct gbx_config *rules;
+    struct gbx_images *images = NULL;
+    struct gbx_image *image = NULL;
     int code;
 
+    memcpy(o.env, usual_env, sizeof(usual_env));
     argv[0] = name;
     argp_err_exit_status = CLI_HOST;
     argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &o);
-    if (cli_rules(&rules, o.config, o.no_config) != CLI_OK)
-        return CLI_HOST;
-    o.program.libexec_dir = cli_libexec();
-    o.program.progress = cli_progress;
-    code = rules == NULL ? CLI_OK : apply(rules, &o, cache, sizeof(cache));
-    gbx_config_close(rules);
-    if (code != CLI_OK)
-        return code;
-    if (o.program.cache_dir == NULL &&
-        gbx_cache_default(cache, sizeof(cache)) == 0)
-        o.program.cache_dir = cache;
-    o.program.argv = (const char *const *)o.words;
-    o.program.envp = o.env;
-    signal(SIGPIPE, SIG_IGN); /* the program inside gets its own */
-    signal(SIGXFSZ, SIG_IGN);
-    if (gbx_program_open(&program, o.words[0], &o.program, &err) < 0)
-        return open_failed(&err);
-    code = run_program(program, o.words[0],
-                       o.timeout_ns != 0 ? from_ns + o.timeout_ns : 0);
-    gbx_program_close(program);
+    code = use_image(&o, &images, &image);
+    if (code == CLI_OK)
+        code = exec_it(&o, o.image != NULL ? cli_now_ns() : from_ns);
+    gbx_image_close(image);
+    gbx_images_close(images);
     return code;
 }
