@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "image/layer/hash.h"
+#include "image/layer/notes.h"
 #include "image/pull/bring.h"
 #include "image/pull/report.h"
 #include "image/store/find.h"
@@ -190,6 +191,19 @@ static bool same_folder(int one, int other, char path[PATH_MAX])
     return same;
 }
 
+static bool same_layer(int one, int other, char path[PATH_MAX])
+{
+    const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    struct stat a, b;
+
+    return fstatat(one, NOTES_FILE, &a, AT_SYMLINK_NOFOLLOW) == 0 &&
+           fstatat(other, NOTES_FILE, &b, AT_SYMLINK_NOFOLLOW) == 0 &&
+           a.st_size == b.st_size &&
+           same_file(one, other, NOTES_FILE, a.st_size) &&
+           same_folder(openat(one, LAYER_FILES, flags),
+                       openat(other, LAYER_FILES, flags), path);
+}
+
 static int unpack_again(struct check *check, int fd,
                         const struct record_layer *layer, struct gbx_error *err)
 {
@@ -228,8 +242,7 @@ static void check_layer(struct check *check, const struct record_layer *layer)
     }
     if (unpack_again(check, fd, layer, &err) < 0) {
         damaged(check, path, err.what);
-    } else if (!same_folder(openat(is, ".", flags), openat(fd, ".", flags),
-                            where)) {
+    } else if (!same_layer(is, fd, where)) {
         snprintf(why, sizeof(why), "differs from its blob at %s", where);
         damaged(check, path, why);
         put_away(check, path);

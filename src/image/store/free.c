@@ -183,21 +183,22 @@ static bool is_held(const struct gbx_images *images,
 }
 
 static void forget(const struct gbx_images *images, const struct names *names,
-                   const struct record *record)
+                   const struct record *record, uint64_t *freed)
 {
     char path[STORE_PATH_BYTES];
 
     for (size_t i = 0; i < names->count; i++)
         if (strcmp(names->all[i].digest, record->digest) == 0)
-            name_remove(images, names->all[i].name, NULL);
+            name_remove(images, names->all[i].name, freed, NULL);
     record_path(path, record->digest);
-    unlinkat(images->fd, path, 0);
+    folder_remove(images->fd, path, freed);
 }
 
 /* A name that is not the only one goes alone. */
 static int forget_name(const struct gbx_images *images, const char *text,
                        const struct reference *reference,
-                       const struct record *record, struct gbx_error *err)
+                       const struct record *record, uint64_t *freed,
+                       struct gbx_error *err)
 {
     char name[REFERENCE_NAME_BYTES];
     struct names names;
@@ -209,11 +210,11 @@ static int forget_name(const struct gbx_images *images, const char *text,
         others += strcmp(names.all[i].digest, record->digest) == 0 &&
                   strcmp(names.all[i].name, name) != 0;
     if (rc == 0 && others > 0 && reference->kind != REFERENCE_DIGEST)
-        rc = name_remove(images, name, err);
+        rc = name_remove(images, name, freed, err);
     else if (rc == 0 && is_held(images, record))
         rc = fail(err, GBX_EAGAIN, "image %.100s is in use", text);
     else if (rc == 0)
-        forget(images, &names, record);
+        forget(images, &names, record, freed);
     names_fini(&names);
     return rc;
 }
@@ -233,7 +234,7 @@ static int remove_it(const struct gbx_images *images, const char *text,
         return fail(err, GBX_EFILE, "%.120s is no image of the store", text);
     rc = find_record(&record, images, &reference, err);
     if (rc == 0)
-        rc = forget_name(images, text, &reference, &record, err);
+        rc = forget_name(images, text, &reference, &record, bytes, err);
     record_fini(&record);
     return rc < 0 ? rc : sweep_all(images, bytes, err);
 }
@@ -271,7 +272,7 @@ int gbx_images_prune(struct gbx_images *images, bool all, gbx_image_fn fn,
         if ((!all && names_mean(&names, record->digest)) ||
             is_held(images, record))
             continue;
-        forget(images, &names, record);
+        forget(images, &names, record, bytes);
         list_tell(record, NULL, fn, context);
     }
     names_fini(&names);

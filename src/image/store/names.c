@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "image/store/folder.h"
 #include "image/store/names.h"
 
 #define FILE_BYTES (sizeof(STORE_NAMES) + 1 + NAME_MAX)
@@ -119,16 +120,17 @@ int name_write(const struct gbx_images *images, const char *name,
 }
 
 int name_remove(const struct gbx_images *images, const char *name,
-                struct gbx_error *err)
+                uint64_t *freed, struct gbx_error *err)
 {
     char path[FILE_BYTES];
+    int rc;
 
     if (!encode(path, name) ||
-        (unlinkat(images->fd, path, 0) < 0 && errno == ENOENT))
+        faccessat(images->fd, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
         return fail(err, GBX_EFILE, "no image %.100s in the store", name);
-    return faccessat(images->fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0
-               ? fail(err, GBX_EHOST, "%s/%s", images->path, path)
-               : 0;
+    rc = folder_remove(images->fd, path, freed);
+    errno = -rc;
+    return rc < 0 ? fail(err, GBX_EHOST, "%s/%s", images->path, path) : 0;
 }
 
 static int by_name(const void *a, const void *b)

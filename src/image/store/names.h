@@ -23,8 +23,9 @@ int name_read(const struct gbx_images *images, const char *name,
               char digest[DIGEST_BYTES], struct gbx_error *err);
 int name_write(const struct gbx_images *images, const char *name,
                const char *digest, struct gbx_error *err);
+/* freed grows by what the disk gets back. */
 int name_remove(const struct gbx_images *images, const char *name,
-                struct gbx_error *err);
+                uint64_t *freed, struct gbx_error *err);
 
 struct name {
     char *name; /* owned */
