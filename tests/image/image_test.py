@@ -212,7 +212,7 @@ class Hostile(Case):
         self.assertFalse(os.path.exists("/etc/made"))
 
     def test_a_bomb_is_named(self):
-        zeros = gzip.compress(bytes(300 << 20), 9)
+        zeros = gzip.compress(bytes(1 << 20)) * 1024 # 1 GiB in 1 MiB
         image = Image([SMALL])
         image.layers = [image.put(zeros, images.OCI + "layer.v1.tar+gzip")]
         image.make()
@@ -297,12 +297,12 @@ class Store(Case):
         image = Image([{f"{n}": os.urandom(30000) for n in range(100)},
                        {"z": b"z"}])
         folder = write_layout(self.folder / "layout", {"latest": image})
-        for step in range(25):
+        for step in range(15):
             pull = subprocess.Popen(
                 [PROGRAM, "image", "pull", f"oci:{folder}", "--store",
                  str(self.store)], stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL)
-            time.sleep(step * 0.004)
+            time.sleep(step * 0.006)
             pull.send_signal(signal.SIGKILL)
             pull.wait()
         self.image("pull", self.layout())

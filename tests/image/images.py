@@ -263,8 +263,8 @@ def host_python(with_numpy=False):
         for root, names, found in os.walk(folder):
             names[:] = [n for n in names if n not in
                         ("__pycache__", "test", "tests", "idlelib", "ensurepip",
-                         "tkinter", "lib2to3", "distutils", "f2py", "testing")
-                        or n == "testing" and with_numpy]
+                         "tkinter", "lib2to3", "f2py")
+                        and not n.startswith("config-")]
             for name in found:
                 path = os.path.join(root, name)
                 if os.path.islink(path) and not os.path.exists(path):

@@ -15,24 +15,35 @@
 #include "image/layer/stream.h"
 #include "image/store/folder.h"
 
+#define TAR_BLOCK 512u
+
 struct unpack {
     struct stream *stream;
     struct archive *archive;
     struct notes notes, named; /* named: folders that have entries */
     struct entry_how how;
     const struct layer_limits *limits;
-    int failed; /* the stream's code, and its err */
+    uint64_t plain; /* bytes that the stream has given */
+    int failed;     /* the stream's code, and its err */
     struct gbx_error err;
 };
 
 static la_ssize_t read_block(struct archive *archive, void *context,
                              const void **bytes)
 {
+    static const char zeros[TAR_BLOCK];
     struct unpack *self = context;
     ssize_t n = stream_read(self->stream, bytes, &self->err);
 
-    if (n >= 0)
+    /* umoci leaves out what fills the last block; others do not mind. */
+    if (n == 0 && self->plain % TAR_BLOCK != 0) {
+        n = (ssize_t)(TAR_BLOCK - self->plain % TAR_BLOCK);
+        *bytes = zeros;
+    }
+    if (n >= 0) {
+        self->plain += (uint64_t)n;
         return n;
+    }
     self->failed = (int)n;
     archive_set_error(archive, EIO, "%s", self->err.what);
     return -1;
