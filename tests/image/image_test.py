@@ -39,7 +39,7 @@ def du(folder):
 
 class Case(unittest.TestCase):
     def setUp(self):
-        folder = tempfile.TemporaryDirectory()
+        folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
         self.store = self.folder / "store"
@@ -337,6 +337,22 @@ class Store(Case):
         self.image("verify", code=1)
         self.image("inspect", self.layout(), code=2, says="pull")
         self.image("pull", self.layout())
+        self.image("verify")
+
+    def test_what_was_not_on_the_disk_in_time_is_made_anew(self):
+        self.pull(Image([SMALL, {"z": b"z"}]))
+        root = self.root(self.layout())
+        wait = time.monotonic() + 30
+        while not (root.parent / "kept").exists():
+            self.assertLess(time.monotonic(), wait)
+            time.sleep(0.02)
+        for name in ("kept", "boot"):  # as if the computer had gone down
+            for path in self.store.glob(f"*/*/{name}"):
+                path.unlink()
+        (root / "z").unlink()
+        self.image("inspect", self.layout(), code=2, says="went down")
+        self.image("pull", self.layout())
+        self.assertEqual((self.root(self.layout()) / "z").read_bytes(), b"z")
         self.image("verify")
 
     def test_a_full_disk_is_said_and_leaves_nothing(self):

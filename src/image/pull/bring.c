@@ -27,6 +27,7 @@
 #include "image/pull/report.h"
 #include "image/pull/unpack.h"
 #include "image/store/find.h"
+#include "image/store/kept.h"
 #include "image/store/names.h"
 
 #define REPORT_NS 100000000ull
@@ -181,6 +182,26 @@ static int note(struct pull *pull, const char *root, struct gbx_error *err)
     return rc;
 }
 
+/* In a child of its own, which nobody waits for.  It has no lock: what it marks
+ * may be gone by then. */
+static void keep(const struct pull *pull, const char *root)
+{
+    char path[STORE_PATH_BYTES];
+
+    if (kept_is_marked(pull->images, root) || fork() != 0)
+        return;
+    close(STDOUT_FILENO);
+    if (syncfs(pull->images->fd) == 0) {
+        for (uint32_t i = 0; i < pull->manifest.count; i++) {
+            snprintf(path, sizeof(path), STORE_LAYERS "/%s",
+                     digest_hex(pull->manifest.layers[i].diff));
+            kept_mark(pull->images, path);
+        }
+        kept_mark(pull->images, root);
+    }
+    _exit(0);
+}
+
 static int bring_layers(struct pull *pull, const struct source *source,
                         struct gbx_error *err)
 {
@@ -200,6 +221,8 @@ static int bring_layers(struct pull *pull, const struct source *source,
     if (rc == 0)
         rc = note(pull, root, err);
     unlock(&locks);
+    if (rc == 0)
+        strcpy(pull->root, root);
     return rc;
 }
 
@@ -271,8 +294,10 @@ int bring(struct gbx_images *images, const char *reference,
         rc = sources[pull.reference.kind]->ask(&pull, err);
     if (rc == 0)
         rc = bring_layers(&pull, sources[pull.reference.kind], err);
-    manifest_fini(&pull.manifest);
     store_drop(images, &pull.draft_fd, pull.draft);
     close_fd(&pull.store_lock);
+    if (rc == 0)
+        keep(&pull, pull.root);
+    manifest_fini(&pull.manifest);
     return rc;
 }

@@ -13,6 +13,9 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "image/pull/unpack.h"
+#include "image/store/find.h"
+#include "image/store/folder.h"
+#include "image/store/kept.h"
 
 #define THREADS_MAX 4
 #define REPORT_NS   100000000ull
@@ -40,16 +43,28 @@ static void layer_path(char path[STORE_PATH_BYTES], const char *diff)
     snprintf(path, STORE_PATH_BYTES, STORE_LAYERS "/%s", digest_hex(diff));
 }
 
+/* What may lack something goes, unless somebody uses it. */
 static bool is_there(const struct gbx_images *images, const char *path)
 {
-    return faccessat(images->fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+    auto_fd int held = -1;
+
+    if (kept_is_whole(images, path))
+        return true;
+    held = find_hold(images, path, true);
+    if (held >= 0)
+        folder_remove(images->fd, path, NULL);
+    return false;
 }
 
 /* A draft gets its name; another pull, of the same layer packed in another way,
  * may have been faster. */
-static int place(const struct pull *pull, const char *draft, const char *path,
-                 struct gbx_error *err)
+static int place(const struct pull *pull, const char *draft, int draft_fd,
+                 const char *path, struct gbx_error *err)
 {
+    int rc = kept_begin(draft_fd);
+
+    if (rc < 0)
+        return host_failed(rc, pull, "a draft", err);
     if (renameat(pull->images->fd, draft, pull->images->fd, path) == 0 ||
         errno == EEXIST || errno == ENOTEMPTY)
         return 0;
@@ -95,7 +110,7 @@ static int unpack(struct unpacking *self, const struct record_layer *layer,
         return host_failed(fd, self->pull, "a draft", err);
     rc = unpack_into(self, fd, layer, err);
     if (rc == 0)
-        rc = place(self->pull, draft, path, err);
+        rc = place(self->pull, draft, fd, path, err);
     store_drop(images, &fd, draft);
     return rc;
 }
@@ -221,7 +236,7 @@ static int make_root(struct pull *pull, const char *path, struct gbx_error *err)
         return host_failed(fd, pull, "a draft", err);
     rc = merge_all(pull, fd, err);
     if (rc == 0)
-        rc = place(pull, draft, path, err);
+        rc = place(pull, draft, fd, path, err);
     store_drop(pull->images, &fd, draft);
     return rc;
 }

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "image/store/find.h"
+#include "image/store/kept.h"
 #include "image/store/list.h"
 
 #define JSON_BYTES_MAX (4u << 20)
@@ -138,6 +139,11 @@ static int open_record(struct gbx_image *image, const struct gbx_images *images,
     if (rc < 0)
         return rc;
     image->fd = find_hold(images, image->record.root, false);
+    if (image->fd >= 0 && !kept_is_whole(images, image->record.root))
+        return fail(err, GBX_EFORMAT,
+                    "image %.80s was not on the disk yet when this computer "
+                    "went down; pull it again",
+                    image->name);
     if (image->fd == -EAGAIN)
         return fail(err, GBX_EFILE, "image %.100s is being removed",
                     image->name);

@@ -145,7 +145,7 @@ int store_write(const struct gbx_images *images, const char *path,
     if (fd < 0)
         return -errno;
     if (flock(fd, LOCK_EX | LOCK_NB) < 0 ||
-        fd_write_at(fd, bytes, count, 0) < 0 || fdatasync(fd) < 0 ||
+        fd_write_at(fd, bytes, count, 0) < 0 ||
         renameat(images->fd, draft, images->fd, path) < 0)
         rc = -errno;
     if (rc < 0)

@@ -11,8 +11,9 @@
  *   drafts/             what is not done yet
  *
  * All but blobs that skopeo writes is made in drafts/, and gets its name by a
- * rename: so what has a name is whole, whoever was killed when.  An image is
- * there when its record is, which comes last.
+ * rename: so what has a name is whole, whoever was killed when (and when the
+ * computer goes down: kept.h).  An image is there when its record is, which
+ * comes last.
  *
  * Locks are flock's, and go with the process:
  *   locks/store         shared: who adds; alone: who removes what nobody uses

@@ -34,6 +34,7 @@ struct pull {
 
     char digest[DIGEST_BYTES]; /* of the manifest */
     struct manifest manifest;
+    char root[STORE_PATH_BYTES]; /* what was made of it */
 
     uint64_t bytes, bytes_all; /* of layers: come so far, and to come */
 };
