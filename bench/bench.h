@@ -20,6 +20,7 @@ bool bench_flow(struct report *report, const struct paths *paths);
 bool bench_wasm(struct report *report, const struct paths *paths);
 bool bench_serve(struct report *report, const struct paths *paths);
 bool bench_nats(struct report *report, const struct paths *paths);
+bool bench_image(struct report *report, const struct paths *paths);
 
 /* Without KVM they say so, and return true. */
 bool bench_floor(struct report *report, const struct paths *paths);

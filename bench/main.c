@@ -21,7 +21,8 @@ static const struct {
              {"density", bench_density},     {"isolation", bench_isolation},
              {"languages", bench_languages}, {"compute", bench_compute},
              {"flow", bench_flow},           {"wasm", bench_wasm},
-             {"serve", bench_serve},         {"nats", bench_nats}};
+             {"serve", bench_serve},         {"nats", bench_nats},
+             {"image", bench_image}};
 
 #define PART_COUNT (sizeof(parts) / sizeof(parts[0]))
 
@@ -50,7 +51,8 @@ static const char doc[] =
     "  wasm       a module's functions, and the same programs in C\n"
     "  serve      gloveboxd on loopback, against TCP and libwebsockets\n"
     "  nats       calls through a NATS server, against bare requests\n"
-    "  flow       messages through rows of actors, and idle ones\n";
+    "  flow       messages through rows of actors, and idle ones\n"
+    "  image      an image unpacked, against umoci; a hundred of them\n";
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -69,8 +71,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
             argp_error(
                 state,
                 "%s: call, payload, start, wipe, written, density, floor, "
-                "isolation, languages, compute, wasm, serve, nats or flow "
-                "is expected",
+                "isolation, languages, compute, wasm, serve, nats, flow or "
+                "image is expected",
                 arg);
         o->wanted[i] = o->any = true;
         return 0;
