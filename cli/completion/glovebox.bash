@@ -14,14 +14,16 @@ _glovebox_value() {
     --disk | --output-limit | --message-limit)
         mapfile -t COMPREPLY < <(compgen -W '64M 1G' -- "$word")
         ;;
-    --root | --folder | --cache | --scripts)
+    --root | --folder | --cache | --scripts | --store)
         mapfile -t COMPREPLY < <(compgen -d -- "$word")
         compopt -o filenames
         ;;
-    --config | --for | --remote-token | --remote-ca)
+    --config | --for | --remote-token | --remote-ca | --auth-file)
         mapfile -t COMPREPLY < <(compgen -f -- "$word")
         compopt -o filenames
         ;;
+    --platform) mapfile -t COMPREPLY < <(compgen -W 'linux/amd64 linux/arm64' -- "$word") ;;
+    --silence | --max-size | --max-ratio | --name | --image) ;;
     --env | --workdir | --cpu | --threads | --processes | --files | --script-config) ;;
     --repeat | --parallel | --max | --width | --workers | --sample | --remote | --remote-heartbeat) ;;
     --svg | --trace | --events | --state)
@@ -56,7 +58,7 @@ _glovebox() {
 
     if [ "$COMP_CWORD" -eq 1 ]; then
         mapfile -t COMPREPLY < <(compgen -W \
-            'run inspect flow exec build cache config doctor nodes bench help --version --help' -- "$word")
+            'run inspect flow exec build image cache config doctor nodes bench help --version --help' -- "$word")
         return
     fi
 
@@ -73,8 +75,8 @@ _glovebox() {
     esac
 
     case $command:$word in
-    run:-* | inspect:-* | exec:-* | cache:-* | config:-* | flow:-*) ;;
-    run:* | inspect:* | exec:* | cache:* | config:* | flow:*) _glovebox_value "$before" "$word" && return ;;
+    run:-* | inspect:-* | exec:-* | image:-* | cache:-* | config:-* | flow:-*) ;;
+    run:* | inspect:* | exec:* | image:* | cache:* | config:* | flow:*) _glovebox_value "$before" "$word" && return ;;
     esac
 
     case $command:$word in
@@ -106,7 +108,7 @@ _glovebox() {
         return
         ;;
     exec:-*)
-        words='--root --folder --workdir --env --trace --config --no-config
+        words='--image --store --root --folder --workdir --env --trace --config --no-config
             --timeout --memory --cpu --threads --files --disk --help'
         ;;
     exec:*)
@@ -137,6 +139,15 @@ _glovebox() {
             return
         fi
         ;;
+    image:-*)
+        words='--store --json --quiet --all --platform --name --insecure
+            --auth-file --timeout --silence --max-size --max-ratio --help'
+        ;;
+    image:*)
+        [ "$COMP_CWORD" -ne 2 ] || words='pull ls inspect rm prune verify --help'
+        [ "$COMP_CWORD" -ne 3 ] ||
+            words=$("$1" image ls 2>/dev/null | awk '/^sha256:/ { print $6 }')
+        ;;
     cache:*) words='ls prune --cache --max --help' ;;
     config:-*) words='--for --help' ;;
     config:*)
@@ -149,8 +160,8 @@ _glovebox() {
         ;;
     doctor:*) words='--json --help' ;;
     nodes:*) words='nats:// tls:// --json --help' ;;
-    bench:*) words='call payload start wipe written density floor isolation languages compute wasm serve nats flow --json --help' ;;
-    help:*) words='run inspect flow exec build cache config doctor nodes bench' ;;
+    bench:*) words='call payload start wipe written density floor isolation languages compute wasm serve nats flow image --json --help' ;;
+    help:*) words='run inspect flow exec build image cache config doctor nodes bench' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 }
