@@ -81,7 +81,7 @@ _glovebox() {
 
     case $command:$word in
     run:-*)
-        words='--in --out --json --script-config --stats --timeout --isolation
+        words='--in --out --json --image --store --script-config --stats --timeout --isolation
             --config --no-config --why --trace --hide-folder --repeat --parallel --branch --wipe
             --cache --no-cache --memory --message-limit --cpu --processes --files
             --disk --output-limit --help

@@ -27,7 +27,9 @@ enum {
     OPTION_WIPE,
     OPTION_CACHE,
     OPTION_NO_CACHE,
-    OPTION_IDEMPOTENT
+    OPTION_IDEMPOTENT,
+    OPTION_IMAGE,
+    OPTION_STORE
 };
 
 static const struct argp_option options[] = {
@@ -86,6 +88,12 @@ static const struct argp_option options[] = {
      "found",
      3},
     {"no-config", OPTION_NO_CONFIG, NULL, 0, "No rules", 3},
+    {"image", OPTION_IMAGE, "IMAGE", 0,
+     "An image whose files it sees, and imports from, as python:3.11-slim; it "
+     "is pulled if it is not there; micro-VMs only",
+     3},
+    {"store", OPTION_STORE, "DIR", 0,
+     "Where images are; see glovebox image --help", 3},
     {"why", OPTION_WHY, NULL, 0,
      "Say which isolation it is and why, and why not another, on standard "
      "error",
@@ -248,6 +256,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case OPTION_TRACE:
         o->script.trace = cli_trace;
+        return 0;
+    case OPTION_IMAGE:
+        o->image = arg;
+        return 0;
+    case OPTION_STORE:
+        o->store = arg;
         return 0;
     case OPTION_HIDE:
         o->script.hide_folder = 1;

@@ -24,6 +24,7 @@ struct run_options {
     bool branch;               /* one call, and those from where it left */
     const char *cache;         /* the directory; NULL: the usual one */
     bool no_cache;
+    const char *image, *store; /* its files, and where images are; or NULL */
     const char *config; /* the file of rules; NULL: the one that is found */
     bool no_config;
     struct remotes remotes;

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/image/image.h"
 #include "glovebox/cache.h"
 #include "cli/run/repeat.h"
 
@@ -240,7 +241,7 @@ static int run_with(const struct run_options *o, const struct gbx_config *rules)
     return rc;
 }
 
-int run(const struct run_options *options)
+static int run_it(const struct run_options *options, const char *root)
 {
     struct run_options mine = *options;
     struct gbx_error err = {0};
@@ -249,6 +250,7 @@ int run(const struct run_options *options)
 
     if (rc != CLI_OK)
         return rc;
+    mine.script.root = root;
     if (rules != NULL &&
         gbx_config_apply(rules, mine.file, &mine.script, &err) < 0) {
         rc = cli_fail(&err);
@@ -259,5 +261,21 @@ int run(const struct run_options *options)
         rc = run_with(&mine, rules);
     }
     gbx_config_close(rules);
+    return rc;
+}
+
+int run(const struct run_options *options)
+{
+    struct gbx_images *images = NULL;
+    struct gbx_image *image = NULL;
+    int rc =
+        options->image == NULL
+            ? CLI_OK
+            : cli_image_open(&images, &image, options->store, options->image);
+
+    if (rc == CLI_OK)
+        rc = run_it(options, image != NULL ? gbx_image_root(image) : NULL);
+    gbx_image_close(image);
+    gbx_images_close(images);
     return rc;
 }

@@ -18,12 +18,22 @@
 
 #define VERSION L"3.11"
 
-static const wchar_t *const search_path[] = {
+static const wchar_t *const debian[] = {
     L"/usr/lib/python" VERSION,
     L"/usr/lib/python" VERSION "/lib-dynload",
     L"/usr/local/lib/python" VERSION "/dist-packages",
     L"/usr/lib/python3/dist-packages",
 };
+
+/* In images that have compiled their own. */
+static const wchar_t *const local[] = {
+    L"/usr/local/lib/python" VERSION,
+    L"/usr/local/lib/python" VERSION "/lib-dynload",
+    L"/usr/local/lib/python" VERSION "/site-packages",
+    NULL,
+};
+
+#define PATHS (sizeof(debian) / sizeof(debian[0]))
 
 static int complain(const char *what)
 {
@@ -62,6 +72,7 @@ static void set_paths(PyConfig *config)
 /* Not cleared: its texts are static or live as long as the program. */
 static PyStatus initialize(void)
 {
+    const wchar_t *const *search_path = debian;
     PyConfig config;
     PyStatus status;
 
@@ -73,7 +84,9 @@ static PyStatus initialize(void)
     config.use_frozen_modules = 1;
     config.module_search_paths_set = 1;
     set_paths(&config);
-    for (size_t i = 0; i < sizeof(search_path) / sizeof(search_path[0]); i++) {
+    if (access("/usr/lib/python3.11/os.py", F_OK) != 0)
+        search_path = local;
+    for (size_t i = 0; i < PATHS && search_path[i] != NULL; i++) {
         status = PyWideStringList_Append(&config.module_search_paths,
                                          search_path[i]);
         if (PyStatus_Exception(status))

@@ -117,15 +117,14 @@ struct gbx_script_config {
     const char *actor_id;    /* default: the actor's own name */
     uint64_t start_ns;       /* longest start, with loading; default 10 s */
     int hide_folder;         /* 1: the script's folder is not visible to it */
-
+    const char
+        *root; /* a host folder that is its / (image.h), micro-VMs only */
     /* Each system call of the guest, as a line; micro-VMs only, and auto takes
      * nothing else then.  Comes in the thread that runs the guest. */
     void (*trace)(void *context, const char *line);
     void *trace_context;
-
     enum gbx_wipe wipe;
     struct gbx_pool_config pool;
-
     struct gbx_route_policy route; /* what auto chooses from; and what
                                       `isolation` must be one of */
     /* The host calls that it may make, NULL-terminated; default: all that are

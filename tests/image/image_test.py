@@ -535,6 +535,29 @@ class Exec(Case):
         self.assertIn("which of them", self.exec(self.layout(), "--root", "/",
                                                  "x", code=125))
 
+    def test_a_script_sees_the_image(self):
+        name = self.busybox()
+        script = self.folder / "x.mjs"
+        script.write_text("export function process(c) {"
+                          " return {out: 1 + c.getInput('in')} }\n")
+        words = [PROGRAM, "run", "--store", str(self.store), "--image", name,
+                 "--no-cache", str(script), "--in", "in=5"]
+        run = subprocess.run(words, capture_output=True, text=True, timeout=60)
+        self.assertEqual((run.stdout, run.stderr), ("out: 6\n", ""))
+        run = subprocess.run(words + ["--repeat", "3", "--parallel", "2"],
+                             capture_output=True, text=True, timeout=60)
+        self.assertEqual(run.stdout, "out: 6\n" * 3, run.stderr)
+        run = subprocess.run(words + ["--isolation", "process"],
+                             capture_output=True, text=True, timeout=60)
+        self.assertEqual(run.returncode, 125)
+        self.assertIn("only microvm has a root of its own", run.stderr)
+        script = self.folder / "x.py"
+        script.write_text("def process(c): pass\n")
+        words[words.index(str(self.folder / "x.mjs"))] = str(script)
+        run = subprocess.run(words, capture_output=True, text=True, timeout=60)
+        self.assertNotEqual(run.returncode, 0)
+        self.assertIn("/lib64/ld-linux-x86-64.so.2", run.stderr)
+
     def test_an_image_that_runs_stays(self):
         name = self.busybox(Entrypoint=["/bin/busybox"])
         self.exec(name, "true")

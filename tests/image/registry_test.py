@@ -106,6 +106,19 @@ class Real(Case):
         self.assertEqual(
             self.python(first.digest, "from version import *;" + NUMPY),
             "10 1\n")
+        script = self.folder / "x.py"
+        script.write_text(
+            "import sys\n"
+            "sys.path.insert(0, '/opt')\n"
+            "import numpy\n"
+            "from version import VERSION\n"
+            "def process(c):\n"
+            "    return {'out': [VERSION, int(numpy.arange(5).sum())]}\n")
+        for image, version in ((name, 2), (first.digest, 1)):
+            self.assertEqual(
+                run(PROGRAM, "run", "--store", self.store, "--image", image,
+                    "--memory", "1G", script, "--cache",
+                    self.folder / "cache"), f"out: [{version},10]\n")
         self.assertEqual(len(os.listdir(self.store / "layers")), 4)
         self.image("verify")
 

@@ -155,6 +155,7 @@ void cache_key(struct bytes_out *key, const struct sandbox_config *config)
     bytes_put(key, ids, sizeof(ids));
     bytes_put_text(key, config->backend->name);
     put_file(key, what->program);
+    bytes_put_text(key, what->root);
     put_list(key, what->argv);
     put_list(key, what->envp);
     bytes_put(key, &what->limits, sizeof(what->limits));

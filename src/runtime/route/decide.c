@@ -52,6 +52,8 @@ static bool suits(const struct route_question *q, enum gbx_isolation isolation,
         say(why, "%s does not run in WebAssembly", q->language);
     else if (q->has_trace && isolation != GBX_ISOLATION_MICROVM)
         say(why, "only microvm tells of system calls (trace)");
+    else if (q->has_root && isolation != GBX_ISOLATION_MICROVM)
+        say(why, "only microvm has a root of its own (an image)");
     else
         return true;
     return false;

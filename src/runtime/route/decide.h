@@ -38,6 +38,7 @@ struct route_question {
     bool is_module;           /* it is WebAssembly */
     bool has_module;          /* its language can be */
     bool has_trace;           /* its system calls shall be told */
+    bool has_root;            /* its files are those of a root of its own */
     enum gbx_isolation asked; /* or AUTO */
     struct gbx_route_policy policy;
     enum gbx_isolation before; /* what this file had last, or AUTO */

@@ -41,7 +41,7 @@ struct situation {
     struct gbx_route_policy policy;
     enum gbx_isolation asked, before;
     unsigned missing, warm;
-    bool trace;
+    bool trace, root;
     uint64_t bytes;
     struct {
         uint64_t calls, us;
@@ -65,6 +65,9 @@ static const struct situation situations[] = {
      .missing = BIT(VM) | BIT(PROC)},
     {"a trace", "CUUU", "the strongest", PYTHON, .trace = true},
     {"a trace without KVM", "IUUU", NULL, PYTHON, .trace = true,
+     .missing = BIT(VM)},
+    {"an image", "CUUU", "the strongest", PYTHON, .root = true},
+    {"an image without KVM", "IUUU", NULL, JS, .root = true,
      .missing = BIT(VM)},
     {"a missing process does not matter", "CIUR", "the strongest", PYTHON,
      .missing = BIT(PROC)},
@@ -199,6 +202,7 @@ static struct route_question ask(const struct situation *s)
                                .is_module = s->language == MODULE,
                                .has_module = s->language == JS,
                                .has_trace = s->trace,
+                               .has_root = s->root,
                                .asked = s->asked,
                                .policy = s->policy,
                                .before = s->before,

@@ -113,6 +113,7 @@ static int ask(struct gbx_script *script, struct asking *asking,
         .is_module = language->is_module,
         .has_module = language->module != NULL,
         .has_trace = script->config.trace != NULL,
+        .has_root = script->config.root != NULL,
         .asked = script->config.isolation,
         .policy = script->config.route};
     host_tell(&script->runtime->host, &asking->question, asking->facts);

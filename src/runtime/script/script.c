@@ -47,11 +47,14 @@ int script_settle_pool(struct gbx_script_config *config, struct gbx_error *err)
 int script_own_texts(struct gbx_script *script, struct gbx_error *err)
 {
     struct gbx_script_config *mine = &script->config;
+    const bool has_root = mine->root != NULL;
 
     mine->config_json =
         strdup(mine->config_json != NULL ? mine->config_json : "{}");
     mine->actor_id = strdup(mine->actor_id != NULL ? mine->actor_id : "");
-    if (mine->config_json == NULL || mine->actor_id == NULL)
+    mine->root = has_root ? strdup(mine->root) : NULL;
+    if (mine->config_json == NULL || mine->actor_id == NULL ||
+        (has_root && mine->root == NULL))
         return fail(err, GBX_EHOST, "no memory for a script");
     return 0;
 }
@@ -82,7 +85,7 @@ static int step_config(struct gbx_script *script,
     }
     rc = rules == NULL ? 0 : gbx_config_apply(rules, script->path, mine, err);
     if (rc < 0) {
-        mine->config_json = mine->actor_id = NULL; /* the caller's */
+        mine->config_json = mine->actor_id = mine->root = NULL; /* caller's */
         return rc;
     }
     if ((rc = script_own_texts(script, err)) < 0 ||
@@ -332,6 +335,7 @@ void script_put(struct gbx_script *script)
     atomic_fetch_sub(&script->runtime->scripts, 1);
     free((char *)(uintptr_t)script->config.config_json);
     free((char *)(uintptr_t)script->config.actor_id);
+    free((char *)(uintptr_t)script->config.root);
     free(script->path);
     free(script->folder);
     free(script->file);

@@ -11,6 +11,7 @@ struct warm_language {
     const struct backend *backend;
     char *program; /* owned */
     char *folder;  /* owned; "": it serves those of any folder */
+    char *root;    /* owned; "": the usual one */
     struct gbx_limits limits;
     uint32_t starts;
     struct template *template; /* counted, or NULL */
@@ -41,6 +42,7 @@ void warm_close(struct warm *warm)
         pthread_mutex_destroy(&language->making);
         free(language->program);
         free(language->folder);
+        free(language->root);
         free(language);
     }
     pthread_mutex_destroy(&warm->lock);
@@ -65,6 +67,7 @@ static bool is_it(const struct warm_language *language,
     return language->backend == config->backend &&
            strcmp(language->program, config->bundle.program) == 0 &&
            strcmp(language->folder, text_of(folder_of(config))) == 0 &&
+           strcmp(language->root, text_of(config->bundle.root)) == 0 &&
            memcmp(&language->limits, &config->bundle.limits,
                   sizeof(language->limits)) == 0;
 }
@@ -83,9 +86,12 @@ static struct warm_language *find_locked(struct warm *warm,
         return NULL;
     language->program = strdup(config->bundle.program);
     language->folder = strdup(text_of(folder_of(config)));
-    if (language->program == NULL || language->folder == NULL) {
+    language->root = strdup(text_of(config->bundle.root));
+    if (language->program == NULL || language->folder == NULL ||
+        language->root == NULL) {
         free(language->program);
         free(language->folder);
+        free(language->root);
         free(language);
         return NULL;
     }
