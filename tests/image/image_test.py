@@ -465,7 +465,7 @@ class Pull(Case):
 
     def test_without_skopeo_it_is_said(self):
         self.image("pull", self.name, code=125, says="skopeo is missing",
-                   env={"PATH": "/nowhere", "HOME": str(self.folder)})
+                   env=dict(os.environ, PATH="/nowhere"))
 
     def test_layers_that_are_not_packed_come_too(self):
         plain = Image([SMALL, {"z": b"z"}], pack=bytes)
