@@ -140,26 +140,31 @@ static int by_name(const void *a, const void *b)
     return strcmp(one->name, other->name);
 }
 
-/* One that is damaged is passed over: verify tells of it. */
+/* One that is damaged is passed over: verify tells of it.  One that cannot be
+ * read now is an error: who removes must not take it for none. */
 static int add(struct names *names, const struct gbx_images *images,
-               const char *file)
+               const char *file, struct gbx_error *err)
 {
     struct name *more =
         reallocarray(names->all, names->count + 1, sizeof(*more));
     struct name *name;
+    int rc;
 
     if (more == NULL)
-        return -ENOMEM;
+        return fail(err, GBX_EHOST, "no memory for names");
     names->all = more;
     name = &more[names->count];
+    errno = 0;
     name->name = decode(file);
     if (name->name == NULL)
-        return 0;
-    if (name_read(images, name->name, name->digest, NULL) < 0)
+        return errno == ENOMEM ? fail(err, GBX_EHOST, "no memory for names")
+                               : 0;
+    rc = name_read(images, name->name, name->digest, err);
+    if (rc < 0)
         free(name->name);
     else
         names->count++;
-    return 0;
+    return rc == GBX_EHOST ? rc : 0;
 }
 
 int names_read(struct names *names, const struct gbx_images *images,
@@ -178,11 +183,11 @@ int names_read(struct names *names, const struct gbx_images *images,
     }
     while (rc == 0 && (entry = readdir(dir)) != NULL)
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            rc = add(names, images, entry->d_name);
+            rc = add(names, images, entry->d_name, err);
     closedir(dir);
     if (names->count > 0)
         qsort(names->all, names->count, sizeof(*names->all), by_name);
-    return rc < 0 ? fail(err, GBX_EHOST, "no memory for names") : 0;
+    return rc;
 }
 
 bool names_mean(const struct names *names, const char *digest)

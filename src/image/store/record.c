@@ -106,6 +106,7 @@ int record_read(struct record *record, const struct gbx_images *images,
                    ? fail(err, GBX_EFILE, "%s: no such image in %s", digest,
                           images->path)
                    : fail(err, GBX_EHOST, "%s/%s", images->path, path);
+    errno = 0;
     object = json_loadb(text, bytes, 0, NULL);
     free(text);
     well = take(record, object) && strcmp(record->digest, digest) == 0;
@@ -113,6 +114,8 @@ int record_read(struct record *record, const struct gbx_images *images,
     if (well)
         return 0;
     record_fini(record);
+    if (errno == ENOMEM)
+        return fail(err, GBX_EHOST, "%s/%s", images->path, path);
     return fail(err, GBX_EFORMAT, "%s/%s is damaged; pull the image again",
                 images->path, path);
 }
@@ -203,8 +206,11 @@ int records_read(struct records *records, const struct gbx_images *images,
             break;
         }
         records->all = more;
-        if (record_read(&more[records->count], images, digest, NULL) == 0)
+        rc = record_read(&more[records->count], images, digest, err);
+        if (rc == 0)
             records->count++;
+        else if (rc != GBX_EHOST)
+            rc = 0;
     }
     closedir(dir);
     if (records->count > 0)

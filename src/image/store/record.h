@@ -48,7 +48,8 @@ struct records {
     struct record *all; /* owned */
     size_t count;
 };
-/* A record that is damaged is passed over: verify tells of it.  0 or a code. */
+/* A record that is damaged is passed over: verify tells of it.  One that cannot
+ * be read now is an error: who removes must not take it for none. */
 int records_read(struct records *records, const struct gbx_images *images,
                  struct gbx_error *err);
 struct record *records_find(const struct records *records, const char *digest);
