@@ -19,7 +19,7 @@ import unittest
 import websockets
 
 from frames import (ASK, DONE, FAILED, HAS_NOT_RUN, HAS_TIMEOUT, HELLO, INPUT,
-                    LOAD, LOADED, OUTPUT, PRINT, RUNS, cbor, frame)
+                    LOAD, LOADED, OUTPUT, PRINT, RUNS, UNLOAD, cbor, frame)
 from server import SECRET, Daemon, Server
 
 GLOVEBOX, CALLER = map(os.path.abspath, sys.argv[1:3])
@@ -593,6 +593,94 @@ class RemoteTest(Daemon):
                               timeout=60, check=False)
         self.assertIn("EUNKNOWN", done.stdout)
         self.assertIn("silent for 300 ms", done.stdout)
+
+    # ---- hosts that are slow to be of use ----
+
+    def test_one_that_talks_has_to_greet(self):
+        async def chatter(self, peer):
+            while True:
+                await peer.send(frame(DONE, 7))
+                await asyncio.sleep(0.05)
+        started = time.monotonic()
+        done = self.run_at([self.fake(chatter).url], ADD,
+                           "--remote-heartbeat", "200ms", code=125)
+        self.assertIn("does not greet", done.stderr)
+        self.assertLess(time.monotonic() - started, 30)
+
+    def test_a_load_that_is_too_much_now_is_tried_again(self):
+        async def serve(self, peer):
+            refused = 0
+            while True:
+                one = await self.hear(peer)
+                if one[0] == HELLO:
+                    await peer.send(hello())
+                elif one[0] == LOAD and refused < 2:
+                    refused += 1
+                    await peer.send(frame(FAILED, one[2], scalar=2,
+                                          body=b"too much to do"))
+                elif one[0] == LOAD:
+                    await peer.send(loaded(one[2]))
+                elif one[0] == INPUT and one[1] & RUNS:
+                    await peer.send(frame(DONE, one[2]))
+        fake = self.fake(serve)
+        self.run_at([fake.url])
+        self.assertEqual([one[0] for one in fake.heard].count(LOAD), 3)
+
+    def test_what_is_isolated_too_weakly_is_unloaded(self):
+        fake = self.fake(answering(lambda call: [frame(DONE, call)]))
+        rules = self.file("rules.json", json.dumps(
+            {"defaults": {"isolation": ["remote"], "floor": "microvm"}}))
+        subprocess.run([GLOVEBOX, "run", self.file("s.py", ADD), "--config",
+                        rules, "--remote", fake.url], capture_output=True,
+                       timeout=60, check=False)
+        loads = [one[2] for one in fake.heard if one[0] == LOAD]
+        self.assertEqual([one[2] for one in fake.heard if one[0] == UNLOAD],
+                         loads)
+
+    def test_what_a_host_does_not_take_is_not_sent(self):
+        async def serve(self, peer):
+            while True:
+                one = await self.hear(peer)
+                if one[0] == HELLO:
+                    await peer.send(hello(bytes_max=1000))
+                elif one[0] == LOAD:
+                    await peer.send(loaded(one[2]))
+        fake = self.fake(serve)
+        done = self.run_at([fake.url], ADD, value='"%s"' % ("x" * 2000),
+                           code=3)
+        self.assertIn("takes messages of at most 1000 bytes", done.stderr)
+        self.assertNotIn(INPUT, [one[0] for one in fake.heard])
+        server = self.serve("--body", "1")
+        path = self.file("long", "x" * (2 << 20))
+        done = self.run_at([self.url(server)], ADD, "--in", f"in=@{path}",
+                           value=None, code=3)
+        self.assertIn("at most 1048576 bytes", done.stderr)
+
+    def test_a_reflow_actor_is_busy_until_it_has_answered(self):
+        """What a call that was given up sends is no other's."""
+        async def serve(self, peer):
+            calls = []
+            async for text in peer:
+                one = json.loads(text)
+                result = {"actors": ["s"]}
+                if one["method"] == "process":
+                    calls.append(one["id"])
+                    if len(calls) == 1:  # it is too late for it
+                        await asyncio.sleep(1.5)
+                        await peer.send(json.dumps(
+                            {"jsonrpc": "2.0", "method": "script_output",
+                             "params": {"actor_id": "s", "port": "stale",
+                                        "data": 1, "timestamp": 1}}))
+                    result = {"outputs": {"out": len(calls)}}
+                await peer.send(json.dumps(
+                    {"jsonrpc": "2.0", "id": one["id"], "result": result}))
+        fake = self.fake(serve, subprotocols=None)
+        done = subprocess.run([CALLER, fake.url, self.file("s.py", ADD),
+                               "5000", "500", "10000"], capture_output=True,
+                              encoding="utf-8", timeout=60, check=False)
+        first, second = done.stdout.splitlines()
+        self.assertTrue(first.startswith("ETIME"), done)
+        self.assertEqual(second, "out OK: ")
 
 
 if __name__ == "__main__":
