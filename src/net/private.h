@@ -44,6 +44,7 @@ struct request {
 
     /* A reply that goes on: */
     bool is_stream, is_ended, is_listed, is_dropped;
+    char its_type[128];
     struct outgoing_queue pieces;
     uint64_t queued;
 };

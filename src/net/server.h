@@ -125,8 +125,8 @@ bool net_is_gone(const struct net_request *request);
 
 /*
  * A reply that goes on, with status 200: pieces are sent as they are pushed,
- * which copies them.  `end`, once, gives the request away, also when the client
- * is gone.  push returns as net_send.
+ * which copies them, as type is.  `end`, once, gives the request away, also
+ * when the client is gone.  push returns as net_send.
  */
 void net_stream(struct net_request *request, const char *type);
 int net_push(struct net_request *request, const void *data, size_t bytes);

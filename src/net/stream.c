@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* stream.c - replies that go on: pieces are queued by any thread, and written
  * by the server's (http.c). */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "net/private.h"
@@ -18,7 +19,8 @@ void net_stream(struct net_request *shown, const char *type)
     struct request *r = net_request_of(shown);
 
     r->status = 200;
-    r->type = type;
+    snprintf(r->its_type, sizeof(r->its_type), "%s", type);
+    r->type = r->its_type;
     pthread_mutex_lock(&r->server->lock);
     r->is_stream = true;
     list_locked(r);
