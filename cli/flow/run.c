@@ -226,8 +226,14 @@ static void follow(struct running *r)
         watched_open(&watched, r->flow, o->graph);
     while (interrupts < 2) {
         const uint64_t until_ns = cli_now_ns() + LOOK_NS;
-        int rc = gbx_flow_drain(r->flow, until_ns);
-        bool is_idle = rc == 0;
+        const bool ends = interrupts > 0;
+        bool is_idle;
+        int rc;
+
+        if (ends)
+            gbx_flow_rest(r->flow);
+        rc = gbx_flow_drain(r->flow, until_ns);
+        is_idle = rc == 0;
 
         if (shows)
             live_show(&live, r->flow);
@@ -237,8 +243,7 @@ static void follow(struct running *r)
             cli_say(err.what, CLI_OK);
             break; /* what is left is told as letters */
         }
-        if (is_idle &&
-            (interrupts > 0 || (!o->watch && gbx_flow_is_over(r->flow))))
+        if (is_idle && (ends || (!o->watch && gbx_flow_is_over(r->flow))))
             break;
         if (is_idle && cli_now_ns() < until_ns)
             usleep((useconds_t)((until_ns - cli_now_ns()) / 1000));

@@ -179,6 +179,11 @@ int gbx_flow_stalled(struct gbx_flow *flow, struct gbx_error *err);
 /* 1: no message is left, nobody runs, and no actor will wake by itself. */
 int gbx_flow_is_over(struct gbx_flow *flow);
 
+/* Actors wake by themselves no more: what a drain then says is for good.  So a
+ * flow with a source ends without losing what that has taken over: rest, drain,
+ * close.  From any thread. */
+void gbx_flow_rest(struct gbx_flow *flow);
+
 /* From any thread, also an actor's: nothing is begun any more. */
 void gbx_flow_cancel(struct gbx_flow *flow);
 

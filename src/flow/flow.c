@@ -117,6 +117,11 @@ int gbx_flow_start(struct gbx_flow *flow, struct gbx_error *err)
     return rc;
 }
 
+void gbx_flow_rest(struct gbx_flow *flow)
+{
+    atomic_store(&flow->is_resting, true);
+}
+
 void gbx_flow_cancel(struct gbx_flow *flow)
 {
     atomic_store(&flow->is_canceled, true);

@@ -64,7 +64,7 @@ struct gbx_flow {
     pthread_mutex_t room_lock;
     pthread_cond_t room, idle;
     atomic_uint room_waiters, idle_waiters;
-    atomic_bool is_canceled;
+    atomic_bool is_canceled, is_resting;
 
     _Atomic uint64_t pending; /* packets in queues and runs, and sets that are
                                  tried again */

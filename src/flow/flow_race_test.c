@@ -38,6 +38,13 @@ static int run_late(void *self, struct gbx_actor *actor)
     return 0;
 }
 
+static int run_source(void *self, struct gbx_actor *actor)
+{
+    (void)self;
+    gbx_actor_wake_at(actor, clock_now_ns());
+    return send_number(actor, 1);
+}
+
 static const char *const two_out[] = {"x", "y", NULL};
 static const struct gbx_actor_type type_two = {.struct_bytes = sizeof(type_two),
                                                .component = "two",
@@ -46,8 +53,9 @@ static const struct gbx_actor_type type_two = {.struct_bytes = sizeof(type_two),
                                                .run = run_two};
 TYPE(second, in_port, out_port);
 TYPE(late, in_port, out_port);
+TYPE(source, in_port, out_port);
 static const struct gbx_actor_type *const more_types[] = {
-    &type_two, &type_second, &type_late, &type_slow,
+    &type_two, &type_second, &type_late, &type_slow, &type_source,
     &type_add, &type_tick,   &type_pair, NULL};
 
 static void open_more(uint32_t workers, uint32_t queue)
@@ -159,6 +167,27 @@ static void it_is_not_over_while_somebody_will_wake(void **state)
     assert_int_equal(count_seen(), 4);
 }
 
+static void a_source_that_rests_has_said_all(void **state)
+{
+    (void)state;
+    open_more(2, 8);
+    add("s", "source", NULL);
+    add("a", "add", NULL);
+    wire("s.out", "a.in");
+    outside("o", "a", "out");
+    begin();
+    give("s.in", 0);
+    while (count_seen() < 100)
+        ;
+    assert_int_equal(gbx_flow_is_over(flow), 0);
+    gbx_flow_rest(flow);
+    drain();
+    const size_t count = count_seen();
+    usleep(20000);
+    assert_int_equal(count_seen(), count);
+    drain();
+}
+
 static void who_is_gone_is_not_woken(void **state)
 {
     (void)state;
@@ -216,6 +245,7 @@ int main(void)
         FACT(what_was_sent_leaves_before_the_next_run),
         FACT(each_reader_of_a_run_is_waited_for),
         FACT(it_is_not_over_while_somebody_will_wake),
+        FACT(a_source_that_rests_has_said_all),
         FACT(who_is_gone_is_not_woken),
         FACT(nothing_is_begun_after_a_cancel),
         FACT(who_waited_for_a_reader_goes_on_without_it),

@@ -402,7 +402,8 @@ void run_wake(struct schedule *schedule, struct flow_node *node)
     if (node->state == GBX_NODE_PAUSED) {
         node->state = GBX_NODE_QUEUED;
         again = true;
-    } else if (node->state != GBX_NODE_GONE && node->woken_ns == 0) {
+    } else if (node->state != GBX_NODE_GONE && node->woken_ns == 0 &&
+               !atomic_load(&node->flow->is_resting)) {
         node->woken_ns = clock_now_ns();
         again = flow_node_touch_locked(node);
         owed = false; /* until it has run */
