@@ -29,6 +29,7 @@ struct link;
 struct link_call;
 struct link_load;
 struct part;
+struct raw;
 struct worker;
 
 /* ---- access.c: who may come in ---- */
@@ -134,6 +135,7 @@ struct job {
     struct link_load *load; /* owned: or a script that it brings */
     struct actor *unused;   /* or, with nobody, one to put */
     struct part *part;      /* or what comes through NATS (worker/worker.h) */
+    struct raw *raw;        /* with the request: its body is in a sandbox */
     struct token *token; /* whose, or NULL */
     struct gbx_call *call;
     struct gbx_program *program; /* the same: killed with the client */
@@ -195,7 +197,7 @@ struct run {
     struct gbx_error err; /* where it failed, with: */
     char *traceback;      /* owned, or NULL */
     struct gbx_error bad; /* of an output that is not taken */
-    struct gbx_call *call;
+    struct gbx_call *call;       /* or NULL: it is not begun; taken */
     uint64_t out_bytes, out_max; /* of JSON */
     struct gbx_call_stats stats;
 };
@@ -203,6 +205,9 @@ struct run {
 /* One more runs, or does no more. */
 void call_enter(struct actor *actor);
 void call_leave(struct actor *actor);
+/* One that has entered, if it need not wait.  For the server's thread, which
+ * makes no sandbox: there must be one that idles.  Or NULL. */
+struct gbx_call *call_begin_now(struct actor *actor, const char *key);
 /* One more has run, for the metrics. */
 void call_count(struct daemon *daemon, struct actor *actor, int rc,
                 uint64_t wall_ns);
@@ -256,6 +261,21 @@ void http_reply_code(struct net_request *request, int code, const char *what);
 int http_status_of(int code);
 /* run.c of api/ */
 void http_run(struct daemon *daemon, struct job *job);
+/* raw.c: POST /v1/run?actor=ID&port=NAME, the body is the input as it is. */
+/* Where that goes (net/server.h, place): what is asked for may be done. */
+int raw_place(struct daemon *daemon, struct net_request *request,
+              uint64_t bytes, void **place);
+/* It will not be run.  NULL is allowed. */
+void raw_drop(struct daemon *daemon, struct raw *raw);
+struct raw_asked {
+    char actor[256], port[256];
+    uint64_t timeout_ms; /* 0: as ever */
+};
+/* False: it asks for something else, or is not right. */
+bool raw_read(const struct net_request *request, struct raw_asked *asked);
+/* The call whose input is there, which is the caller's now, with its actor;
+ * NULL: the input is the request's body. */
+struct gbx_call *raw_take(struct raw *raw, struct actor **actor);
 void http_reply_error(struct net_request *request, int status,
                       const char *code, const char *what);
 

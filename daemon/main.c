@@ -55,12 +55,15 @@ enum {
 
 static const struct argp_option known[] = {
     {"listen", 'l', "ADDRESS:PORT", 0,
-     "Where to listen; default 127.0.0.1:5556, or what systemd hands over.  Any "
-     "address but this host's own needs --cert, --key and --tokens.  none: with "
+     "Where to listen; default 127.0.0.1:5556, or what systemd hands over.  "
+     "Any "
+     "address but this host's own needs --cert, --key and --tokens.  none: "
+     "with "
      "--worker, nowhere",
      1},
     {"worker", OPTION_WORKER, "URL", 0,
-     "Take calls from NATS: nats://HOST:4222 or tls://...; ?route=NAME for those "
+     "Take calls from NATS: nats://HOST:4222 or tls://...; ?route=NAME for "
+     "those "
      "of a route (docs/nats.md)",
      1},
     {"actor", 'a', "FILE", 0, "Load a script at the start; may come again", 1},
@@ -74,8 +77,8 @@ static const struct argp_option known[] = {
      "The longest that a call may take; default 30", 2},
     {"queue", OPTION_QUEUE, "N", 0,
      "Requests that may wait for a worker; more are refused; default 1024", 2},
-    {"body", OPTION_BODY, "MIB", 0,
-     "The longest body or message; default 64", 2},
+    {"body", OPTION_BODY, "MIB", 0, "The longest body or message; default 64",
+     2},
     {"deliveries", OPTION_DELIVERIES, "N", 0,
      "Workers of NATS that may be given a call before it is put aside; default "
      "5",
@@ -224,17 +227,17 @@ static const struct argp argp = {
     .options = known,
     .parser = parse,
     .args_doc = "[FILE]...",
-    .doc =
-        "Run sealed scripts for whoever asks: Reflow's script protocol "
-        "(JSON-RPC 2.0 over WebSocket), and plain HTTP.\v"
-        "Examples:\n"
-        "  gloveboxd double.py\n"
-        "  curl -d '{\"script\": \"def process(c): return {\\\"out\\\": 42}\"}' "
-        "http://127.0.0.1:5556/v1/run\n"
-        "  curl http://127.0.0.1:5556/metrics\n"
-        "\n"
-        "SIGTERM lets what is being run end; a second one ends it at once.\n"
-        "Exit status: 0 it was ended; 64 bad options; 69 it cannot start."};
+    .doc = "Run sealed scripts for whoever asks: Reflow's script protocol "
+           "(JSON-RPC 2.0 over WebSocket), and plain HTTP.\v"
+           "Examples:\n"
+           "  gloveboxd double.py\n"
+           "  curl -d '{\"script\": \"def process(c): return {\\\"out\\\": "
+           "42}\"}' "
+           "http://127.0.0.1:5556/v1/run\n"
+           "  curl http://127.0.0.1:5556/metrics\n"
+           "\n"
+           "SIGTERM lets what is being run end; a second one ends it at once.\n"
+           "Exit status: 0 it was ended; 64 bad options; 69 it cannot start."};
 
 /* ---- what the server's thread is told ---- */
 
@@ -246,28 +249,61 @@ static void deny(struct daemon *daemon, struct net_request *request, int status,
                      what);
 }
 
-static void on_request(void *context, struct net_request *request)
+static bool may_ask(struct daemon *daemon, const struct net_request *request)
 {
-    struct daemon *daemon = context;
-    struct token *token = NULL;
-    struct job *job;
+    return daemon->access.count > 0
+               ? access_find(&daemon->access, request->token) != NULL
+               : access_is_own_page(request->host, request->origin);
+}
 
-    if (daemon_http_quick(daemon, request))
-        return;
+/* Who may not ask is told so when the body is there. */
+static int on_place(void *context, struct net_request *request, uint64_t bytes,
+                    void **place)
+{
+    return may_ask(context, request) ? raw_place(context, request, bytes, place)
+                                     : 0;
+}
+
+static void on_lost(void *context, struct net_request *request)
+{
+    raw_drop(context, request->context);
+    request->context = NULL;
+}
+
+/* Returns 0, or why not, and that has been said. */
+static int admit(struct daemon *daemon, struct net_request *request,
+                 struct token **token)
+{
     if (daemon->access.count == 0 &&
         !access_is_own_page(request->host, request->origin)) {
         deny(daemon, request, 403,
              "a page of another site asks: there would have to be --tokens");
-        return;
+        return 403;
     }
     if (daemon->access.count > 0 &&
-        (token = access_find(&daemon->access, request->token)) == NULL) {
+        (*token = access_find(&daemon->access, request->token)) == NULL) {
         deny(daemon, request, 401,
              "a token is needed: Authorization: Bearer SECRET");
-        return;
+        return 401;
     }
-    if (!access_take(&daemon->access, token)) {
-        deny(daemon, request, 429, "too many requests: slow down");
+    if (access_take(&daemon->access, *token))
+        return 0;
+    deny(daemon, request, 429, "too many requests: slow down");
+    return 429;
+}
+
+static void on_request(void *context, struct net_request *request)
+{
+    struct daemon *daemon = context;
+    struct raw *raw = request->context;
+    struct token *token = NULL;
+    struct job *job;
+
+    request->context = NULL;
+    if (daemon_http_quick(daemon, request))
+        return;
+    if (admit(daemon, request, &token) != 0) {
+        raw_drop(daemon, raw);
         return;
     }
     if (stats_take(daemon, request))
@@ -276,12 +312,14 @@ static void on_request(void *context, struct net_request *request)
     if (job != NULL) {
         job->request = request;
         job->token = token;
+        job->raw = raw;
         request->context = job;
     }
     if (job == NULL || atomic_load(&daemon->is_draining) ||
         !work_put(daemon, job)) {
         daemon->busy++;
         free(job);
+        raw_drop(daemon, raw);
         http_reply_error(request, 503, "ELIMIT",
                          "there is too much to do already, or it ends: try "
                          "again later");
@@ -345,7 +383,7 @@ static void on_message(void *context, struct net_peer *peer, bool is_text,
 }
 
 static int on_piece(void *context, struct net_peer *peer, const void *data,
-                     size_t bytes, bool is_last)
+                    size_t bytes, bool is_last)
 {
     (void)context;
     return link_piece(peer->context, data, bytes, is_last);
@@ -369,7 +407,9 @@ static void on_leave(void *context, struct net_peer *peer)
     link_leave(peer->context);
 }
 
-static const struct net_handler handler = {.request = on_request,
+static const struct net_handler handler = {.place = on_place,
+                                           .lost = on_lost,
+                                           .request = on_request,
                                            .gone = on_gone,
                                            .enters = on_enter,
                                            .message = on_message,
@@ -491,8 +531,8 @@ static int remove_one(const char *path, const struct stat *st, int kind,
 static int write_prompts(struct daemon *daemon, struct gbx_error *err)
 {
     char path[256];
-    int rc = actors_write(daemon, ".repl.py", repl_py, sizeof(repl_py) - 1, path,
-                          err);
+    int rc = actors_write(daemon, ".repl.py", repl_py, sizeof(repl_py) - 1,
+                          path, err);
 
     return rc < 0 ? rc
                   : actors_write(daemon, ".repl.js", repl_js,
@@ -564,8 +604,8 @@ static int open_runtime(struct daemon *daemon, const struct options *o,
 
 static int serve(struct daemon *daemon, const struct options *o)
 {
-    daemon->bytes_max =
-        (uint64_t)(o->body_mib > 0 ? o->body_mib : BODY_MIB) << 20;
+    daemon->bytes_max = (uint64_t)(o->body_mib > 0 ? o->body_mib : BODY_MIB)
+                        << 20;
     const int listener =
         sd_listen_fds(1) > 0 && !o->is_silent ? SD_LISTEN_FDS_START : 0;
     const struct net_config config = {
@@ -576,6 +616,7 @@ static int serve(struct daemon *daemon, const struct options *o)
         .key_path = o->key,
         .connections_max = o->connections,
         .bytes_max = daemon->bytes_max,
+        .place_seconds = (uint32_t)(daemon->timeout_ns / 1000000000u) + 1,
         .handler = &handler,
         .context = daemon};
     struct gbx_error err = {.what = ""};
@@ -638,8 +679,7 @@ static bool make_uploads(struct daemon *daemon)
 
 int main(int argc, char **argv)
 {
-    static struct daemon daemon = {.script.struct_bytes =
-                                       sizeof(daemon.script),
+    static struct daemon daemon = {.script.struct_bytes = sizeof(daemon.script),
                                    .timeout_ns = TIMEOUT_NS,
                                    .queue_max = QUEUE_MAX};
     struct options o = {.address = "127.0.0.1",
@@ -665,8 +705,7 @@ int main(int argc, char **argv)
     if (access_open(&daemon.access, o.tokens, &err) < 0)
         return complain(&err);
     if (o.audit != NULL && (daemon.audit = fopen(o.audit, "ae")) == NULL) {
-        fprintf(stderr, "gloveboxd: %s: %s\n", o.audit,
-                strerrordesc_np(errno));
+        fprintf(stderr, "gloveboxd: %s: %s\n", o.audit, strerrordesc_np(errno));
         return EX_UNAVAILABLE;
     }
     if (!make_uploads(&daemon)) {

@@ -111,6 +111,22 @@ static void take(void *context, const char *port,
         json_decref(value);
 }
 
+static int begin(struct daemon *daemon, struct run *run, uint64_t until_ns)
+{
+    int rc = 0;
+
+    if (run->call != NULL)
+        return 0;
+    call_enter(run->actor);
+    rc = gbx_call_begin(&run->call, run->actor->script, until_ns, &run->err);
+    if (rc == 0)
+        return 0;
+    call_leave(run->actor);
+    call_count(daemon, run->actor, rc, 0);
+    call_trouble(run->actor, rc, run->err.what, NULL);
+    return rc;
+}
+
 int run_call(struct daemon *daemon, struct job *job, struct run *run)
 {
     const uint64_t until_ns = daemon_now_ns() + run->timeout_ns;
@@ -122,17 +138,16 @@ int run_call(struct daemon *daemon, struct job *job, struct run *run)
     run->traceback = NULL;
     if (work_is_canceled(daemon, job)) {
         snprintf(run->err.what, sizeof(run->err.what), "the client is gone");
+        if (run->call != NULL) {
+            gbx_call_finish(run->call);
+            call_leave(run->actor);
+        }
         return run->err.code = GBX_ECANCELED;
     }
-    call_enter(run->actor);
-    rc = gbx_call_begin(&call, run->actor->script, until_ns, &run->err);
-    if (rc < 0) {
-        call_leave(run->actor);
-        call_count(daemon, run->actor, rc, 0);
-        call_trouble(run->actor, rc, run->err.what, NULL);
+    rc = begin(daemon, run, until_ns);
+    if (rc < 0)
         return rc;
-    }
-    run->call = call;
+    call = run->call;
     run->out_max = daemon->bytes_max;
     if (run->message != NULL)
         gbx_call_on_output(call, run->message, run->context);
@@ -174,6 +189,21 @@ void call_enter(struct actor *actor)
     while (now > most &&
            !atomic_compare_exchange_weak(&actor->most, &most, now))
         ;
+}
+
+struct gbx_call *call_begin_now(struct actor *actor, const char *key)
+{
+    const unsigned most = atomic_load(&actor->most);
+    struct gbx_call *call = NULL;
+    struct gbx_error err;
+
+    /* The first sandbox is made when the script is opened. */
+    if (atomic_load(&actor->running) >= (most > 0 ? most : 1))
+        return NULL;
+    call_enter(actor);
+    if (gbx_call_begin_for(&call, actor->script, key, 1, &err) < 0)
+        call_leave(actor);
+    return call;
 }
 
 void call_leave(struct actor *actor)

@@ -6,6 +6,8 @@
  * members of that JSON; other fields are inputs, by their ports' names: a file
  * is bytes, as they are.
  *
+ * Or it is one input as it is, and the query says of what (raw.c).
+ *
  * The answer is one JSON; or, by what the client accepts, outputs as they come:
  * application/x-ndjson has a line for each and one for the end, multipart/mixed
  * a part, in which bytes are as they are.
@@ -153,6 +155,36 @@ static bool read_json(struct once *once)
              once->body != NULL ? "it is something else" : bad.text);
     refuse(once, 400, "EFORMAT", text);
     return false;
+}
+
+static bool read_raw(struct once *once)
+{
+    struct net_request *request = once->job->request;
+    struct raw_asked asked;
+
+    if (!raw_read(request, &asked)) {
+        refuse(once, 400, "EARGUMENT",
+               "POST /v1/run?actor=ID&port=NAME[&timeout_ms=N], with the input "
+               "as the body");
+        return false;
+    }
+    once->ports = calloc(1, sizeof(*once->ports));
+    once->body = json_pack("{s:s}", "actor", asked.actor);
+    if (once->ports == NULL || once->body == NULL) {
+        refuse(once, 500, "EHOST", "no memory");
+        return false;
+    }
+    if (asked.timeout_ms > 0)
+        json_object_set_new(once->body, "timeout_ms",
+                            json_integer((json_int_t)asked.timeout_ms));
+    if (once->job->raw != NULL)
+        return true;
+    strcpy(once->ports[0], asked.port);
+    once->streams[once->run.stream_count++] =
+        (struct run_stream){.port = once->ports[0],
+                            .data = request->bytes > 0 ? request->body : NULL,
+                            .bytes = request->bytes};
+    return true;
 }
 
 /* Members that must be what they are. */
@@ -374,7 +406,12 @@ static void run_once(struct daemon *daemon, struct once *once)
     struct run *run = &once->run;
     int rc;
 
-    run->actor = find_actor(daemon, once);
+    if (once->job->raw != NULL) {
+        run->call = raw_take(once->job->raw, &run->actor);
+        once->job->raw = NULL;
+    } else {
+        run->actor = find_actor(daemon, once);
+    }
     if (run->actor == NULL)
         return;
     run->streams = once->streams;
@@ -398,12 +435,22 @@ static enum answer wanted(const char *accept)
                                                           : WHOLE;
 }
 
+static bool read_any(struct once *once)
+{
+    const char *type = once->job->request->type;
+
+    if (strncmp(type, "multipart/", 10) == 0)
+        return read_form(once);
+    return strncmp(type, "application/octet-stream", 24) == 0 ? read_raw(once)
+                                                              : read_json(once);
+}
+
 void http_run(struct daemon *daemon, struct job *job)
 {
-    const bool is_form = strncmp(job->request->type, "multipart/", 10) == 0;
     struct once *once = calloc(1, sizeof(*once));
 
     if (once == NULL) {
+        raw_drop(daemon, job->raw);
         http_reply_error(job->request, 500, "EHOST", "no memory");
         return;
     }
@@ -413,7 +460,7 @@ void http_run(struct daemon *daemon, struct job *job)
     once->answer = wanted(job->request->accept);
     once->run.timeout_ns = daemon->timeout_ns;
     printed_begin(&once->printed);
-    if ((is_form ? read_form(once) : read_json(once)) && check(once))
+    if (read_any(once) && check(once))
         run_once(daemon, once);
     printed_end(&once->printed);
     printed_fini(&once->printed);
@@ -421,4 +468,5 @@ void http_run(struct daemon *daemon, struct job *job)
     json_decref(once->body);
     free(once->ports);
     free(once);
+    raw_drop(daemon, job->raw); /* it was refused */
 }

@@ -164,19 +164,12 @@ struct job *link_job(struct link *link)
 
 /* ---- a frame comes ---- */
 
-/* The server's thread makes no sandbox: there must be one that idles. */
 static bool begin_now(struct link_call *call)
 {
-    struct gbx_error err;
-
-    if (call->call != NULL)
-        return true;
-    if (atomic_load(&call->actor->running) >= atomic_load(&call->actor->most))
-        return false;
-    call_enter(call->actor);
-    call->has_entered = true;
-    return gbx_call_begin_for(&call->call, call->actor->script, call->key, 1,
-                              &err) == 0;
+    if (call->call == NULL)
+        call->call = call_begin_now(call->actor, call->key);
+    call->has_entered = call->call != NULL;
+    return call->call != NULL;
 }
 
 /* Straight into a sandbox, if nothing has to wait for it. */

@@ -264,9 +264,11 @@ static void give(struct request *r, int status)
     pthread_mutex_unlock(&server->lock);
     r->is_given = true;
     if (status == 0) {
+        r->place = NULL; /* the handler has it */
         server->config.handler->request(server->config.context, &r->shown);
         return;
     }
+    net_place_lose(r);
     r->is_cut = true;
     net_reply(&r->shown, status, NULL, NULL, 0);
 }
@@ -359,9 +361,10 @@ static int begin(struct net_server *server, struct lws *wsi, const char *path,
                                     .type = r->media,
                                     .accept = r->accept};
     lws_set_opaque_user_data(wsi, r);
-    status = read_head(r, wsi, path, path_bytes);
+    status = net_place(r, read_head(r, wsi, path, path_bytes));
     /* Who is still sending does not read: a little more is heard out. */
-    if (status == 413 && r->expected / 4 <= server->config.bytes_max)
+    if (status != 0 && r->expected / 4 <= server->config.bytes_max &&
+        r->expected > 0)
         r->refused = status;
     else if (status != 0 || r->expected == 0)
         give(r, status);
@@ -394,6 +397,12 @@ static int take_body(struct request *r, const void *data, size_t bytes)
     }
     if (r->refused != 0)
         return 0;
+    if (r->place != NULL) {
+        rc = net_place_take(r, data, bytes);
+        if (rc != 0)
+            give(r, rc);
+        return 0;
+    }
     body = r->shown.body;
     rc = net_append(&body, &r->shown.bytes, &r->room,
                     r->server->config.bytes_max, data, bytes);
@@ -414,6 +423,7 @@ static void lose(struct request *r)
     r->wsi = NULL;
     atomic_store(&r->is_gone, true);
     if (!r->is_given) {
+        net_place_lose(r);
         drop(r);
         return;
     }

@@ -29,6 +29,7 @@ struct request {
     bool is_cut;                 /* the connection ends with the reply */
     int refused;                 /* with this status, once its body has come */
     size_t room, expected, came; /* of the body */
+    uint8_t *place;              /* the handler's: where it goes, or NULL */
     uint64_t begun_ns;
     int status;
     const char *type;                 /* of the reply */
@@ -120,6 +121,14 @@ void net_http_ready(struct net_server *server);
 
 /* Of those that wait: clients that have gone meanwhile. */
 void net_http_look(struct net_server *server);
+
+/* place.c: bodies that are written where their handler wants them. */
+/* Ask it.  Returns the status that refuses the body, or `status`. */
+int net_place(struct request *r, int status);
+/* It does not come whole. */
+void net_place_lose(struct request *r);
+/* Some of it.  Returns 0, or the status that ends it. */
+int net_place_take(struct request *r, const void *data, size_t bytes);
 
 /* socket.c: the same of WebSockets. */
 int net_socket(struct net_server *server, struct lws *wsi,

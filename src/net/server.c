@@ -331,6 +331,7 @@ int net_server_open(struct net_server **server, const struct net_config *config,
     c->queued_max = c->queued_max > 0 ? c->queued_max : 64ull << 20;
     c->header_seconds = c->header_seconds > 0 ? c->header_seconds : 10;
     c->idle_seconds = c->idle_seconds > 0 ? c->idle_seconds : 60;
+    c->place_seconds = c->place_seconds > 0 ? c->place_seconds : 60;
     c->ping_seconds = c->ping_seconds > 0 ? c->ping_seconds : 30;
     made->retry = (lws_retry_bo_t){
         .secs_since_valid_ping = (uint16_t)c->ping_seconds,

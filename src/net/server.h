@@ -34,7 +34,7 @@ struct net_request {
     const char *host, *origin; /* these headers, or "" */
     const char *type;          /* of the body, or "" */
     const char *accept;        /* what it wants to have, or "" */
-    void *body;                /* ends with a zero that is not counted */
+    void *body; /* ends with a zero that is not counted; NULL: it was placed */
     size_t bytes;
     void *context; /* the handler's */
 };
@@ -46,6 +46,14 @@ struct net_peer {
 };
 
 struct net_handler {
+    /* A head has come, and so many bytes will.  Returns 0: *place is where they
+     * are to be written, whatever bytes_max says, or NULL: a buffer; or the
+     * HTTP status that refuses them.  NULL: always a buffer. */
+    int (*place)(void *context, struct net_request *request, uint64_t bytes,
+                 void **place);
+    /* What was to be written there does not come whole; the place is not used
+     * any more, and there will be no request. */
+    void (*lost)(void *context, struct net_request *request);
     /* All of it has come. */
     void (*request)(void *context, struct net_request *request);
     /* The client has gone away; the request is still to be replied to.  NULL:
@@ -81,6 +89,7 @@ struct net_config {
     uint64_t queued_max;              /* sent, and not read by a peer: 64 MiB */
     uint32_t header_seconds;          /* to say what one wants: 10 */
     uint32_t idle_seconds;            /* between requests: 60 */
+    uint32_t place_seconds;           /* a body that has a place, whole: 60 */
     uint32_t ping_seconds;            /* a silent WebSocket is asked: 30 */
     const struct net_handler *handler;
     void *context;
