@@ -32,15 +32,14 @@
 #include "base/clock.h"
 #include "sandbox/microvm/backend/microvm.h"
 
-/* Calls that follow each other within this are worth a spinning thread: it
- * takes about as long to wake one. */
 #define SETTLE_NS  100000000u
 #define TAKE_NS    1000000000u
 #define REST_NS    10000000u /* then it is stopped where it is */
 #define RELEASE_NS 10000000000u
 #define QUICK_NS   100000u
 
-/* About as much time in exits as the runner needs to come. */
+/* Rings that follow each other within QUICK_NS, and about as much time in exits
+ * as the runner needs to come. */
 #define CHAT_FEW     16u
 #define CHAT_MANY    4096u
 #define CHAT_LATE_NS 10000000u
@@ -278,14 +277,19 @@ static int be_it_locked(struct microvm *vm, uint64_t deadline_ns)
     return rc;
 }
 
-/* Did the call begin soon after the one before it was over?  Where the runner
- * had the processor, that was when its guest began to spin. */
+/*
+ * Did the call begin while a guest that spins would still have been spinning?
+ * Then the runner is worth its coming: once it has the processor, it keeps it.
+ * With longer pauses it would come, spin and park for each call.  Where the
+ * runner had the processor, the guest began to spin before it parked it.
+ */
 static bool is_quick_locked(const struct microvm *vm)
 {
     uint64_t rested_ns =
         vm->rested_ns != 0 ? vm->rested_ns : vm->parked_ns - vm->spin_ns;
 
-    return vm->who == MICROVM_RUNNER || clock_now_ns() - rested_ns < QUICK_NS;
+    return vm->who == MICROVM_RUNNER ||
+           clock_now_ns() - rested_ns < vm->spin_ns;
 }
 
 /* The runner parks it as soon as the guest has nothing to do. */
