@@ -16,6 +16,8 @@
 
 #define ACK_NS      2000000000u  /* it is sent once more, and taken once */
 #define LOST_NS     30000000000u /* the server has said nothing */
+#define NOBODY_NS   250000000u   /* of several, which has the stream? */
+#define NONE_NS     10000000000u /* none */
 #define LOOK_NS     1000000000u  /* for results, first after */
 #define LOOK_NS_MAX 15000000000u
 #define LATE_NS     2000000000u /* a worker may say itself that it is late */
@@ -174,6 +176,7 @@ static void publish_locked(struct net_host *host, struct parcel *parcel)
     release_pieces(host, call);
     parcel->began_ns = parcel->sent_ns = caller_now_ns();
     /* Where it could not be sent, it is once more (tick). */
+    parcel->sends = 1;
     bus_send_message(host->bus, parcel->message);
 }
 
@@ -377,16 +380,18 @@ static void refuse_locked(struct net_host *host, struct parcel *parcel,
 
 void parcels_stored(struct net_host *host, uint64_t serial, natsMsg *message)
 {
-    struct layout_stored stored = {.code = 1,
-                                   .what = "there is no stream " NATS_CALLS};
+    struct layout_stored stored = {.code = 1, .what = "it makes no sense"};
+    const bool is_nobody = bus_status(message) != 0;
     struct parcel *parcel;
 
-    if (bus_status(message) == 0)
+    if (!is_nobody)
         layout_stored(&stored, natsMsg_GetData(message),
                       (size_t)natsMsg_GetDataLength(message));
     pthread_mutex_lock(&host->lock);
     parcel = parcels_find_locked(host, serial);
-    if (parcel != NULL && !parcel->is_stored && stored.code != 0) {
+    if (parcel != NULL && !parcel->is_stored && is_nobody) {
+        parcel->nobodys++;
+    } else if (parcel != NULL && !parcel->is_stored && stored.code != 0) {
         refuse_locked(host, parcel, &stored);
     } else if (parcel != NULL && !parcel->is_stored) {
         parcel->is_stored = true;
@@ -420,6 +425,13 @@ static void look(struct net_host *host, struct parcel *parcel, uint64_t now)
     parcel->look_ns = now + parcel->look_after_ns;
 }
 
+/* Each time it was sent, nobody had the stream: as while servers that are
+ * several agree on who is to. */
+static bool has_nobody(const struct parcel *parcel)
+{
+    return parcel->nobodys == parcel->sends;
+}
+
 static void tick_parcel(struct net_host *host, struct parcel *parcel,
                         uint64_t now, bool at_once)
 {
@@ -428,12 +440,18 @@ static void tick_parcel(struct net_host *host, struct parcel *parcel,
     if (parcel->is_stored) {
         if (at_once || now > parcel->look_ns)
             look(host, parcel, now);
+    } else if (has_nobody(parcel) && now > parcel->began_ns + NONE_NS) {
+        refuse_locked(host, parcel,
+                      &(struct layout_stored){
+                          .code = 1, .what = "there is no stream " NATS_CALLS});
     } else if (now > parcel->began_ns + LOST_NS) {
         parcels_fail_locked(host, parcel, GBX_EHOST, false,
                             "the NATS server does not say that it has the "
                             "call: whether it runs is not known");
-    } else if (at_once || now > parcel->sent_ns + ACK_NS) {
+    } else if (at_once || now > parcel->sent_ns +
+                                    (has_nobody(parcel) ? NOBODY_NS : ACK_NS)) {
         bus_send_message(host->bus, parcel->message);
+        parcel->sends++;
         parcel->sent_ns = now;
     }
 }

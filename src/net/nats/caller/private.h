@@ -105,6 +105,7 @@ struct parcel {
     bool is_stored, is_unwanted, has_body;
     uint64_t sequence; /* in the stream */
     uint64_t sent_ns, began_ns;
+    uint32_t sends, nobodys;         /* so often; nobody was there to have it */
     uint64_t look_ns, look_after_ns; /* when its results are looked for */
 };
 
