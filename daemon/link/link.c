@@ -143,7 +143,7 @@ static struct link_call *open_call(struct link *link, const struct frame *frame)
         return call;
     actors_put(link->daemon, actor);
     free(key);
-    link_refuse(link, frame->call, is_new ? GBX_EHOST : GBX_ELIMIT,
+    link_refuse(link, frame->call, is_new ? GBX_EHOST : GBX_EAGAIN,
                 is_new ? "no memory"
                        : "that number is in use, or too many calls are open");
     return NULL;
@@ -306,7 +306,7 @@ static void run_later(struct link *link, struct link_call *call)
         work_drop(job);
     }
     link->daemon->busy++;
-    link_refuse(link, call->number, GBX_ELIMIT,
+    link_refuse(link, call->number, GBX_EAGAIN,
                 "there is too much to do already: try again later");
     drop_call(link, call);
 }

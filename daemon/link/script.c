@@ -153,7 +153,7 @@ void link_load_later(struct link *link, struct link_load *load)
     struct job *job;
 
     if (!add(link, load->number)) {
-        link_refuse(link, load->number, GBX_ELIMIT,
+        link_refuse(link, load->number, GBX_EAGAIN,
                     "that number is in use, or too many scripts are loaded");
         free(load);
         return;
@@ -166,7 +166,7 @@ void link_load_later(struct link *link, struct link_load *load)
         return;
     settle(link, load->number, NULL);
     link->daemon->busy++;
-    link_refuse(link, load->number, GBX_ELIMIT,
+    link_refuse(link, load->number, GBX_EAGAIN,
                 "there is too much to do already: try again later");
     if (job != NULL)
         work_drop(job);

@@ -45,7 +45,8 @@
  *  DONE    Scalar: how long it took, ns.
  *  FAILED  Scalar: the code, negated.  Body: what; then a zero, and the
  *          traceback; then a zero and the exception's type; then a zero and
- * what it said.  With FRAME_HAS_NOT_RUN it may be tried elsewhere.
+ * what it said.  With FRAME_HAS_NOT_RUN it may be tried elsewhere, and with
+ * GBX_EAGAIN here, too, later.
  *
  * Threads: any.
  */

@@ -270,7 +270,7 @@ class LinkTest(Daemon):
                 self.assertEqual((failed[2], failed[5]),
                                  (8, HAS_NOT_RUN))
                 await say(self.brought(7, source))
-                self.assertEqual((await hear())[2], 2)
+                self.assertEqual((await hear())[2], 14)
                 await say(frame(UNLOAD, 7))
                 await say(self.number(10, "#7/a", 1))
                 self.assertEqual((await hear())[2], 8)

@@ -616,7 +616,7 @@ class RemoteTest(Daemon):
                     await peer.send(hello())
                 elif one[0] == LOAD and refused < 2:
                     refused += 1
-                    await peer.send(frame(FAILED, one[2], scalar=2,
+                    await peer.send(frame(FAILED, one[2], scalar=14,
                                           body=b"too much to do"))
                 elif one[0] == LOAD:
                     await peer.send(loaded(one[2]))
@@ -625,6 +625,15 @@ class RemoteTest(Daemon):
         fake = self.fake(serve)
         self.run_at([fake.url])
         self.assertEqual([one[0] for one in fake.heard].count(LOAD), 3)
+
+    def test_inputs_that_are_too_much_together_fail_at_once(self):
+        server = self.serve("--body", "1")
+        (self.folder / "x").write_bytes(bytes(600 << 10))
+        words = [word for port in "abc"
+                 for word in ("--in", f"{port}=@{self.folder}/x")]
+        done = self.run_at([self.url(server)], ADD, *words, code=3)
+        self.assertIn("too large ones", done.stderr)
+        self.assertNotIn("too much to do", done.stderr)
 
     def test_what_is_isolated_too_weakly_is_unloaded(self):
         fake = self.fake(answering(lambda call: [frame(DONE, call)]))

@@ -14,8 +14,8 @@ import urllib.request
 
 from cluster import Cluster, DAEMON, GLOVEBOX, Process
 
-EUNSUPPORTED, ELIMIT, ETIME, ELOAD, ESCRIPT, ECANCELED, EBROKEN, EFILE = (
-    12, 2, 5, 9, 10, 13, 6, 8)
+EUNSUPPORTED, EAGAIN, ETIME, ELOAD, ESCRIPT, ECANCELED, EBROKEN, EFILE = (
+    12, 14, 5, 9, 10, 13, 6, 8)
 HAS_NOT_RUN = 32
 
 
@@ -315,7 +315,7 @@ class NatsTest(Cluster):
             time.sleep(0.1)
         for number in range(4, 7):
             code, flags, texts = caller.failed(number)
-            self.assertEqual((code, flags), (ELIMIT, HAS_NOT_RUN))
+            self.assertEqual((code, flags), (EAGAIN, HAS_NOT_RUN))
             self.assertIn("the queue is full", texts[0])
         self.worker("--workers", 2)
         for _ in range(3):
@@ -324,7 +324,7 @@ class NatsTest(Cluster):
         raw.change("GLOVEBOX_BODIES", max_bytes=1 << 20)
         caller.say(f"bytes 9 #1/k {5 << 20} 0")
         code, flags, texts = caller.failed(9)
-        self.assertEqual((code, flags), (ELIMIT, HAS_NOT_RUN))
+        self.assertEqual((code, flags), (EAGAIN, HAS_NOT_RUN))
         self.assertIn("does not take a large body", texts[0])
         self.assertIn("released 9 0", caller.said)
         self.check(caller)

@@ -179,7 +179,7 @@ static int hear_loaded_locked(struct fleet_host *host, struct incoming *in)
     loaded->code = code;
     loaded->may_other =
         code != GBX_ELOAD && code != GBX_EARGUMENT && code != GBX_EFORMAT;
-    loaded->is_busy = code == GBX_ELIMIT || code == GBX_ECANCELED;
+    loaded->is_busy = code == GBX_EAGAIN || code == GBX_ECANCELED;
     loaded->until_ns =
         clock_now_ns() + (loaded->is_busy ? LOAD_SOON_NS : LOAD_AGAIN_NS);
     loaded->body = in->body;

@@ -247,7 +247,7 @@ static int take_load_failure(struct remote *self, struct event *event)
 static bool is_worth_another_try(const struct event *event, int code)
 {
     return (event->flags & FRAME_HAS_NOT_RUN) != 0 &&
-           (code == GBX_ELIMIT || code == GBX_EHOST || code == GBX_EFILE ||
+           (code == GBX_EAGAIN || code == GBX_EHOST || code == GBX_EFILE ||
             code == GBX_EUNSUPPORTED || code == GBX_ECANCELED);
 }
 

@@ -310,6 +310,14 @@ static void read_large(void *context, uint64_t at, void *to, size_t bytes)
     pthread_mutex_unlock(&large->host->lock);
 }
 
+/* A stream that is full will not always be. */
+static int large_code(int rc)
+{
+    if (rc == 0)
+        return GBX_ECANCELED;
+    return rc == GBX_ELIMIT ? GBX_EAGAIN : rc;
+}
+
 void parcels_send_large(struct net_host *host, uint64_t serial)
 {
     struct large large = {.host = host, .serial = serial};
@@ -339,8 +347,7 @@ void parcels_send_large(struct net_host *host, uint64_t serial)
         parcel->is_large = false;
         if (rc < 0 || large.is_gone || parcel->count != 1) {
             forget_body(host, host->bus, parcel);
-            parcels_fail_locked(host, parcel, rc < 0 ? rc : GBX_ECANCELED, true,
-                                err.what);
+            parcels_fail_locked(host, parcel, large_code(rc), true, err.what);
         } else {
             parcel->message = make_message(host, parcel, NULL, 0, &body);
             publish_locked(host, parcel);
@@ -375,7 +382,7 @@ static void refuse_locked(struct net_host *host, struct parcel *parcel,
     snprintf(what, sizeof(what), "JetStream does not take the call: %s%s",
              stored->what, remedy(stored->code));
     forget_body(host, host->bus, parcel);
-    parcels_fail_locked(host, parcel, GBX_ELIMIT, true, what);
+    parcels_fail_locked(host, parcel, GBX_EAGAIN, true, what);
 }
 
 void parcels_stored(struct net_host *host, uint64_t serial, natsMsg *message)
