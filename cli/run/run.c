@@ -90,7 +90,7 @@ static const struct argp_option options[] = {
     {"no-config", OPTION_NO_CONFIG, NULL, 0, "No rules", 3},
     {"image", OPTION_IMAGE, "IMAGE", 0,
      "An image whose files it sees, and imports from, as python:3.11-slim; it "
-     "is pulled if it is not there; micro-VMs only",
+     "is pulled if it is not there; micro-VMs and processes only",
      3},
     {"store", OPTION_STORE, "DIR", 0,
      "Where images are; see glovebox image --help", 3},

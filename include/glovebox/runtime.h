@@ -117,8 +117,9 @@ struct gbx_script_config {
     const char *actor_id;    /* default: the actor's own name */
     uint64_t start_ns;       /* longest start, with loading; default 10 s */
     int hide_folder;         /* 1: the script's folder is not visible to it */
-    const char
-        *root; /* a host folder that is its / (image.h), micro-VMs only */
+    /* A host folder that is its / (image.h), with its changes over it, which
+     * are private to it; micro-VMs and processes only. */
+    const char *root;
     /* Each system call of the guest, as a line; micro-VMs only, and auto takes
      * nothing else then.  Comes in the thread that runs the guest. */
     void (*trace)(void *context, const char *line);

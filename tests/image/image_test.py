@@ -196,6 +196,36 @@ class Local(Case):
         self.image("pull", self.layout(), "--name", "Mine", code=2,
                    says="lower case")
 
+    def test_python_sees_a_root_in_a_process(self):
+        root = self.folder / "root"
+        guest = os.path.join(os.path.dirname(PROGRAM), "libexec",
+                             "glovebox-python")
+        ldd = subprocess.run(["ldd", guest], capture_output=True, text=True)
+        files = [word for word in ldd.stdout.split() if word[0] == "/"]
+        for file in files:
+            copy = root / file[1:]
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, copy)
+        shutil.copytree("/usr/lib/python3.11", root / "usr/lib/python3.11",
+                        symlinks=True, ignore=shutil.ignore_patterns(
+                            "test", "__pycache__", "config-*", "*dist*"))
+        (root / "etc").mkdir()
+        (root / "etc/motd").write_text("old")
+        os.chmod(self.folder, 0o755)
+        script = self.folder / "x.py"
+        script.write_text(
+            "def process(c):\n"
+            "    old = open('/etc/motd').read()\n"
+            "    open('/etc/motd', 'w').write('new')\n"
+            "    c.send('out', old + open('/etc/motd').read())\n")
+        for more, count in ([], 1), (["--repeat", "3", "--parallel", "2"], 3):
+            run = subprocess.run(
+                [PROGRAM, "run", "--image", f"rootfs:{root}", "--no-cache",
+                 "--isolation", "process", *more, str(script)],
+                capture_output=True, text=True, timeout=60)
+            self.assertEqual(run.stdout, 'out: "oldnew"\n' * count, run.stderr)
+        self.assertEqual((root / "etc/motd").read_text(), "old")
+
 
 class Hostile(Case):
     def bad(self, image, says, code=2):
@@ -549,8 +579,11 @@ class Exec(Case):
         self.assertEqual(run.stdout, "out: 6\n" * 3, run.stderr)
         run = subprocess.run(words + ["--isolation", "process"],
                              capture_output=True, text=True, timeout=60)
+        self.assertEqual(run.stdout, "out: 6\n", run.stderr)
+        run = subprocess.run(words + ["--isolation", "wasm"],
+                             capture_output=True, text=True, timeout=60)
         self.assertEqual(run.returncode, 125)
-        self.assertIn("only microvm has a root of its own", run.stderr)
+        self.assertIn("only microvm and process show a root", run.stderr)
         script = self.folder / "x.py"
         script.write_text("def process(c): pass\n")
         words[words.index(str(self.folder / "x.mjs"))] = str(script)

@@ -134,6 +134,41 @@ static int write_paths(void)
     return 0;
 }
 
+/* Print what of what is named could be written to, or made. */
+static int change_paths(void)
+{
+    char copy[4096];
+
+    snprintf(copy, sizeof(copy), "%s", guest_argument);
+    for (char *path = strtok(copy, ":"); path; path = strtok(NULL, ":")) {
+        int fd = open(path, O_CREAT | O_WRONLY | O_APPEND | O_NONBLOCK, 0600);
+
+        if (fd >= 0 && write(fd, "x", 1) == 1)
+            printf("%s\n", path);
+        close(fd);
+    }
+    return 0;
+}
+
+/* Write to two files in turn until there is no room; print how many KiB, and
+ * how it ended. */
+static int fill_paths(void)
+{
+    static char block[65536];
+    const char *second = strchr(guest_argument, ':') + 1;
+    char first[PATH_MAX];
+    int fds[2], kib = 0;
+
+    snprintf(first, sizeof(first), "%.*s", (int)(second - guest_argument - 1),
+             guest_argument);
+    fds[0] = open(first, O_CREAT | O_WRONLY, 0600);
+    fds[1] = open(second, O_CREAT | O_WRONLY, 0600);
+    for (int i = 0; write(fds[i % 2], block, sizeof(block)) > 0; i++)
+        kib += 64;
+    printf("%d %d\n", kib, errno);
+    return 0;
+}
+
 /* Print what an ordinary program needs and could not have. */
 static int ordinary(void)
 {
@@ -389,6 +424,8 @@ static const struct guest_kind kinds[] = {
     {"read", read_paths},
     {"print", print_paths},
     {"write", write_paths},
+    {"change", change_paths},
+    {"fill", fill_paths},
     {"ordinary", ordinary},
     {"children", children},
     {"who", who},

@@ -55,13 +55,14 @@ WRAP(int, __clone,
      (fn, stack, flags, context, pidfd), -1)
 
 /* Open with the nth call failing; returns whether there was an nth. */
-static bool open_failing(int n, const char *folder)
+static bool open_failing(int n, const char *folder, const char *root)
 {
     const int fds = count_fds();
     int rc;
 
     box_begin(&box, "hang", "");
     box.bundle.folder = folder;
+    box.bundle.root = root;
     begin_failing(n);
     rc = box_open(&box);
     fails_at = 0;
@@ -83,7 +84,7 @@ static void each_call_may_fail(void **state)
     int n = 1;
 
     (void)state;
-    while (open_failing(n, NULL))
+    while (open_failing(n, NULL, NULL))
         n++;
     assert_in_range(n, 20, 200);
 }
@@ -93,7 +94,19 @@ static void each_call_may_fail_with_a_folder(void **state)
     int n = 1;
 
     (void)state;
-    while (open_failing(n, folder))
+    while (open_failing(n, folder, NULL))
+        n++;
+    assert_in_range(n, 20, 200);
+}
+
+static void each_call_may_fail_with_a_root(void **state)
+{
+    int n = 1;
+
+    (void)state;
+    if (is_clone())
+        skip();
+    while (open_failing(n, folder, "/usr"))
         n++;
     assert_in_range(n, 20, 200);
 }
@@ -247,6 +260,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_call_may_fail),
         cmocka_unit_test(each_call_may_fail_with_a_folder),
+        cmocka_unit_test(each_call_may_fail_with_a_root),
         cmocka_unit_test(each_call_of_a_wipe_may_fail),
         cmocka_unit_test(an_init_that_is_none_is_told),
         cmocka_unit_test(a_guest_that_is_no_program_is_told),

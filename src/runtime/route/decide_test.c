@@ -66,9 +66,11 @@ static const struct situation situations[] = {
     {"a trace", "CUUU", "the strongest", PYTHON, .trace = true},
     {"a trace without KVM", "IUUU", NULL, PYTHON, .trace = true,
      .missing = BIT(VM)},
-    {"an image", "CUUU", "the strongest", PYTHON, .root = true},
-    {"an image without KVM", "IUUU", NULL, JS, .root = true,
+    {"an image", "CAUU", "the strongest", PYTHON, .root = true},
+    {"an image without KVM", "ICUU", "no micro-VM", JS, .root = true,
      .missing = BIT(VM)},
+    {"an image, and neither", "IIUU", NULL, JS, .root = true,
+     .missing = BIT(VM) | BIT(PROC)},
     {"a missing process does not matter", "CIUR", "the strongest", PYTHON,
      .missing = BIT(PROC)},
 

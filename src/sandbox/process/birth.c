@@ -82,8 +82,10 @@ CHILD_CODE static int move_fds(const struct birth *birth)
  */
 CHILD_CODE static int keep_capabilities(void)
 {
+    /* CAP_DAC_OVERRIDE: an overlay works in a directory that is closed to all
+     * (init/overlay.c). */
     static const int kept[] = {CAP_SYS_ADMIN, CAP_SETUID, CAP_SETGID,
-                               CAP_SETPCAP, CAP_KILL};
+                               CAP_SETPCAP,   CAP_KILL,   CAP_DAC_OVERRIDE};
     struct __user_cap_header_struct head = {
         .version = _LINUX_CAPABILITY_VERSION_3,
     };

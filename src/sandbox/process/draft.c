@@ -25,6 +25,9 @@
 #define STACK_BYTES (8u << 20)
 #define PAGE_BYTES  4096u
 
+/* For what is ours in a root of the guest's own: nodes and names. */
+#define OWN_BYTES 65536u
+
 /* Addresses beyond counted memory: code, reservations of allocators. */
 #define ADDRESS_SLACK (UINT64_C(1) << 30)
 
@@ -99,12 +102,16 @@ uint32_t plan_inodes(uint64_t bytes)
     return (uint32_t)(inodes < 1u << 20 ? inodes : 1u << 20);
 }
 
+static void in_memory(struct operation *operation, uint64_t bytes)
+{
+    operation->size_bytes = bytes;
+    operation->inodes = plan_inodes(bytes);
+}
+
 static void private_tmp(struct draft *draft, uint64_t bytes)
 {
-    struct operation *tmp = operation(draft, OPERATION_TMPFS, "", "tmp", 0);
-
-    tmp->size_bytes = bytes;
-    tmp->inodes = plan_inodes(bytes);
+    in_memory(operation(draft, OPERATION_TMPFS, "", "tmp", OPERATION_PUBLIC),
+              bytes);
 }
 
 /* A mount that the host brings, or a host path that init can walk to. */
@@ -123,24 +130,58 @@ static int show(struct draft *draft, bool brought, int fd, const char *path,
     return 0;
 }
 
+/* A folder of the host, and over what it has where we show ours something
+ * empty: it may have anything there. */
+static int own_root(struct draft *draft, const struct process *self,
+                    const char *path, struct gbx_error *err)
+{
+    char *full = realpath(path, NULL);
+    struct operation *root;
+
+    if (full == NULL)
+        return fail(err, GBX_EFILE, "%s: %s", path, strerrordesc_np(errno));
+    root = operation(draft, OPERATION_ROOT, full, "tmp", 0);
+    free(full);
+    root->fd = self->brings_mounts ? INIT_FD_ROOT : -1;
+    in_memory(root, self->limits.disk_bytes);
+    in_memory(operation(draft, OPERATION_TMPFS, "", "dev", 0), OWN_BYTES);
+    in_memory(operation(draft, OPERATION_TMPFS, "", ".glovebox", 0), OWN_BYTES);
+    draft->plan->flags |= PLAN_OWN_ROOT;
+    return 0;
+}
+
+/* What a guest without a root of its own sees of the host's. */
+static void usual_root(struct draft *draft, const struct process *self,
+                       bool has_folder)
+{
+    struct plan *plan = draft->plan;
+
+    view_files(plan->uid, plan->gid, see, draft);
+    if (self->is_zygote) { /* each copy mounts its own there */
+        operation(draft, OPERATION_DIR, "", "tmp", 0);
+        if (self->brings_mounts && !has_folder)
+            operation(draft, OPERATION_DIR, "", "script", 0);
+    } else {
+        private_tmp(draft, self->limits.disk_bytes);
+    }
+}
+
 static int list_root(struct draft *draft, const struct process *self,
                      const struct bundle *what, struct gbx_error *err)
 {
     struct plan *plan = draft->plan;
     char program[NAME_MAX + 16];
-    int rc;
+    int rc = 0;
 
     snprintf(program, sizeof(program), "/.glovebox/%s",
              basename(what->program));
-    view_files(plan->uid, plan->gid, see, draft);
+    if (what->root != NULL)
+        rc = own_root(draft, self, what->root, err);
+    else
+        usual_root(draft, self, what->folder != NULL);
+    if (rc < 0)
+        return rc;
     view_devices(see, draft);
-    if (self->is_zygote) { /* each copy mounts its own there */
-        operation(draft, OPERATION_DIR, "", "tmp", 0);
-        if (self->brings_mounts && what->folder == NULL)
-            operation(draft, OPERATION_DIR, "", "script", 0);
-    } else {
-        private_tmp(draft, self->limits.disk_bytes);
-    }
     operation(draft, OPERATION_DIR, "", ".glovebox", 0);
     rc = show(draft, self->brings_mounts, INIT_FD_PROGRAM, what->program,
               program + 1, OPERATION_FILE, err);
@@ -226,7 +267,7 @@ int draft_plan(struct process *self, const struct bundle *what,
         return rc;
     list_limits_of_all(plan);
     if (self->is_zygote)
-        plan->flags = PLAN_ZYGOTE;
+        plan->flags |= PLAN_ZYGOTE;
     else
         list_limits(plan, &self->limits, self->shared->half_bytes);
     if (draft.is_full)
@@ -248,7 +289,7 @@ int draft_copy(struct process *self, const struct bundle *what,
         operation(&draft, OPERATION_MOUNT, "", "tmp", 0)->fd = fd++;
     else
         private_tmp(&draft, self->limits.disk_bytes);
-    if (self->folder_fd >= 0)
+    if (self->folder.fd >= 0)
         rc = show(&draft, true, fd++, what->folder, "script", 0, err);
     plan->mounts = (uint32_t)(fd - COPY_FD_MOUNT);
     list_limits_of_all(plan);

@@ -20,19 +20,40 @@ static const char *step_text(uint32_t step)
     return step < ARRAY_SIZE(texts) ? texts[step] : "?";
 }
 
+/* A root of the guest's own has something else where we show ours. */
+static bool is_in_the_way(const struct report *report)
+{
+    return report->step == STEP_OPERATION &&
+           (report->sys == ELOOP || report->sys == ENOTDIR);
+}
+
 /* What most often makes a step fail with this errno. */
 static const char *remedy(const struct report *report)
 {
     const bool denied = report->sys == EPERM || report->sys == EACCES;
 
     switch (report->step) {
-    case STEP_ROOT:
     case STEP_OPERATION:
+        if (is_in_the_way(report))
+            return "; the root must have a directory there, or nothing";
+        /* fallthrough */
+    case STEP_ROOT:
     case STEP_PIVOT:
         if (denied)
             return "; in a container, allow mounts in user namespaces (its "
                    "seccomp and AppArmor profiles); glovebox doctor tells more";
         return report->sys == ENOSYS ? "; Linux 5.12 or newer is needed" : "";
+    case STEP_FOLDER:
+        if (denied)
+            return "; its folders must be open to the user of the guest";
+        return report->sys == EINVAL
+                   ? "; nothing may be mounted below it (findmnt -R tells)"
+                   : "";
+    case STEP_OVERLAY:
+        if (report->sys == ENODEV)
+            return "; modprobe overlay, or use the microvm isolation";
+        return "; on a file system that overlayfs knows (ext4, xfs, btrfs), "
+               "or use the microvm isolation";
     case STEP_IDENTITY:
     case STEP_FORK:
         return report->sys == EAGAIN
@@ -42,7 +63,7 @@ static const char *remedy(const struct report *report)
         return "; a kernel with CONFIG_SECCOMP_FILTER is needed";
     case STEP_EXEC_GUEST:
         if (report->sys == ENOENT)
-            return "; is its loader in /lib64 or /usr?";
+            return "; is its loader in /lib64 or /usr? (An image needs glibc)";
         if (report->sys == ENOMEM || report->sys == EAGAIN)
             return "; raise the memory or process limit";
         return denied ? "; is it executable for everybody?" : "";
@@ -55,7 +76,11 @@ static int code_of(const struct report *report)
 {
     if (report->step == STEP_EXEC_GUEST)
         return report->sys == ENOMEM ? GBX_EMEMORY : GBX_EFILE;
+    if (is_in_the_way(report) || report->step == STEP_FOLDER)
+        return GBX_EFILE;
     if (report->sys == ENOSYS || report->sys == EPERM)
+        return GBX_EUNSUPPORTED;
+    if (report->step == STEP_OVERLAY)
         return GBX_EUNSUPPORTED;
     return GBX_EHOST;
 }

@@ -21,22 +21,21 @@
 
 /* A mount of what a path leads to, read-only, which may be attached elsewhere,
  * once.  With a user namespace it shows files as belonging to others. */
-static int clone_tree(int fd, int idmap_fd)
+static int clone_tree(int fd, int idmap_fd, unsigned how)
 {
     struct mount_attr attr = {
         .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
         .propagation = MS_PRIVATE,
     };
-    auto_fd int tree = open_tree(fd, "",
-                                 OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC |
-                                     AT_RECURSIVE | AT_EMPTY_PATH);
+    auto_fd int tree = open_tree(
+        fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | how | AT_EMPTY_PATH);
 
     if (idmap_fd >= 0) {
         attr.attr_set |= MOUNT_ATTR_IDMAP;
         attr.userns_fd = (unsigned)idmap_fd;
     }
-    if (tree >= 0 && mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE,
-                                   &attr, sizeof(attr)) < 0)
+    if (tree >= 0 &&
+        mount_setattr(tree, "", AT_EMPTY_PATH | how, &attr, sizeof(attr)) < 0)
         return -1;
     return steal_fd(&tree);
 }
@@ -56,32 +55,31 @@ int mount_idmap(uid_t uid, gid_t gid)
  * would be closed to it.  So where the file system can, the folder is shown as
  * if its owner's files were the guest's.
  */
-int mount_find(struct process *self, const struct bundle *what,
-               struct gbx_error *err)
+int mount_find(struct process *self, struct shown *shown, const char *path,
+               unsigned how, struct gbx_error *err)
 {
     struct stat st;
 
-    self->folder_fd = open(what->folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (self->folder_fd < 0)
-        return fail(err, GBX_EFILE, "%s: %s", what->folder,
-                    strerrordesc_np(errno));
+    shown->fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (shown->fd < 0)
+        return fail(err, GBX_EFILE, "%s: %s", path, strerrordesc_np(errno));
     if (!self->brings_mounts)
         return 0;
-    if (fstat(self->folder_fd, &st) < 0)
-        return fail(err, GBX_EHOST, "look at %s", what->folder);
-    self->idmap_fd = self->from != NULL
-                         ? zygote_idmap(self->from, st.st_uid, st.st_gid)
-                         : mount_idmap(st.st_uid, st.st_gid);
+    if (fstat(shown->fd, &st) < 0)
+        return fail(err, GBX_EHOST, "look at %s", path);
+    shown->idmap_fd = self->from != NULL
+                          ? zygote_idmap(self->from, st.st_uid, st.st_gid)
+                          : mount_idmap(st.st_uid, st.st_gid);
     /* Not every file system can be shown as somebody else's. */
-    if (self->idmap_fd >= 0 &&
-        (self->folder_tree = clone_tree(self->folder_fd, self->idmap_fd)) >= 0)
+    if (shown->idmap_fd >= 0 &&
+        (shown->tree = clone_tree(shown->fd, shown->idmap_fd, how)) >= 0)
         return 0;
-    close_fd(&self->idmap_fd);
+    close_fd(&shown->idmap_fd);
     if ((st.st_mode & 05) != 05 && st.st_uid != NOBODY)
         return fail(err, GBX_EFILE,
                     "%s is its owner's alone, and its file system cannot be "
                     "shown to another user: chmod o+rx it, or move it",
-                    what->folder);
+                    path);
     return 0;
 }
 
@@ -90,7 +88,7 @@ void mount_see(struct process *self)
     auto_fd int tree = -1;
 
     self->brings_mounts =
-        geteuid() == 0 && (tree = clone_tree(self->program_fd, -1)) >= 0;
+        geteuid() == 0 && (tree = clone_tree(self->program_fd, -1, 0)) >= 0;
 }
 
 /* Its /tmp, which belongs to it. */
@@ -104,20 +102,29 @@ static int open_tmp(const struct process *self)
     return steal_fd(&tmp);
 }
 
+/* The mount that mount_find made, or another; none of what is not shown. */
+static int bring(struct shown *shown, unsigned how, int *end)
+{
+    if (shown->fd < 0)
+        return 0;
+    *end = shown->tree >= 0 ? steal_fd(&shown->tree)
+                            : clone_tree(shown->fd, shown->idmap_fd, how);
+    return *end >= 0 ? 0 : -1;
+}
+
 int mount_bring(struct process *self, struct ends *ends, struct gbx_error *err)
 {
     if (self->brings_mounts && self->from == NULL &&
-        (ends->program = clone_tree(self->program_fd, -1)) < 0)
+        (ends->program = clone_tree(self->program_fd, -1, 0)) < 0)
         return fail(err, GBX_EHOST, "clone the mount of the guest program");
     if (mount_brings_tmp(self) && (ends->tmp = open_tmp(self)) < 0)
         return fail(err, GBX_EHOST, "make a file system for /tmp");
-    if (!self->brings_mounts || self->folder_fd < 0)
+    if (!self->brings_mounts)
         return 0;
-    ends->folder = self->folder_tree >= 0
-                       ? steal_fd(&self->folder_tree)
-                       : clone_tree(self->folder_fd, self->idmap_fd);
-    return ends->folder >= 0 ? 0
-                             : fail(err, GBX_EHOST,
-                                    "show the script's folder as the sandbox's "
-                                    "own");
+    if (bring(&self->folder, AT_RECURSIVE, &ends->folder) < 0)
+        return fail(err, GBX_EHOST,
+                    "show the script's folder as the sandbox's own");
+    return bring(&self->root, 0, &ends->root) == 0
+               ? 0
+               : fail(err, GBX_EHOST, "show the root as the sandbox's own");
 }

@@ -19,7 +19,7 @@ int process_take(struct process *self, const struct bundle *what,
 {
     int rc;
 
-    if (what->root != NULL || what->stdio != NULL || what->trace != NULL)
+    if (what->stdio != NULL || what->trace != NULL)
         return fail(err, GBX_EUNSUPPORTED,
                     "the process isolation runs no other programs and traces "
                     "no system calls: use the microvm isolation");
@@ -81,7 +81,12 @@ int process_find(struct process *self, const struct bundle *what,
     if ((rc = step_files(self, what, err)) < 0)
         return rc;
     mount_see(self);
-    if (what->folder != NULL && (rc = mount_find(self, what, err)) < 0)
+    if (what->folder != NULL &&
+        (rc = mount_find(self, &self->folder, what->folder, AT_RECURSIVE,
+                         err)) < 0)
+        return rc;
+    if (what->root != NULL &&
+        (rc = mount_find(self, &self->root, what->root, 0, err)) < 0)
         return rc;
     return step_plan(self, what, err);
 }
@@ -89,12 +94,18 @@ int process_find(struct process *self, const struct bundle *what,
 void process_init(struct process *self)
 {
     self->is_open = true;
-    self->init_fd = self->program_fd = self->folder_fd = -1;
-    self->folder_tree = -1;
-    self->idmap_fd = self->epoll_fd = -1;
+    self->init_fd = self->program_fd = self->epoll_fd = -1;
+    self->folder = self->root = (struct shown)SHOWN_NONE;
     self->cgroup = (struct cgroup)CGROUP_NONE;
     self->cell = (struct cell)CELL_NONE;
     pthread_mutex_init(&self->lock, NULL);
+}
+
+static void hide(struct shown *shown)
+{
+    close_fd(&shown->idmap_fd);
+    close_fd(&shown->tree);
+    close_fd(&shown->fd);
 }
 
 void process_fini(struct process *self)
@@ -105,11 +116,10 @@ void process_fini(struct process *self)
     if (self->from == NULL) /* else they are the zygote's */
         cgroup_close(&self->cgroup);
     close_fd(&self->epoll_fd);
-    close_fd(&self->idmap_fd);
-    close_fd(&self->folder_fd);
+    hide(&self->root);
+    hide(&self->folder);
     close_fd(&self->program_fd);
     close_fd(&self->init_fd);
-    close_fd(&self->folder_tree);
     free(self->plan);
     self->plan = NULL;
     pthread_mutex_destroy(&self->lock);

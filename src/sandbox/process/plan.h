@@ -62,7 +62,8 @@ enum {
     INIT_FD_CALLER = 8,  /* pidfd of the process that embeds the library */
     INIT_FD_PROGRAM = 9, /* detached mount, or absent */
     INIT_FD_FOLDER = 10, /* detached mount, or absent */
-    INIT_FD_CGROUP = 11, /* directories in which argv[1] is our cgroup */
+    INIT_FD_ROOT = 11,   /* detached mount, or absent */
+    INIT_FD_CGROUP = 12, /* directories in which argv[1] is our cgroup */
     INIT_FD_SELF = INIT_FD_CGROUP + 3, /* init's own file */
     INIT_FD_COUNT
 };
@@ -104,11 +105,15 @@ enum operation_kind {
     OPERATION_BIND,  /* host path source, read-only, at target */
     OPERATION_MOUNT, /* detached mount number `fd`, as it is, at target */
     OPERATION_TMPFS, /* at target: size_bytes, inodes */
+    OPERATION_ROOT,  /* the first, if at all: host path source, or mount `fd`,
+                        is the root, and at target is its /tmp; both have
+                        size_bytes and inodes for changes */
 };
 
 #define OPERATION_OPTIONAL 1u /* a source that is not there is no error */
 #define OPERATION_FILE     2u /* source is a file, not a directory */
 #define OPERATION_DEVICE   4u /* source is a device node, and shall work */
+#define OPERATION_PUBLIC   8u /* a tmpfs of mode 1777, as /tmp is */
 
 struct operation {
     uint32_t kind; /* enum operation_kind */
@@ -125,10 +130,11 @@ struct operation {
 #define PLAN_TEXT_MAX       24576
 #define PLAN_NAME_MAX       64 /* of a cgroup, with its end */
 
-#define PLAN_SET_GROUPS 1u /* may, and must, leave all other groups */
-#define PLAN_CGROUP_V1  2u /* pid 2 joins by writing to "tasks" */
-#define PLAN_CGROUP_V2  4u /* pid 2 is born in it */
-#define PLAN_ZYGOTE     8u /* pid 2 becomes one, in cgroup NAME/zygote */
+#define PLAN_SET_GROUPS 1u  /* may, and must, leave all other groups */
+#define PLAN_CGROUP_V1  2u  /* pid 2 joins by writing to "tasks" */
+#define PLAN_CGROUP_V2  4u  /* pid 2 is born in it */
+#define PLAN_ZYGOTE     8u  /* pid 2 becomes one, in cgroup NAME/zygote */
+#define PLAN_OWN_ROOT   16u /* the first operation is OPERATION_ROOT */
 
 #define PLAN_ZYGOTE_CGROUP "zygote"
 
@@ -178,6 +184,8 @@ struct filter {
     X(IDENTITY, "become the sandbox's user")                                   \
     X(HOSTNAME, "set the host name")                                           \
     X(ROOT, "make the sandbox's root")                                         \
+    X(FOLDER, "show the folder that is the root")                              \
+    X(OVERLAY, "lay the guest's changes over its root (overlayfs)")            \
     X(OPERATION, "put into the sandbox's root")                                \
     X(PIVOT, "move into the sandbox's root")                                   \
     X(FDS, "set up file descriptors")                                          \

@@ -44,9 +44,21 @@ struct cell {
         }                                                                      \
     }
 
+/* A folder of the host that the guest is shown. */
+struct shown {
+    int fd;       /* O_PATH, or -1: none */
+    int tree;     /* its mount for the next start, if there is one yet */
+    int idmap_fd; /* user namespace that shows it as the guest's */
+};
+
+#define SHOWN_NONE                                                             \
+    {                                                                          \
+        .fd = -1, .tree = -1, .idmap_fd = -1                                   \
+    }
+
 /* The other ends, which die with the start. */
 struct ends {
-    int output[2], control, start, caller, program, folder, tmp;
+    int output[2], control, start, caller, program, folder, root, tmp;
     int orders, proc; /* of a zygote */
 };
 
@@ -67,11 +79,9 @@ struct process {
     struct plan *plan; /* owned */
     int init_fd;       /* glovebox-init */
     int program_fd;    /* O_PATH */
-    int folder_fd;     /* O_PATH, or -1 */
-    int folder_tree;   /* its mount for the next start, if there is one yet */
-    int idmap_fd;      /* user namespace that shows the folder as the guest's */
+    struct shown folder, root;
     int epoll_fd;
-    bool brings_mounts; /* the host clones program and folder, not init */
+    bool brings_mounts; /* the host clones program and folders, not init */
     uid_t uid;          /* the guest's, outside */
     gid_t gid;
     struct cgroup cgroup;
@@ -105,13 +115,14 @@ int process_find(struct process *self, const struct bundle *what,
 void process_fini(struct process *self);
 
 /*
- * mount.c: can the host bring mounts; find the script's folder; a user
- * namespace that shows this user's files as the guest's (owned, or -1); the
- * mounts for one start.
+ * mount.c: can the host bring mounts; find a folder that is shown, with what
+ * is mounted below it (AT_RECURSIVE) or without (0); a user namespace that
+ * shows this user's files as the guest's (owned, or -1); the mounts for one
+ * start.
  */
 void mount_see(struct process *self);
-int mount_find(struct process *self, const struct bundle *what,
-               struct gbx_error *err);
+int mount_find(struct process *self, struct shown *shown, const char *path,
+               unsigned how, struct gbx_error *err);
 int mount_idmap(uid_t uid, gid_t gid);
 int mount_bring(struct process *self, struct ends *ends, struct gbx_error *err);
 

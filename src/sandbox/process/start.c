@@ -31,7 +31,8 @@
 #define ENDS_NONE                                                              \
     {                                                                          \
         .output = {-1, -1}, .control = -1, .start = -1, .caller = -1,          \
-        .program = -1, .folder = -1, .tmp = -1, .orders = -1, .proc = -1       \
+        .program = -1, .folder = -1, .root = -1, .tmp = -1, .orders = -1,      \
+        .proc = -1                                                             \
     }
 
 static void close_ends(struct ends *ends)
@@ -43,6 +44,7 @@ static void close_ends(struct ends *ends)
     close_fd(&ends->caller);
     close_fd(&ends->program);
     close_fd(&ends->folder);
+    close_fd(&ends->root);
     close_fd(&ends->tmp);
     close_fd(&ends->orders);
     close_fd(&ends->proc);
@@ -160,6 +162,7 @@ static int step_clone(struct process *self, struct ends *ends, pid_t *pid,
                 [INIT_FD_CALLER] = ends->caller,
                 [INIT_FD_PROGRAM] = ends->program,
                 [INIT_FD_FOLDER] = ends->folder,
+                [INIT_FD_ROOT] = ends->root,
                 [INIT_FD_CGROUP] = cgroup->parent[0],
                 [INIT_FD_CGROUP + 1] = cgroup->parent[1],
                 [INIT_FD_CGROUP + 2] = cgroup->parent[2],

@@ -60,6 +60,13 @@ int process_prepare(const struct bundle *what, uint64_t deadline_ns,
     int rc;
 
     *snapshot = NULL;
+    if (what->root != NULL) {
+        free(made);
+        errno = 0;
+        return fail(err, GBX_EUNSUPPORTED,
+                    "a process whose root is a folder of its own is no "
+                    "template: its copies would share what they change in it");
+    }
     if (made == NULL)
         return fail(err, GBX_EHOST, "no memory for a template");
     made->references = 1;
@@ -121,6 +128,9 @@ static int check_same(const struct snapshot *snapshot,
                *shown = snapshot->folder != NULL ? snapshot->folder : "";
 
     errno = 0;
+    if (what->root != NULL)
+        return fail(err, GBX_ESTALE, "the template is not of the root %s",
+                    what->root);
     if (strcmp(what->program, snapshot->program) != 0)
         return fail(err, GBX_ESTALE, "the template is of %s, not of %s",
                     snapshot->program, what->program);
@@ -158,7 +168,9 @@ int process_clone(void *context, const struct bundle *what,
 
     (void)snapshot; /* it is what was begun with */
     self->shared = shared;
-    if (self->brings_mounts && (rc = mount_find(self, what, err)) < 0)
+    if (self->brings_mounts &&
+        (rc = mount_find(self, &self->folder, what->folder, AT_RECURSIVE,
+                         err)) < 0)
         return rc;
     if ((rc = draft_copy(self, what, err)) < 0)
         return rc;

@@ -43,6 +43,11 @@ noreturn void init_first(const uint64_t *stack);
 /* From a copy of pid 1 to the guest program. */
 noreturn void guest_start(const struct plan *plan, const char *cgroup);
 
+/* ---- overlay.c ---- */
+
+/* What the operation says, not yet attached, and its /tmp; both owned. */
+int overlay_open(const struct operation *root, const char *source, int *tmp);
+
 /* ---- root.c ---- */
 
 /* Build the root that the plan lists, and move into it. */
@@ -64,7 +69,7 @@ void seal(const struct plan *plan);
 void rlimits_lower(const struct plan *plan); /* a part of it */
 
 /* No file but what the root is meant to give, best effort. */
-void landlock_restrict(void);
+void landlock_restrict(bool owns_root);
 
 /* Have no capabilities but those in `keep`, now or after any exec. */
 void capabilities_drop(uint64_t keep);

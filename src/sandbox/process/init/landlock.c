@@ -7,9 +7,16 @@
  * nothing outside /tmp and /dev is opened for writing even where the mount
  * would let it (a fifo in the script's folder), and no signal leaves.  A kernel
  * without it, or with an older one, has one lock less: no error.
+ *
+ * Rules only add up on the way to /.  So of a root of its own the guest may
+ * change what is in its directories, one rule for each, and nothing right below
+ * /: else /script would be open to it, too.
  */
+#include <dirent.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include "sandbox/process/init/init.h"
 #include "sandbox/process/landlock.h"
@@ -23,20 +30,56 @@ static uint64_t known_rights(int abi)
     return abi == 2 ? LANDLOCK_FS_ABI2 : LANDLOCK_FS_ABI1;
 }
 
-static void allow(int ruleset, const char *path, uint64_t rights)
+/* What is below fd, which it closes. */
+static void allow_below(int ruleset, int fd, uint64_t rights)
 {
-    struct landlock_beneath rule = {
-        .allowed = rights,
-        .parent_fd = open(path, O_PATH | O_CLOEXEC),
-    };
+    struct landlock_beneath rule = {.allowed = rights, .parent_fd = fd};
 
-    if (rule.parent_fd < 0 ||
+    if (fd < 0 ||
         syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_BENEATH, &rule, 0) < 0)
         init_fail(STEP_LANDLOCK, 1);
-    close(rule.parent_fd);
+    close(fd);
 }
 
-void landlock_restrict(void)
+static void allow(int ruleset, const char *path, uint64_t rights)
+{
+    allow_below(ruleset, open(path, O_PATH | O_CLOEXEC), rights);
+}
+
+static void allow_dir(int ruleset, int root, const char *name, uint64_t rights)
+{
+    static const char *const others[] = {".", "..", "script", ".glovebox",
+                                         "dev"};
+    int fd;
+
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        if (strcmp(name, others[i]) == 0)
+            return;
+    fd = openat(root, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0)
+        allow_below(ruleset, fd, rights);
+}
+
+static void allow_dirs(int ruleset, uint64_t rights)
+{
+    static _Alignas(struct dirent64) char buffer[8192];
+    int root = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    long got;
+
+    while ((got = syscall(SYS_getdents64, root, buffer, sizeof(buffer))) > 0)
+        for (long at = 0; at < got;) {
+            const struct dirent64 *entry = (void *)(buffer + at);
+
+            if (entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN)
+                allow_dir(ruleset, root, entry->d_name, rights);
+            at += entry->d_reclen;
+        }
+    if (got < 0)
+        init_fail(STEP_LANDLOCK, 3);
+    close(root);
+}
+
+void landlock_restrict(bool owns_root)
 {
     const uint64_t nodes = LANDLOCK_FS_MAKE_CHAR | LANDLOCK_FS_MAKE_BLOCK;
     const uint64_t read =
@@ -59,6 +102,8 @@ void landlock_restrict(void)
     if (ruleset < 0)
         init_fail(STEP_LANDLOCK, 0);
     allow(ruleset, "/", read);
+    if (owns_root)
+        allow_dirs(ruleset, known & ~nodes);
     allow(ruleset, "/tmp", known & ~nodes);
     allow(ruleset, "/dev",
           known & (read | LANDLOCK_FS_WRITE_FILE | LANDLOCK_FS_TRUNCATE));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * root.c - the sandbox's root: an empty tmpfs, and in it only what the plan
- * lists.
+ * lists; or a folder of the host (overlay.c), and over it what the plan lists.
  *
  * Whatever is not put in does not exist inside: the old root is left by
  * pivot_root and let go of.  Trees of the host are cloned with all that is
@@ -14,6 +14,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -21,20 +22,72 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <linux/openat2.h>
+
 #include "sandbox/process/init/init.h"
 #include "sandbox/process/tmpfs.h"
 
-static int attach(int tree, const char *target)
+/* Is the root a folder of the host, in which anything may lie? */
+static bool is_foreign;
+static int root_tmp = -1; /* then */
+
+/*
+ * What lies there decides nothing: a link in such a root leads to where it
+ * leads with the root as /, and only /tmp may be one.
+ */
+static int open_target(const char *path, uint64_t flags, uint64_t resolve)
 {
-    return move_mount(tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH);
+    const struct open_how how = {
+        .flags = flags | O_PATH | O_CLOEXEC,
+        .resolve = RESOLVE_IN_ROOT | resolve,
+    };
+
+    if (!is_foreign) /* a zygote's filter knows no openat2 */
+        return open(path, (int)how.flags);
+    return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
 }
 
-static int make_target(const struct operation *operation, const char *target)
+/* The directory that it is to be in; *name is its last part.  Or -1. */
+static int open_parent(const char *target, const char **name)
 {
-    if (operation->flags & OPERATION_FILE)
-        return mknodat(AT_FDCWD, target, S_IFREG | 0444, 0);
-    /* A copy of a zygote finds the place there. */
-    return mkdir(target, 0755) == 0 || errno == EEXIST ? 0 : -1;
+    char path[PATH_MAX] = ".";
+    const char *slash = strrchr(target, '/');
+    const size_t bytes = slash != NULL ? (size_t)(slash - target) : 0;
+
+    *name = slash != NULL ? slash + 1 : target;
+    if (bytes >= sizeof(path)) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    if (slash != NULL) {
+        memcpy(path, target, bytes);
+        path[bytes] = '\0';
+    }
+    return open_target(path, O_DIRECTORY, RESOLVE_NO_SYMLINKS);
+}
+
+/* What is there already is as good: a copy of a zygote finds it, and a root of
+ * the guest's own may have it. */
+static int make_dir(int parent, const char *name)
+{
+    return mkdirat(parent, name, 0755) == 0 || errno == EEXIST ? 0 : -1;
+}
+
+static int attach(int tree, const struct operation *operation,
+                  const char *target)
+{
+    const uint64_t kind = operation->flags & OPERATION_FILE ? 0 : O_DIRECTORY,
+                   links = operation->kind == OPERATION_ROOT
+                               ? 0
+                               : RESOLVE_NO_SYMLINKS;
+    int place = open_target(target, kind, links), rc = -1;
+
+    if (place >= 0) {
+        rc = move_mount(tree, "", place, "",
+                        MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+        close(place);
+    }
+    return rc;
 }
 
 /* Close to the guest what the host's mount would allow. */
@@ -55,7 +108,16 @@ static int confine(int tree, const struct operation *operation)
 
 static int put(int tree, const struct operation *operation, const char *target)
 {
-    return make_target(operation, target) == 0 ? attach(tree, target) : -1;
+    const char *name;
+    int parent = open_parent(target, &name), rc = -1;
+
+    if (parent >= 0) {
+        rc = operation->flags & OPERATION_FILE
+                 ? mknodat(parent, name, S_IFREG | 0444, 0)
+                 : make_dir(parent, name);
+        close(parent);
+    }
+    return rc == 0 ? attach(tree, operation, target) : -1;
 }
 
 static int do_bind(const struct operation *operation, const char *source,
@@ -74,37 +136,56 @@ static int do_bind(const struct operation *operation, const char *source,
     return rc;
 }
 
-/* The host confined it. */
-static int do_mount(const struct operation *operation, const char *target)
+/* The host, or the overlay, confined it. */
+static int put_and_close(int tree, const struct operation *operation,
+                         const char *target)
 {
-    int rc = put(operation->fd, operation, target);
+    int rc = tree >= 0 ? put(tree, operation, target) : -1;
 
-    close(operation->fd);
+    if (tree >= 0)
+        close(tree);
     return rc;
 }
 
 static int do_tmpfs(const struct operation *operation, const char *target)
 {
-    int tree = tmpfs_open(operation->size_bytes, operation->inodes, "1777");
-    int rc = -1;
+    const char *mode = operation->flags & OPERATION_PUBLIC ? "1777" : "0755";
 
-    if (tree >= 0) {
-        rc = put(tree, operation, target);
-        close(tree);
-    }
-    return rc;
+    return put_and_close(
+        tmpfs_open(operation->size_bytes, operation->inodes, mode), operation,
+        target);
 }
 
-static int do_text(const char *source, const char *target)
+static int do_text(const char *source, int parent, const char *name)
 {
     size_t bytes = strlen(source);
-    int fd = open(target, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+    int fd =
+        openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
     int rc = -1;
 
     if (fd >= 0 && write(fd, source, bytes) == (ssize_t)bytes)
         rc = 0;
     if (fd >= 0)
         close(fd);
+    return rc;
+}
+
+/* What needs no mount. */
+static int do_node(enum operation_kind kind, const char *source,
+                   const char *target)
+{
+    const char *name;
+    int parent = open_parent(target, &name), rc = -1;
+
+    if (parent < 0)
+        return -1;
+    if (kind == OPERATION_DIR)
+        rc = make_dir(parent, name);
+    else if (kind == OPERATION_LINK)
+        rc = symlinkat(source, parent, name);
+    else
+        rc = do_text(source, parent, name);
+    close(parent);
     return rc;
 }
 
@@ -116,17 +197,17 @@ static int do_operation(const struct plan *plan,
 
     switch (operation->kind) {
     case OPERATION_DIR:
-        return mkdir(target, 0755);
     case OPERATION_LINK:
-        return symlink(source, target);
     case OPERATION_TEXT:
-        return do_text(source, target);
+        return do_node(operation->kind, source, target);
     case OPERATION_BIND:
         return do_bind(operation, source, target);
     case OPERATION_MOUNT:
-        return do_mount(operation, target);
+        return put_and_close(operation->fd, operation, target);
     case OPERATION_TMPFS:
         return do_tmpfs(operation, target);
+    case OPERATION_ROOT:
+        return put_and_close(root_tmp, operation, target);
     }
     errno = ENOSYS;
     return -1;
@@ -139,7 +220,8 @@ static void pivot(void)
 
     if (syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 ||
         chdir("/") < 0 ||
-        mount_setattr(AT_FDCWD, "/", 0, &attr, sizeof(attr)) < 0)
+        (is_foreign ? chmod("/", 0555) /* as Landlock has it */
+                    : mount_setattr(AT_FDCWD, "/", 0, &attr, sizeof(attr))) < 0)
         init_fail(STEP_PIVOT, 0);
 }
 
@@ -152,11 +234,17 @@ void root_add(const struct plan *plan)
 
 void root_build(const struct plan *plan)
 {
+    const struct operation *first = &plan->operations[0];
     int root;
 
     umask(0);
-    root = tmpfs_open(1 << 20, 256, "0755");
-    if (root < 0 || attach(root, "/") < 0 || fchdir(root) < 0)
+    is_foreign = plan->flags & PLAN_OWN_ROOT;
+    root = is_foreign
+               ? overlay_open(first, plan->text + first->source, &root_tmp)
+               : tmpfs_open(1 << 20, 256, "0755");
+    if (root < 0 ||
+        move_mount(root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0 ||
+        fchdir(root) < 0)
         init_fail(STEP_ROOT, 0);
     root_add(plan);
     pivot();
