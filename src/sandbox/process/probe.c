@@ -127,6 +127,26 @@ static void add_mounts(struct list *list)
         sys == 0 ? "can be made" : strerrordesc_np(sys < 0 ? errno : sys));
 }
 
+CHILD_CODE static int open_overlay(void *context)
+{
+    const int sys = syscall(SYS_fsopen, "overlay", 0) < 0 ? errno : 0;
+
+    (void)context;
+    syscall(SYS_exit_group, sys);
+    return sys;
+}
+
+/* What only a root of a guest's own needs. */
+static void add_overlay(struct list *list)
+{
+    int sys = birth_try(open_overlay, NULL, CLONE_NEWUSER | CLONE_NEWNS);
+
+    add(list, "overlayfs", sys == 0 ? PROBE_OK : PROBE_PARTLY,
+        "modprobe overlay; until then only micro-VMs show images", "%s",
+        sys == 0 ? "shows images, with a guest's changes over them"
+                 : strerrordesc_np(sys < 0 ? errno : sys));
+}
+
 static void add_seccomp(struct list *list)
 {
     uint32_t action = SECCOMP_RET_ERRNO;
@@ -232,6 +252,7 @@ size_t process_probe(struct probe_item *items, size_t max)
     if (add_user_namespace(&list)) {
         add_namespaces(&list);
         add_mounts(&list);
+        add_overlay(&list);
     }
     add_seccomp(&list);
     add_landlock(&list);
