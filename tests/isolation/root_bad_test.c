@@ -99,24 +99,36 @@ static void what_is_in_the_way_is_named(void **state)
     }
 }
 
-/* Whose targets lie in the root, whatever they say. */
+static const char *run(const char *kind, const char *argument)
+{
+    box_begin(&box, kind, argument);
+    box.bundle.root = at("root");
+    if (box_open(&box) < 0)
+        fail_msg("%s", box.err.what);
+    assert_int_equal(box_end(&box), GBX_EEXIT);
+    box_close(&box);
+    return box.text;
+}
+
+/* Whose targets lie in the root, whatever they say: what /tmp leads to is
+ * covered by our own. */
 static void links_stay_in_the_root(void **state)
 {
     static const char *const links[] = {"etc", "/etc", "../../../etc"};
 
     (void)state;
+    put("out", "../outside");
+    put("etc/covered", "/.glovebox/gbx-test-guest");
+    assert_string_equal(run("read", "/etc/covered"), "/etc/covered\n");
     for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
         put("tmp", links[i]);
-        put("out", "../outside");
-        box_begin(&box, "change", "/tmp/x:/etc/y:/out/x:/../outside/x");
-        box.bundle.root = at("root");
-        assert_int_equal(box_open(&box), 0);
-        assert_int_equal(box_end(&box), GBX_EEXIT);
-        box_close(&box);
-        assert_string_equal(box.text, "/tmp/x\n/etc/y\n");
+        assert_string_equal(run("read", "/etc/covered"), "");
+        assert_string_equal(run("change", "/tmp/x:/etc/y:/out/x:/../outside/x"),
+                            "/tmp/x\n/etc/y\n");
         unlink(at("root/tmp"));
-        unlink(at("root/out"));
     }
+    unlink(at("root/etc/covered"));
+    unlink(at("root/out"));
 }
 
 static void no_file_of_a_root_stands_for_ours(void **state)
@@ -127,17 +139,29 @@ static void no_file_of_a_root_stands_for_ours(void **state)
     put(".glovebox/gbx-test-guest", "/etc/passwd");
     put("dev/null", "/etc/passwd");
     put("dev/shm", "/etc");
-    box_begin(&box, "ordinary", "");
-    box.bundle.root = at("root");
-    assert_int_equal(box_open(&box), 0);
-    assert_int_equal(box_end(&box), GBX_EEXIT);
-    box_close(&box);
-    assert_string_equal(box.text, "");
+    assert_string_equal(run("ordinary", ""), "");
     unlink(at("root/.glovebox/gbx-test-guest"));
     unlink(at("root/dev/null"));
     unlink(at("root/dev/shm"));
     rmdir(at("root/.glovebox"));
     rmdir(at("root/dev"));
+}
+
+/* No more of them can be changed than some, but it starts. */
+static void a_root_may_have_many_directories(void **state)
+{
+    char path[160];
+
+    (void)state;
+    for (int i = 0; i < 300; i++) {
+        snprintf(path, sizeof(path), "%s/root/%d", top, i);
+        assert_int_equal(mkdir(path, 0755), 0);
+    }
+    assert_string_equal(run("change", "/tmp/x"), "/tmp/x\n");
+    for (int i = 0; i < 300; i++) {
+        snprintf(path, sizeof(path), "%s/root/%d", top, i);
+        assert_int_equal(rmdir(path), 0);
+    }
 }
 
 static void a_root_that_is_none_is_told(void **state)
@@ -167,6 +191,7 @@ int main(void)
         cmocka_unit_test(what_is_in_the_way_is_named),
         cmocka_unit_test(links_stay_in_the_root),
         cmocka_unit_test(no_file_of_a_root_stands_for_ours),
+        cmocka_unit_test(a_root_may_have_many_directories),
         cmocka_unit_test(a_root_that_is_none_is_told),
     };
 

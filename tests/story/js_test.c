@@ -336,6 +336,31 @@ static void copies_do_not_share_their_chance(void **state)
     story_close(s, script);
 }
 
+/* Its own interpreter needs nothing of that. */
+static void a_script_runs_in_a_root_of_its_own(void **state)
+{
+    struct story *s = *state;
+    char root[] = "/tmp/glovebox-test-XXXXXX";
+    struct gbx_script *script;
+
+    if (getenv("GLOVEBOX_TEST_CLONES") != NULL ||
+        !(story_is("process") || story_is("microvm")))
+        skip();
+    assert_non_null(mkdtemp(root));
+    assert_int_equal(chmod(root, 0755), 0);
+    s->config.root = root;
+    s->config.wipe = GBX_WIPE_PER_CALL;
+    script = story_open(s, "export function process(c) {"
+                           " return {v: c.getInput('in') + 1} }\n");
+    for (int i = 0; i < 3; i++)
+        assert_string_equal(story_ask(s, script, "41"), V_NUMBER(42));
+    story_close(s, script);
+    script = story_open(s, "export function process() { return {v: 1} }\n");
+    assert_string_equal(story_ask(s, script, NULL), V_NUMBER(1));
+    story_close(s, script);
+    assert_int_equal(rmdir(root), 0); /* still empty */
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(name, begin, story_end)
 
 int main(void)
@@ -354,6 +379,7 @@ int main(void)
         test(a_script_may_replace_what_promises_can),
         test(the_host_can_be_called),
         test(copies_do_not_share_their_chance),
+        test(a_script_runs_in_a_root_of_its_own),
     };
 
     return story_main("js", tests);

@@ -28,7 +28,7 @@ static bool is_in_the_way(const struct report *report)
 }
 
 /* What most often makes a step fail with this errno. */
-static const char *remedy(const struct report *report)
+static const char *remedy(const struct report *report, bool owns_root)
 {
     const bool denied = report->sys == EPERM || report->sys == EACCES;
 
@@ -36,6 +36,8 @@ static const char *remedy(const struct report *report)
     case STEP_OPERATION:
         if (is_in_the_way(report))
             return "; the root must have a directory there, or nothing";
+        if (owns_root && report->sys == EACCES)
+            return "; the root is closed to the guest's user: chmod o+rx it";
         /* fallthrough */
     case STEP_ROOT:
     case STEP_PIVOT:
@@ -102,7 +104,8 @@ int explain_report(const struct process *self, const struct report *report,
     fail(err, code, "%s%s%s: %s%s", step_text(report->step),
          operation != NULL ? ": /" : "",
          operation != NULL ? plan->text + operation->target : "",
-         reason != NULL ? reason : "unknown error", remedy(report));
+         reason != NULL ? reason : "unknown error",
+         remedy(report, plan->flags & PLAN_OWN_ROOT));
     if (err != NULL)
         err->sys = report->sys;
     return code;

@@ -21,6 +21,9 @@
 #include "sandbox/process/init/init.h"
 #include "sandbox/process/landlock.h"
 
+/* More a root may have, but not change. */
+#define DIRS_MAX 256
+
 static uint64_t known_rights(int abi)
 {
     if (abi >= 5)
@@ -46,7 +49,8 @@ static void allow(int ruleset, const char *path, uint64_t rights)
     allow_below(ruleset, open(path, O_PATH | O_CLOEXEC), rights);
 }
 
-static void allow_dir(int ruleset, int root, const char *name, uint64_t rights)
+/* Returns how many rules it took. */
+static int allow_dir(int ruleset, int root, const char *name, uint64_t rights)
 {
     static const char *const others[] = {".", "..", "script", ".glovebox",
                                          "dev"};
@@ -54,24 +58,26 @@ static void allow_dir(int ruleset, int root, const char *name, uint64_t rights)
 
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
         if (strcmp(name, others[i]) == 0)
-            return;
+            return 0;
     fd = openat(root, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd >= 0)
-        allow_below(ruleset, fd, rights);
+    if (fd < 0)
+        return 0;
+    allow_below(ruleset, fd, rights);
+    return 1;
 }
 
 static void allow_dirs(int ruleset, uint64_t rights)
 {
     static _Alignas(struct dirent64) char buffer[8192];
-    int root = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int root = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC), count = 0;
     long got;
 
     while ((got = syscall(SYS_getdents64, root, buffer, sizeof(buffer))) > 0)
-        for (long at = 0; at < got;) {
+        for (long at = 0; at < got && count < DIRS_MAX;) {
             const struct dirent64 *entry = (void *)(buffer + at);
 
             if (entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN)
-                allow_dir(ruleset, root, entry->d_name, rights);
+                count += allow_dir(ruleset, root, entry->d_name, rights);
             at += entry->d_reclen;
         }
     if (got < 0)
