@@ -80,12 +80,14 @@ CHILD_CODE static int move_fds(const struct birth *birth)
  * In its new user namespace the child may do anything, but an exec by one who
  * is not root in there takes that away.  Ambient capabilities stay.
  */
-CHILD_CODE static int keep_capabilities(void)
+CHILD_CODE static int keep_capabilities(const struct birth *birth)
 {
-    /* CAP_DAC_OVERRIDE: an overlay works in a directory that is closed to all
-     * (init/overlay.c). */
-    static const int kept[] = {CAP_SYS_ADMIN, CAP_SETUID, CAP_SETGID,
-                               CAP_SETPCAP,   CAP_KILL,   CAP_DAC_OVERRIDE};
+    static const int kept[] = {
+        CAP_SYS_ADMIN, CAP_SETUID,      CAP_SETGID, CAP_SETPCAP,
+        CAP_KILL,      CAP_DAC_OVERRIDE /* the last: an overlay works in a
+                                           directory that is closed to all */
+    };
+    const size_t count = ARRAY_SIZE(kept) - (birth->has_root ? 0 : 1);
     struct __user_cap_header_struct head = {
         .version = _LINUX_CAPABILITY_VERSION_3,
     };
@@ -97,7 +99,7 @@ CHILD_CODE static int keep_capabilities(void)
     data[1].inheritable = data[1].permitted;
     if (syscall(SYS_capset, &head, data) < 0)
         return -1;
-    for (size_t i = 0; i < ARRAY_SIZE(kept); i++)
+    for (size_t i = 0; i < count; i++)
         if (syscall(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, kept[i], 0,
                     0) < 0)
             return -1;
@@ -108,7 +110,8 @@ CHILD_CODE static int deliver(void *context)
 {
     struct delivery *delivery = context;
 
-    if (keep_capabilities() == 0 && move_fds(delivery->birth) == 0)
+    if (keep_capabilities(delivery->birth) == 0 &&
+        move_fds(delivery->birth) == 0)
         syscall(SYS_execveat, INIT_FD_SELF, "", delivery->argv, delivery->envp,
                 AT_EMPTY_PATH);
     delivery->sys = errno;

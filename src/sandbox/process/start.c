@@ -169,6 +169,7 @@ static int step_clone(struct process *self, struct ends *ends, pid_t *pid,
                 [INIT_FD_SELF] = self->init_fd,
             },
         .name = cgroup->name,
+        .has_root = self->plan->flags & PLAN_OWN_ROOT,
     };
     bool execed;
     int pidfd;
