@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "cli/cli.h"
@@ -38,42 +36,21 @@ error_t remotes_parse(struct remotes *remotes, int key, char *arg,
     }
 }
 
-/* Not on the command line, where everybody could read it. */
-static int read_token(const char *path, char token[1024], struct gbx_error *err)
-{
-    FILE *file = fopen(path, "re");
-    const char *why = file == NULL ? strerrordesc_np(errno) : NULL;
-
-    token[0] = '\0';
-    if (file != NULL && fgets(token, 1024, file) != NULL)
-        token[strcspn(token, "\r\n")] = '\0';
-    if (file != NULL)
-        fclose(file);
-    if (token[0] != '\0')
-        return 0;
-    *err = (struct gbx_error){.code = GBX_EARGUMENT};
-    snprintf(err->what, sizeof(err->what), "--remote-token %.150s: %s", path,
-             why != NULL ? why : "its first line is empty");
-    return err->code;
-}
-
 int remotes_add(const struct remotes *remotes, struct gbx_runtime *runtime,
                 struct gbx_error *err)
 {
-    char token[1024];
     int rc = 0;
 
-    if (remotes->count > 0 && remotes->token_path != NULL)
-        rc = read_token(remotes->token_path, token, err);
     for (size_t i = 0; i < remotes->count && rc == 0; i++)
         rc = gbx_runtime_add_host(
             runtime,
             &(struct gbx_host_config){
                 .struct_bytes = sizeof(struct gbx_host_config),
                 .url = remotes->urls[i],
-                .token = remotes->token_path != NULL ? token : NULL,
                 .ca_path = remotes->ca_path,
-                .heartbeat_ms = remotes->heartbeat_ms},
+                .heartbeat_ms = remotes->heartbeat_ms,
+                /* Not a word of ours, which everybody could read. */
+                .token_path = remotes->token_path},
             err);
     return rc;
 }

@@ -18,6 +18,7 @@
 #define GBX_CONFIG_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "glovebox/error.h"
 
@@ -27,6 +28,7 @@ extern "C" {
 
 struct gbx_config;
 struct gbx_script_config;
+struct gbx_host_config;
 
 /*
  * path NULL: the first of $GLOVEBOX_CONFIG, ./glovebox.json,
@@ -51,6 +53,11 @@ const char *gbx_config_path(const struct gbx_config *config);
 /* Where compiled modules and templates shall be kept, or NULL: not said.
  * Borrowed until close. */
 const char *gbx_config_cache(const struct gbx_config *config);
+
+/* The hosts that it names, and how many: a runtime that has the configuration
+ * adds them (remote.h) when a script may go there.  Borrowed until close. */
+uint32_t gbx_config_hosts(const struct gbx_config *config,
+                          const struct gbx_host_config **hosts);
 
 /*
  * Fill in, of what is 0 in script, what the defaults and the rules for this

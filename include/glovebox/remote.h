@@ -47,11 +47,12 @@ struct gbx_host_config {
                               system trusts */
     uint32_t heartbeat_ms; /* it is asked how it is so often, and given up when
                               it is silent for three times as long; 5000 */
+    const char *token_path; /* or a file: its first line is the token */
 };
 
 /*
  * Before the first script is opened; it is connected to when one needs it.
- * Returns 0; GBX_EARGUMENT (the URL), GBX_EFILE (ca_path), GBX_ELIMIT (64
+ * Returns 0; GBX_EARGUMENT (the URL), GBX_EFILE (a path), GBX_ELIMIT (64
  * hosts), GBX_EUNSUPPORTED: a part of Glovebox that speaks to others is not
  * installed.
  */

@@ -68,9 +68,17 @@ void gbx_config_close(struct gbx_config *config)
         return;
     scratch_close(&config->texts);
     free(config->rules);
+    free(config->hosts);
     free(config->folder);
     free(config->path);
     free(config);
+}
+
+uint32_t gbx_config_hosts(const struct gbx_config *config,
+                          const struct gbx_host_config **hosts)
+{
+    *hosts = config->hosts;
+    return config->host_count;
 }
 
 const char *gbx_config_path(const struct gbx_config *config)

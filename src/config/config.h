@@ -25,6 +25,7 @@
 #define CONFIG_BYTES_MAX   (1u << 20)
 #define CONFIG_RULES_MAX   1024u
 #define CONFIG_NAMES_MAX   64u /* host calls in a list */
+#define CONFIG_HOSTS_MAX   64u
 #define CONFIG_PATTERN_MAX 1024u
 #define CONFIG_DEPTH_MAX   16u
 
@@ -69,6 +70,8 @@ struct gbx_config {
     struct config_settings defaults;
     struct config_rule *rules; /* owned */
     uint32_t rule_count;
+    struct gbx_host_config *hosts; /* owned */
+    uint32_t host_count;
     struct scratch texts; /* what all the others point to */
 };
 

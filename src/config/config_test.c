@@ -72,6 +72,24 @@ static const struct {
     {"{\"rules\": [{\"match\": \"../x\"}]}", {"has no \"..\""}},
     {"{\"rules\": [{\"match\": \"/x/../y\"}]}", {"has no \"..\""}},
     {"{\"rules\": [{\"match\": \"~/x\"}]}", {"no ~"}},
+    {"{\n\"hosts\": {}}", {"line 2: \"hosts\" must be a list"}},
+    {"{\"hosts\": [\"ws://a\",\n7]}", {"line 2: a host must be an object"}},
+    {"{\"hosts\": [{\n\"token_file\": \"t\"}]}",
+     {"a host must have a \"url\""}},
+    {"{\"hosts\": [{\n\"url\": \"box7\"}]}",
+     {"line 2: \"box7\" is no host", "wss://box7:5556"}},
+    {"{\"hosts\": [\"http://box7\"]}", {"\"http://box7\" is no host"}},
+    {"{\"hosts\": [{\"url\": 7}]}", {"\"url\" must be an address"}},
+    {"{\"hosts\": [{\"url\": \"ws://a\\u0000b\"}]}",
+     {"\\u0000 is not allowed"}},
+    {"{\"hosts\": [{\"url\": \"ws://a\",\n\"token\": \"x\"}]}",
+     {"line 2: a host has no \"token\"", "token_file"}},
+    {"{\"hosts\": [{\"url\": \"ws://a\", \"ca\": \"\"}]}",
+     {"\"ca\" must be a file"}},
+    {"{\"hosts\": [{\"url\": \"ws://a\", \"heartbeat\": \"1ms\"}]}",
+     {"\"heartbeat\" must be a time"}},
+    {"{\"defaults\": {\"idempotent\": \"yes\"}}",
+     {"\"idempotent\" is \"yes\"; it must be true or false"}},
     {"{\n\"comment\": 1}", {"line 2: \"comment\" must be a text"}},
     {"{\"defaults\": {\n\"trust\": true}}",
      {"line 2: \"trust\" is true; it must be \"untrusted\" or "
@@ -251,6 +269,33 @@ static void what_is_shown_reads_as_the_same(void **state)
     gbx_config_close(NULL);
 }
 
+static void hosts_are_shown_as_they_were_read(void **state)
+{
+    static const char text[] =
+        "{\"hosts\": [\"ws://a:1\", {\"url\": \"tls://b\", \"token_file\": "
+        "\"/t\", \"ca\": \"c.pem\", \"heartbeat\": 0.25}]}";
+    struct gbx_config *config = read_good(text), *again;
+    const struct gbx_host_config *hosts;
+    char *shown, *second;
+    struct gbx_error err;
+
+    (void)state;
+    assert_int_equal(gbx_config_hosts(config, &hosts), 2);
+    assert_string_equal(hosts[0].url, "ws://a:1");
+    assert_null(hosts[0].token_path);
+    assert_string_equal(hosts[1].token_path, "/t");
+    assert_int_equal(hosts[1].ca_path[0], '/');
+    assert_int_equal(hosts[1].heartbeat_ms, 250);
+    assert_int_equal(gbx_config_show(config, NULL, &shown, &err), 0);
+    again = read_good(shown);
+    assert_int_equal(gbx_config_show(again, NULL, &second, &err), 0);
+    assert_string_equal(shown, second);
+    free(shown);
+    free(second);
+    gbx_config_close(again);
+    gbx_config_close(config);
+}
+
 static const struct {
     const char *pattern, *path;
     bool matches;
@@ -410,6 +455,7 @@ int main(void)
         cmocka_unit_test(later_rules_come_before_earlier_ones_field_by_field),
         cmocka_unit_test(what_the_program_says_itself_stays),
         cmocka_unit_test(what_is_shown_reads_as_the_same),
+        cmocka_unit_test(hosts_are_shown_as_they_were_read),
         cmocka_unit_test(patterns_are_of_paths),
         cmocka_unit_test(many_stars_take_no_time),
         cmocka_unit_test(amounts_are_read_and_shown),

@@ -16,26 +16,14 @@
 #include "config/text/near.h"
 #include "config/value.h"
 
-/* An object of the file: what its keys mean. */
-struct object {
-    const char *what;          /* "a rule", for errors */
-    const char *group;         /* of the keys of settings that it may have */
-    const char *const *others; /* its other keys, NULL-terminated */
-    bool has_cache;
-    int (*read_other)(struct reader *reader, void *to, size_t number,
-                      json_t *value);
-};
-
 enum { COMMENT, LIMITS, POOL, MATCH };
 
-static const char *const top_keys[] = {"comment", "defaults", "rules", NULL};
+static const char *const top_keys[] = {"comment", "defaults", "rules", "hosts",
+                                       NULL};
 static const char *const setting_keys[] = {"comment", "limits", "pool", NULL};
 static const char *const rule_keys[] = {"comment", "limits", "pool", "match",
                                         NULL};
 static const char *const group_keys[] = {"comment", NULL};
-
-static int read_object(struct reader *reader, const struct object *object,
-                       void *to, json_t *value);
 
 static bool is_key_of(const struct object *object, enum config_field field)
 {
@@ -83,8 +71,8 @@ static int read_member(struct reader *reader, const struct object *object,
     return unknown(reader, object, name);
 }
 
-static int read_object(struct reader *reader, const struct object *object,
-                       void *to, json_t *value)
+int read_object(struct reader *reader, const struct object *object, void *to,
+                json_t *value)
 {
     struct reader inner = *reader;
     const char *name;
@@ -247,6 +235,8 @@ static int read_top(struct reader *reader, void *to, size_t number,
                                          .read_other = read_group};
 
     (void)to;
+    if (strcmp(top_keys[number], "hosts") == 0)
+        return hosts_read(reader, value);
     return strcmp(top_keys[number], "rules") == 0
                ? read_rules(reader, value)
                : read_settings(reader, &object, &reader->config->defaults,

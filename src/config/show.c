@@ -73,7 +73,7 @@ static json_t *show_value(const struct config_values *values,
     case PATH:
         return json_string(values->cache);
     case FLAG:
-        return json_boolean(values->script.hide_folder);
+        return json_boolean(number_of(values, key) != 0);
     case NUMBER:
         return json_integer((json_int_t)number_of(values, key));
     default:
@@ -123,6 +123,43 @@ static bool add_rules(json_t *to, const struct gbx_config *config)
     return true;
 }
 
+static bool add_host(json_t *list, const struct gbx_host_config *config)
+{
+    json_t *host = json_object();
+    const struct {
+        const char *key, *text;
+    } texts[] = {{"url", config->url},
+                 {"token_file", config->token_path},
+                 {"ca", config->ca_path}};
+    char heartbeat[32];
+
+    if (json_array_append_new(list, host) < 0)
+        return false;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        if (texts[i].text != NULL &&
+            json_object_set_new(host, texts[i].key,
+                                json_string(texts[i].text)) < 0)
+            return false;
+    amount_show(AMOUNT_TIME, config->heartbeat_ms * UINT64_C(1000000),
+                heartbeat);
+    return config->heartbeat_ms == 0 ||
+           json_object_set_new(host, "heartbeat", json_string(heartbeat)) == 0;
+}
+
+static bool add_hosts(json_t *to, const struct gbx_config *config)
+{
+    json_t *list = config->host_count > 0 ? json_array() : NULL;
+
+    if (config->host_count == 0)
+        return true;
+    if (json_object_set_new(to, "hosts", list) < 0)
+        return false;
+    for (uint32_t i = 0; i < config->host_count; i++)
+        if (!add_host(list, &config->hosts[i]))
+            return false;
+    return true;
+}
+
 int gbx_config_show(const struct gbx_config *config, const char *path,
                     char **json, struct gbx_error *err)
 {
@@ -134,7 +171,7 @@ int gbx_config_show(const struct gbx_config *config, const char *path,
     config_merge(config, real, &settings);
     if (json_object_set_new(all, "defaults", defaults) == 0 &&
         (path == NULL || real != NULL) && add_settings(defaults, &settings) &&
-        (path != NULL || add_rules(all, config)))
+        (path != NULL || add_rules(all, config)) && add_hosts(all, config))
         *json = json_dumps(all, JSON_INDENT(2));
     json_decref(all);
     free(real);

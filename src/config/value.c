@@ -272,6 +272,17 @@ static int read_path(struct reader *reader, struct config_values *values,
     return values->cache != NULL ? 0 : no_memory(reader);
 }
 
+static int read_flag(struct reader *reader, struct config_values *values,
+                     const struct config_key *key, const json_t *value)
+{
+    const int flag = json_is_true(value);
+
+    if (!json_is_boolean(value))
+        return unexpected(reader, key, value, "true or false");
+    memcpy((char *)values + key->off, &flag, sizeof(flag));
+    return 0;
+}
+
 int value_read(struct reader *reader, struct config_settings *settings,
                enum config_field field, const json_t *value)
 {
@@ -288,10 +299,7 @@ int value_read(struct reader *reader, struct config_settings *settings,
     case PATH:
         return read_path(reader, &settings->values, key, value);
     case FLAG:
-        if (!json_is_boolean(value))
-            return unexpected(reader, key, value, "true or false");
-        settings->values.script.hide_folder = json_is_true(value);
-        return 0;
+        return read_flag(reader, &settings->values, key, value);
     default:
         return read_amount(reader, &settings->values, key, value);
     }

@@ -19,6 +19,23 @@ struct reader {
     struct place place; /* of its value */
 };
 
+/* An object of the file: what its keys mean. */
+struct object {
+    const char *what;          /* "a rule", for errors */
+    const char *group;         /* of the keys of settings that it may have */
+    const char *const *others; /* its other keys, NULL-terminated; the first is
+                                  "comment" */
+    bool has_cache;
+    int (*read_other)(struct reader *reader, void *to, size_t number,
+                      json_t *value);
+};
+
+/* read.c: each of its keys, into `to`. */
+int read_object(struct reader *reader, const struct object *object, void *to,
+                json_t *value);
+/* hosts.c */
+int hosts_read(struct reader *reader, json_t *value);
+
 /* GBX_EFORMAT, and err says where: "FILE, line N: ...". */
 int value_fail(const struct reader *reader, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

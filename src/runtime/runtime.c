@@ -51,6 +51,7 @@ int gbx_runtime_open(struct gbx_runtime **runtime,
     made->progress = config->progress;
     made->progress_context = config->progress_context;
     made->rules = config->rules;
+    pthread_mutex_init(&made->hosts_lock, NULL);
     host_init(&made->host);
     body_store_hold();
     measures_init(&made->measures);
@@ -67,6 +68,7 @@ void gbx_runtime_close(struct gbx_runtime *runtime)
     measures_fini(&runtime->measures);
     host_fini(&runtime->host);
     fleet_close(runtime->fleet);
+    pthread_mutex_destroy(&runtime->hosts_lock);
     warm_close(&runtime->warm);
     cache_close(&runtime->cache);
     body_store_release();
@@ -78,30 +80,6 @@ int gbx_runtime_register(struct gbx_runtime *runtime, const char *name,
                          gbx_host_fn fn, void *context)
 {
     return host_calls_add(&runtime->calls, name, fn, context);
-}
-
-int gbx_runtime_add_host(struct gbx_runtime *runtime,
-                         const struct gbx_host_config *config,
-                         struct gbx_error *err)
-{
-    int rc = error_check_bytes("gbx_host_config", config->struct_bytes,
-                               sizeof(*config), err);
-
-    if (rc < 0)
-        return rc;
-    if (config->url == NULL)
-        return fail(err, GBX_EARGUMENT, "a host has a URL");
-    if (runtime->fleet == NULL &&
-        (rc = fleet_open(&runtime->fleet, runtime->libexec_dir, err)) < 0)
-        return rc;
-    return fleet_add(runtime->fleet, config, err);
-}
-
-size_t gbx_runtime_hosts(struct gbx_runtime *runtime,
-                         struct gbx_host_stats *stats, size_t room)
-{
-    return runtime->fleet != NULL ? fleet_stats(runtime->fleet, stats, room)
-                                  : 0;
 }
 
 void gbx_runtime_shrink(struct gbx_runtime *runtime)

@@ -54,7 +54,9 @@ struct gbx_runtime {
     const struct gbx_config *rules; /* borrowed, or NULL */
     struct host host;               /* what it offers */
     struct measures measures;       /* of files that were opened */
-    struct fleet *fleet;            /* owned: other hosts, or NULL */
+    struct fleet *_Atomic fleet;    /* owned: other hosts, or NULL */
+    pthread_mutex_t hosts_lock;     /* of: */
+    uint32_t rule_hosts;            /* of the rules, so many are in it */
 };
 
 enum call_phase { CALL_FREE, CALL_FILLING, CALL_RUNNING, CALL_ENDED };
@@ -157,6 +159,11 @@ void kept_save(struct gbx_script *script);
 /* Of a call: it may outlive the handle. */
 void script_get(struct gbx_script *script);
 void script_put(struct gbx_script *script);
+
+/* hosts.c: where it may go to other hosts, those of the rules are known.
+ * Returns as gbx_runtime_add_host. */
+int hosts_want(struct gbx_runtime *runtime,
+               const struct gbx_script_config *script, struct gbx_error *err);
 
 /* call.c: of a member that goes. */
 void call_shut(struct gbx_call *call);

@@ -139,6 +139,43 @@ class RemoteTest(Daemon):
 
     # ---- good hosts ----
 
+    def test_hosts_may_stand_in_the_configuration(self):
+        server = self.serve("--tokens", self.file("tokens", f"me {SECRET}\n"))
+        script = self.file("s.py", ADD)
+        self.file("box.token", SECRET + "\n")
+
+        def run(config, *words):
+            return subprocess.run(
+                [GLOVEBOX, "run", script, "--no-cache", "--config",
+                 self.file("c.json", json.dumps(config)), "--in", "in=1",
+                 *words], capture_output=True, encoding="utf-8", timeout=60,
+                check=False)
+        host = {"url": self.url(server), "token_file": "box.token"}
+        remote = {"rules": [{"match": "**/s.py", "isolation": "remote",
+                             "idempotent": True}]}
+        done = run({**remote, "hosts": [host]}, "--why")
+        self.assertEqual((done.returncode, done.stdout), (0, "out: 2\n"), done)
+        self.assertIn("isolation remote", done.stderr)
+        # Who does not go there, does not ask for it.
+        done = run({"hosts": ["ws://127.0.0.1:1",
+                              {**host, "token_file": "none"}]})
+        self.assertEqual((done.returncode, done.stdout), (0, "out: 2\n"), done)
+        for hosts, said in (
+                ([{**host, "token_file": "none"}], "No such file"),
+                ([self.url(server)], "refuses the token"),
+                ([], "no remote host")):
+            done = run({**remote, "hosts": hosts})
+            self.assertNotEqual(done.returncode, 0, hosts)
+            self.assertIn(said, done.stderr)
+        # A folder may not send what is run in it elsewhere.
+        self.file("glovebox.json", json.dumps({**remote, "hosts": [host]}))
+        done = subprocess.run([GLOVEBOX, "run", "s.py", "--in", "in=1"],
+                              cwd=self.folder, capture_output=True,
+                              encoding="utf-8", timeout=60, check=False)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("may not be set by a file that was only found",
+                      done.stderr)
+
     def test_all_that_a_script_does_comes_home(self):
         server = self.serve()
         done = self.run_at([self.url(server)], (

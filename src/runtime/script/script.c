@@ -89,7 +89,8 @@ static int step_config(struct gbx_script *script,
         return rc;
     }
     if ((rc = script_own_texts(script, err)) < 0 ||
-        (rc = check_isolation(mine, err)) < 0)
+        (rc = check_isolation(mine, err)) < 0 ||
+        (rc = hosts_want(script->runtime, mine, err)) < 0)
         return rc;
     mine->spin_ns = mine->spin_ns == 0   ? default_spin()
                     : mine->spin_ns == 1 ? 0
