@@ -24,6 +24,7 @@
 #ifndef GBX_RUNTIME_H
 #define GBX_RUNTIME_H
 
+#include "glovebox/limits.h"
 #include "glovebox/message.h"
 #include "glovebox/pool.h"
 #include "glovebox/route.h"
@@ -87,26 +88,6 @@ struct gbx_runtime_config {
 };
 
 /* Zero in any field means the default. */
-struct gbx_limits {
-    uint64_t memory_bytes;  /* private memory, default 256 MiB */
-    uint64_t message_bytes; /* one arena; largest message; default 1 GiB */
-    uint64_t cpu_ns;       /* CPU time since open, at least 1 s; default none */
-    uint64_t output_bytes; /* printed in one call; default 16 MiB */
-    uint64_t disk_bytes;   /* private /tmp; default 64 MiB */
-    uint32_t processes;    /* and threads, in all; default 64 */
-    uint32_t files;        /* open at once, a process; default 256 */
-};
-
-/* X(field, least, most): below, no language starts; above, sums might wrap. */
-#define GBX_LIMITS(X)                                                          \
-    X(memory_bytes, 16ull << 20, 1ull << 45)                                   \
-    X(message_bytes, 2ull << 20, (16ull << 30) - (2ull << 20))                 \
-    X(cpu_ns, 1000000000ull, 1000000000ull * 86400 * 3650)                     \
-    X(output_bytes, 1, 1ull << 45)                                             \
-    X(disk_bytes, 4096, 1ull << 45)                                            \
-    X(processes, 1, 1u << 22)                                                  \
-    X(files, 8, 1u << 20)
-
 struct gbx_script_config {
     size_t struct_bytes;
     enum gbx_isolation isolation;
@@ -120,6 +101,9 @@ struct gbx_script_config {
     /* A host folder that is its / (image.h), with its changes over it, which
      * are private to it; micro-VMs and processes only. */
     const char *root;
+    /* Or an image of the default store, as python:3.11-slim (image.h): its
+     * root, where none is given.  Held until the last call is finished. */
+    const char *image;
     /* Each system call of the guest, as a line; micro-VMs only, and auto takes
      * nothing else then.  Comes in the thread that runs the guest. */
     void (*trace)(void *context, const char *line);

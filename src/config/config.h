@@ -29,7 +29,17 @@
 #define CONFIG_PATTERN_MAX 1024u
 #define CONFIG_DEPTH_MAX   16u
 
-enum config_kind { SIZE, TIME, NUMBER, FLAG, WORD, ISOLATIONS, NAMES, PATH };
+enum config_kind {
+    SIZE,
+    TIME,
+    NUMBER,
+    FLAG,
+    WORD,
+    ISOLATIONS,
+    NAMES,
+    PATH,
+    TEXT
+};
 
 enum config_field {
 #define X(field, group, name, kind, member, least, most) CONFIG_##field,

@@ -70,6 +70,8 @@ static json_t *show_value(const struct config_values *values,
         return isolations(&values->script.route);
     case NAMES:
         return names(values->script.host_calls);
+    case TEXT:
+        return json_string(values->script.image);
     case PATH:
         return json_string(values->cache);
     case FLAG:

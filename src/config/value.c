@@ -283,6 +283,22 @@ static int read_flag(struct reader *reader, struct config_values *values,
     return 0;
 }
 
+static int read_text(struct reader *reader, struct config_values *values,
+                     const struct config_key *key, const json_t *value)
+{
+    const char *text = json_string_value(value), *kept;
+
+    if (text == NULL || text[0] == '\0' ||
+        strlen(text) != json_string_length(value) || strlen(text) > 1000)
+        return unexpected(reader, key, value,
+                          "the name of an image, as \"python:3.11-slim\"");
+    kept = value_keep(reader, value);
+    if (kept == NULL)
+        return no_memory(reader);
+    memcpy((char *)values + key->off, &kept, sizeof(kept));
+    return 0;
+}
+
 int value_read(struct reader *reader, struct config_settings *settings,
                enum config_field field, const json_t *value)
 {
@@ -298,6 +314,8 @@ int value_read(struct reader *reader, struct config_settings *settings,
         return read_names(reader, &settings->values, key, value);
     case PATH:
         return read_path(reader, &settings->values, key, value);
+    case TEXT:
+        return read_text(reader, &settings->values, key, value);
     case FLAG:
         return read_flag(reader, &settings->values, key, value);
     default:

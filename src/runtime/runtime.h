@@ -107,6 +107,8 @@ struct gbx_script {
     atomic_uint references; /* the handle's, and one of each call */
     struct gbx_runtime *runtime;
     struct gbx_script_config config; /* its texts are owned here */
+    struct gbx_images *images;       /* owned: where its image is, or NULL */
+    struct gbx_image *image;         /* owned: whose root it has, or NULL */
     char *path, *folder, *file;      /* file: the name without its folder */
     char *source;
     size_t source_bytes;
@@ -141,6 +143,11 @@ int limits_settle(struct gbx_limits *limits, struct gbx_error *err);
 
 /* What a sandbox of the script is made of.  Borrowed from the script. */
 struct sandbox_config script_sandbox_config(struct gbx_script *script);
+
+/* script/image.c: its root is its image's, which is held.  Of a branch it is
+ * the origin's very image.  Returns as gbx_image_open. */
+int script_take_image(struct gbx_script *script, struct gbx_error *err);
+void script_put_image(struct gbx_script *script);
 
 /* script/load.c: start a sandbox and load the script, for the pool. */
 int script_start(void *script, struct sandbox *sandbox, uint64_t deadline_ns,

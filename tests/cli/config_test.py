@@ -219,7 +219,7 @@ class Config(unittest.TestCase):
                     "spin", "start", "host_calls", "hide_folder", "cache",
                     "match", "comment", "memory", "cpu", "message-limit",
                     "output-limit", "disk", "processes", "files", "ready",
-                    "total", "recycle", "idle", "idempotent", "hosts",
+                    "total", "recycle", "idle", "idempotent", "hosts", "image",
                     "url", "token_file", "heartbeat"):
             self.assertIn(key, known)
             self.assertIn(f"`{key}`", text)

@@ -196,8 +196,9 @@ class Local(Case):
         self.image("pull", self.layout(), "--name", "Mine", code=2,
                    says="lower case")
 
-    def test_python_sees_a_root_in_a_process(self):
-        root = self.folder / "root"
+    def python_root(self, motd):
+        """A folder with all that Python needs, and a file."""
+        root = self.folder / motd
         guest = os.path.join(os.path.dirname(PROGRAM), "libexec",
                              "glovebox-python")
         ldd = subprocess.run(["ldd", guest], capture_output=True, text=True)
@@ -210,14 +211,19 @@ class Local(Case):
                         symlinks=True, ignore=shutil.ignore_patterns(
                             "test", "__pycache__", "config-*", "*dist*"))
         (root / "etc").mkdir()
-        (root / "etc/motd").write_text("old")
+        (root / "etc/motd").write_text(motd)
         os.chmod(self.folder, 0o755)
+        return root
+
+    READER = ("def process(c):\n"
+              "    old = open('/etc/motd').read()\n"
+              "    open('/etc/motd', 'w').write('new')\n"
+              "    c.send('out', old + open('/etc/motd').read())\n")
+
+    def test_python_sees_a_root_in_a_process(self):
+        root = self.python_root("old")
         script = self.folder / "x.py"
-        script.write_text(
-            "def process(c):\n"
-            "    old = open('/etc/motd').read()\n"
-            "    open('/etc/motd', 'w').write('new')\n"
-            "    c.send('out', old + open('/etc/motd').read())\n")
+        script.write_text(self.READER)
         for more, count in ([], 1), (["--repeat", "3", "--parallel", "2"], 3):
             run = subprocess.run(
                 [PROGRAM, "run", "--image", f"rootfs:{root}", "--no-cache",
@@ -225,6 +231,43 @@ class Local(Case):
                 capture_output=True, text=True, timeout=60)
             self.assertEqual(run.stdout, 'out: "oldnew"\n' * count, run.stderr)
         self.assertEqual((root / "etc/motd").read_text(), "old")
+
+    def test_an_image_may_stand_in_the_configuration(self):
+        store = self.folder / "data/glovebox/images"
+        self.store = store
+        layout = write_layout(self.folder / "layout", {
+            "1": Image([SMALL]), "2": Image([{"etc/motd": b"other"}])})
+        for name in "one", "two":
+            (self.folder / name).with_suffix(".py").write_text(self.READER)
+        config = self.folder / "c.json"
+
+        def run(script, one, *words):
+            config.write_text(json.dumps({"rules": [
+                {"match": "**/one.py", "image": one},
+                {"match": "**/two.py",
+                 "image": f"rootfs:{self.folder}/second"}]}))
+            return subprocess.run(
+                [PROGRAM, *words, str(self.folder / script), "--config",
+                 str(config), "--isolation", "process"],
+                capture_output=True, text=True, timeout=60,
+                env={**os.environ, "XDG_DATA_HOME": str(self.folder / "data")})
+        run_it = ("run", "--no-cache")
+        done = run("one.py", "no/such:1", *run_it)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("glovebox image pull gets it", done.stderr)
+        # One in the store is there, and is no Python's.
+        self.image("pull", f"oci:{layout}:1", "--name", "app")
+        done = run("one.py", "app", *run_it)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("An image needs glibc", done.stderr)
+        # Two scripts, each with its own.
+        for name in "first", "second":
+            self.python_root(name)
+        first = f"rootfs:{self.folder}/first"
+        self.assertEqual(run("one.py", first, *run_it).stdout,
+                         'out: "firstnew"\n')
+        self.assertEqual(run("two.py", first, *run_it).stdout,
+                         'out: "secondnew"\n')
 
 
 class Hostile(Case):

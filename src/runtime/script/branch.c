@@ -41,6 +41,8 @@ static int copy(struct gbx_script *made, const struct gbx_script *origin,
 
     made->config = origin->config;
     made->config.state = NULL;
+    if (origin->image != NULL)
+        made->config.root = NULL; /* it holds the image itself */
     if ((rc = script_own_texts(made, err)) < 0)
         return rc;
     if (config != NULL && config->wipe != GBX_WIPE_DEFAULT)

@@ -47,16 +47,17 @@ int script_settle_pool(struct gbx_script_config *config, struct gbx_error *err)
 int script_own_texts(struct gbx_script *script, struct gbx_error *err)
 {
     struct gbx_script_config *mine = &script->config;
-    const bool has_root = mine->root != NULL;
+    const bool has_root = mine->root != NULL, has_image = mine->image != NULL;
 
     mine->config_json =
         strdup(mine->config_json != NULL ? mine->config_json : "{}");
     mine->actor_id = strdup(mine->actor_id != NULL ? mine->actor_id : "");
     mine->root = has_root ? strdup(mine->root) : NULL;
+    mine->image = has_image ? strdup(mine->image) : NULL;
     if (mine->config_json == NULL || mine->actor_id == NULL ||
-        (has_root && mine->root == NULL))
+        (has_root && mine->root == NULL) || (has_image && mine->image == NULL))
         return fail(err, GBX_EHOST, "no memory for a script");
-    return 0;
+    return script_take_image(script, err);
 }
 
 static int check_isolation(const struct gbx_script_config *config,
@@ -85,7 +86,8 @@ static int step_config(struct gbx_script *script,
     }
     rc = rules == NULL ? 0 : gbx_config_apply(rules, script->path, mine, err);
     if (rc < 0) {
-        mine->config_json = mine->actor_id = mine->root = NULL; /* caller's */
+        /* They are the caller's. */
+        mine->config_json = mine->actor_id = mine->root = mine->image = NULL;
         return rc;
     }
     if ((rc = script_own_texts(script, err)) < 0 ||
@@ -337,6 +339,7 @@ void script_put(struct gbx_script *script)
     free((char *)(uintptr_t)script->config.config_json);
     free((char *)(uintptr_t)script->config.actor_id);
     free((char *)(uintptr_t)script->config.root);
+    script_put_image(script);
     free(script->path);
     free(script->folder);
     free(script->file);
