@@ -78,7 +78,8 @@ WRAP(ssize_t, read, (int fd, void *to, size_t bytes), (fd, to, bytes), -1)
 static const char good[] =
     "{\"defaults\": {\"trust\": \"untrusted\", \"cache\": \"c\"},\n"
     " \"rules\": [{\"match\": \"**/*.py\", \"host_calls\": [\"a\", \"b\"],\n"
-    "             \"isolation\": [\"process\"]}]}\n";
+    "             \"isolation\": [\"process\"]}],\n"
+    " \"hosts\": [{\"url\": \"ws://a\", \"token_file\": \"t\"}]}\n";
 
 static char folder[64], before[4096];
 
@@ -222,8 +223,9 @@ static void what_others_may_write_is_refused_unless_it_is_named(void **state)
     assert_string_equal(found(), "./glovebox.json");
 }
 
-/* A folder that came from elsewhere must not bring its own templates. */
-static void what_lies_near_may_not_say_where_templates_are(void **state)
+/* A folder that came from elsewhere must not bring its own templates, nor have
+ * scripts sent elsewhere. */
+static void what_lies_near_may_not_name_templates_and_hosts(void **state)
 {
     struct gbx_config *config;
     struct gbx_error err;
@@ -232,6 +234,9 @@ static void what_lies_near_may_not_say_where_templates_are(void **state)
     (void)state;
     write_text("glovebox.json", good);
     refused(NULL, GBX_EFORMAT, "line 1: \"cache\" may not be set by a file");
+    write_text("glovebox.json", "{\"hosts\": [\"ws://a\"]}");
+    refused(NULL, GBX_EFORMAT, "line 1: \"hosts\" may not be set by a file");
+    write_text("glovebox.json", good);
     assert_int_equal(gbx_config_open(&config, "glovebox.json", &err), 0);
     snprintf(want, sizeof(want), "%s/c", folder);
     assert_string_equal(gbx_config_cache(config), want);
@@ -336,7 +341,7 @@ int main(void)
         HERE(the_first_that_is_there_is_taken),
         HERE(what_is_named_must_be_there),
         HERE(what_others_may_write_is_refused_unless_it_is_named),
-        HERE(what_lies_near_may_not_say_where_templates_are),
+        HERE(what_lies_near_may_not_name_templates_and_hosts),
         HERE(patterns_start_at_the_files_folder),
         HERE(links_are_followed),
         HERE(whatever_fails_is_told_and_leaves_nothing),

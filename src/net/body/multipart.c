@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -52,9 +53,8 @@ int multipart_begin(struct multipart *reader, const char *type,
         !find_parameter(type, "boundary", boundary, sizeof(boundary)) ||
         boundary[0] == '\0')
         return GBX_EFORMAT;
-    memcpy(reader->boundary, "\r\n--", 4);
-    strcpy(reader->boundary + 4, boundary);
-    reader->boundary_bytes = strlen(reader->boundary);
+    reader->boundary_bytes = (size_t)snprintf(
+        reader->boundary, sizeof(reader->boundary), "\r\n--%s", boundary);
     reader->end += bytes;
     /* The first one may stand at the very beginning, without a line's end. */
     if (bytes >= reader->boundary_bytes - 2 &&
