@@ -187,7 +187,7 @@ await test('scripts are tried, and errors have their traceback', async (on) => {
   assert.match(await page.locator('#script').inputValue(), /^function process/);
   await typeInto(page, '#inputs', '{"in": 21}');
   await page.locator('#inputs').press('Control+Enter');
-  await result.getByText('42').waitFor();
+  await result.getByText('42', { exact: true }).waitFor();
   await page.getByLabel('Python').check();
   await typeInto(page, '#script', 'def process(c):\n    print("so far")\n    return {"out": 1 // 0}\n');
   await page.locator('#script').press('Control+Enter');
