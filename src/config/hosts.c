@@ -6,12 +6,10 @@
  * A token does not stand there, but where it lies; and a file that was only
  * found in the working directory may not send scripts elsewhere.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
-#include "config/text/amount.h"
 #include "config/value.h"
 
 #define HEARTBEAT_NS_MIN 100000000u
@@ -22,18 +20,15 @@ enum { COMMENT, URL, TOKEN, CA, HEARTBEAT };
 static const char *const host_keys[] = {"comment", "url",       "token_file",
                                         "ca",      "heartbeat", NULL};
 
-static int keep_text(struct reader *reader, const char **to, const char *key,
-                     const json_t *value, const char *expected)
+static int check_text(const struct reader *reader, const char *key,
+                      const json_t *value, const char *expected)
 {
     const char *text = json_string_value(value);
 
-    if (text == NULL || text[0] == '\0' ||
-        strlen(text) != json_string_length(value))
-        return value_fail(reader, "\"%s\" must be %s", key, expected);
-    *to = value_keep(reader, value);
-    return *to != NULL
-               ? 0
-               : fail(reader->err, GBX_EHOST, "no memory for a configuration");
+    return text == NULL || text[0] == '\0' ||
+                   strlen(text) != json_string_length(value)
+               ? value_fail(reader, "\"%s\" must be %s", key, expected)
+               : 0;
 }
 
 static int read_url(struct reader *reader, struct gbx_host_config *host,
@@ -43,10 +38,13 @@ static int read_url(struct reader *reader, struct gbx_host_config *host,
                                           "tls://"};
     static const char expected[] =
         "an address, as wss://box7:5556 or nats://box7";
-    int rc = keep_text(reader, &host->url, "url", value, expected);
+    int rc = check_text(reader, "url", value, expected);
 
     if (rc < 0)
         return rc;
+    host->url = value_keep(reader, value);
+    if (host->url == NULL)
+        return fail(reader->err, GBX_EHOST, "no memory for a configuration");
     for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
         if (strncmp(host->url, schemes[i], strlen(schemes[i])) == 0)
             return 0;
@@ -58,32 +56,19 @@ static int read_url(struct reader *reader, struct gbx_host_config *host,
 static int read_file_name(struct reader *reader, const char **to,
                           const char *key, const json_t *value)
 {
-    char path[4096];
-    int bytes, rc = keep_text(reader, to, key, value, "a file");
+    const char *text = json_string_value(value);
+    int rc = check_text(reader, key, value, "a file");
 
-    if (rc < 0 || (*to)[0] == '/')
-        return rc;
-    bytes = snprintf(path, sizeof(path), "%s/%s", reader->config->folder, *to);
-    if ((size_t)bytes >= sizeof(path))
-        return value_fail(reader, "\"%s\" is longer than a path can be", key);
-    *to = scratch_text(&reader->config->texts, path, (size_t)bytes);
-    return *to != NULL
-               ? 0
-               : fail(reader->err, GBX_EHOST, "no memory for a configuration");
+    return rc < 0 ? rc : value_path(reader, to, key, text);
 }
 
 static int read_heartbeat(struct reader *reader, struct gbx_host_config *host,
                           const json_t *value)
 {
-    const char *text = json_string_value(value);
-    uint64_t ns = 0;
+    uint64_t ns;
 
-    if (text != NULL && !amount_read(AMOUNT_TIME, text, &ns))
-        ns = 0;
-    if (json_is_number(value) && json_number_value(value) < 1e6 &&
-        json_number_value(value) > 0)
-        ns = (uint64_t)(json_number_value(value) * 1e9);
-    if (ns < HEARTBEAT_NS_MIN || ns > HEARTBEAT_NS_MAX)
+    if (!value_time(value, &ns) || ns < HEARTBEAT_NS_MIN ||
+        ns > HEARTBEAT_NS_MAX)
         return value_fail(reader, "\"heartbeat\" must be a time, \"100ms\" to "
                                   "\"1h\"");
     host->heartbeat_ms = (uint32_t)(ns / 1000000);
@@ -107,54 +92,34 @@ static int read_other(struct reader *reader, void *to, size_t number,
     }
 }
 
-static int read_host(struct reader *reader, struct gbx_host_config *host,
-                     json_t *value)
+static int read_host(struct reader *reader, size_t i, json_t *value)
 {
     static const struct object object = {
         .what = "a host", .others = host_keys, .read_other = read_other};
+    struct gbx_host_config *host = &reader->config->hosts[i];
     int rc;
 
     host->struct_bytes = sizeof(*host);
-    if (json_is_string(value))
-        return read_url(reader, host, value);
-    rc = read_object(reader, &object, host, value);
+    rc = json_is_string(value) ? read_url(reader, host, value)
+                               : read_object(reader, &object, host, value);
     if (rc == 0 && host->url == NULL)
         rc = value_fail(reader, "a host must have a \"url\"");
+    reader->config->host_count += rc == 0;
     return rc;
 }
 
 int hosts_read(struct reader *reader, json_t *value)
 {
     struct gbx_config *config = reader->config;
-    json_t *item;
-    size_t i;
+    int rc = value_refuse_near(reader, "hosts");
 
-    if (config->is_near)
-        return value_fail(reader,
-                          "\"hosts\" may not be set by a file that was only "
-                          "found in the working directory: name it (--config "
-                          "FILE, GLOVEBOX_CONFIG)");
+    if (rc < 0)
+        return rc;
     if (!json_is_array(value) || json_array_size(value) > CONFIG_HOSTS_MAX)
         return value_fail(reader, "\"hosts\" must be a list of at most %u",
                           CONFIG_HOSTS_MAX);
     config->hosts = calloc(json_array_size(value) + 1, sizeof(*config->hosts));
     if (config->hosts == NULL)
         return fail(reader->err, GBX_EHOST, "no memory for a configuration");
-    place_enter(&reader->place);
-    json_array_foreach(value, i, item)
-    {
-        struct place here;
-        int rc;
-
-        place_next(&reader->place);
-        reader->line = reader->place.line;
-        here = reader->place;
-        rc = read_host(reader, &config->hosts[i], item);
-        if (rc < 0)
-            return rc;
-        config->host_count++;
-        reader->place = here;
-        place_skip(&reader->place);
-    }
-    return 0;
+    return read_list(reader, value, read_host);
 }

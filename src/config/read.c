@@ -185,15 +185,49 @@ static int read_settings(struct reader *reader, const struct object *object,
     return rc < 0 ? rc : set_from(reader, settings);
 }
 
-static int read_rules(struct reader *reader, json_t *value)
+int read_list(struct reader *reader, json_t *list,
+              int (*fn)(struct reader *reader, size_t i, json_t *item))
+{
+    json_t *item;
+    size_t i;
+
+    place_enter(&reader->place);
+    json_array_foreach(list, i, item)
+    {
+        struct place here;
+        int rc;
+
+        place_next(&reader->place);
+        reader->line = reader->place.line;
+        here = reader->place;
+        rc = fn(reader, i, item);
+        if (rc < 0)
+            return rc;
+        reader->place = here;
+        place_skip(&reader->place);
+    }
+    return 0;
+}
+
+static int read_rule(struct reader *reader, size_t i, json_t *value)
 {
     static const struct object object = {.what = "a rule",
                                          .group = "",
                                          .others = rule_keys,
                                          .read_other = read_rule_other};
+    struct config_rule *rule = &reader->config->rules[i];
+    int rc = read_settings(reader, &object, &rule->settings, value);
+
+    if (rc == 0 && rule->match == NULL)
+        rc = value_fail(reader, "a rule must say what it is for: "
+                                "\"match\": \"**/*.py\"");
+    reader->config->rule_count += rc == 0;
+    return rc;
+}
+
+static int read_rules(struct reader *reader, json_t *value)
+{
     struct gbx_config *config = reader->config;
-    json_t *item;
-    size_t i;
 
     if (!json_is_array(value) || json_array_size(value) > CONFIG_RULES_MAX)
         return value_fail(reader,
@@ -202,27 +236,7 @@ static int read_rules(struct reader *reader, json_t *value)
     config->rules = calloc(json_array_size(value) + 1, sizeof(*config->rules));
     if (config->rules == NULL)
         return fail(reader->err, GBX_EHOST, "no memory for a configuration");
-    place_enter(&reader->place);
-    json_array_foreach(value, i, item)
-    {
-        struct config_rule *rule = &config->rules[i];
-        struct place here;
-        int rc;
-
-        place_next(&reader->place);
-        reader->line = reader->place.line;
-        here = reader->place;
-        rc = read_settings(reader, &object, &rule->settings, item);
-        if (rc == 0 && rule->match == NULL)
-            rc = value_fail(reader, "a rule must say what it is for: "
-                                    "\"match\": \"**/*.py\"");
-        if (rc < 0)
-            return rc;
-        config->rule_count++;
-        reader->place = here;
-        place_skip(&reader->place);
-    }
-    return 0;
+    return read_list(reader, value, read_rule);
 }
 
 static int read_top(struct reader *reader, void *to, size_t number,

@@ -182,6 +182,11 @@ static bool take_amount(enum amount_kind kind, const json_t *value,
     return amount_read(kind, text, amount);
 }
 
+bool value_time(const json_t *value, uint64_t *ns)
+{
+    return take_amount(AMOUNT_TIME, value, ns);
+}
+
 static int read_amount(struct reader *reader, struct config_values *values,
                        const struct config_key *key, const json_t *value)
 {
@@ -245,31 +250,43 @@ static int read_names(struct reader *reader, struct config_values *values,
     return 0;
 }
 
+int value_refuse_near(const struct reader *reader, const char *key)
+{
+    if (!reader->config->is_near)
+        return 0;
+    return value_fail(reader,
+                      "\"%s\" may not be set by a file that was only found in "
+                      "the working directory: name it (--config FILE, "
+                      "GLOVEBOX_CONFIG)",
+                      key);
+}
+
+int value_path(struct reader *reader, const char **to, const char *key,
+               const char *text)
+{
+    char path[4096];
+    const int bytes = text[0] == '/' ? snprintf(path, sizeof(path), "%s", text)
+                                     : snprintf(path, sizeof(path), "%s/%s",
+                                                reader->config->folder, text);
+
+    if ((size_t)bytes >= sizeof(path))
+        return value_fail(reader, "\"%s\" is longer than a path can be", key);
+    *to = scratch_text(&reader->config->texts, path, (size_t)bytes);
+    return *to != NULL ? 0 : no_memory(reader);
+}
+
 /* What is in a template runs in our processes: so not by the word of a file
  * that happens to lie where somebody works. */
 static int read_path(struct reader *reader, struct config_values *values,
                      const struct config_key *key, const json_t *value)
 {
     const char *text = json_string_value(value);
-    char path[4096];
-    int bytes;
+    int rc;
 
     if (text == NULL || text[0] == '\0')
         return unexpected(reader, key, value, "a folder");
-    if (reader->config->is_near)
-        return value_fail(reader,
-                          "\"%s\" may not be set by a file that was only found "
-                          "in the working directory: name it (--config FILE, "
-                          "GLOVEBOX_CONFIG)",
-                          key->name);
-    bytes = text[0] == '/' ? snprintf(path, sizeof(path), "%s", text)
-                           : snprintf(path, sizeof(path), "%s/%s",
-                                      reader->config->folder, text);
-    if ((size_t)bytes >= sizeof(path))
-        return value_fail(reader, "\"%s\" is longer than a path can be",
-                          key->name);
-    values->cache = scratch_text(&reader->config->texts, path, (size_t)bytes);
-    return values->cache != NULL ? 0 : no_memory(reader);
+    rc = value_refuse_near(reader, key->name);
+    return rc < 0 ? rc : value_path(reader, &values->cache, key->name, text);
 }
 
 static int read_flag(struct reader *reader, struct config_values *values,

@@ -33,6 +33,10 @@ struct object {
 /* read.c: each of its keys, into `to`. */
 int read_object(struct reader *reader, const struct object *object, void *to,
                 json_t *value);
+/* fn for each of a list, with the reader there.  Returns 0, or what fn did that
+ * is not 0. */
+int read_list(struct reader *reader, json_t *list,
+              int (*fn)(struct reader *reader, size_t i, json_t *item));
 /* hosts.c */
 int hosts_read(struct reader *reader, json_t *value);
 
@@ -46,5 +50,12 @@ int value_read(struct reader *reader, struct config_settings *settings,
 
 /* The text of a value, to keep; NULL: no memory. */
 const char *value_keep(struct reader *reader, const json_t *value);
+/* A path, to keep, from the file's folder on.  Returns as value_read. */
+int value_path(struct reader *reader, const char **to, const char *key,
+               const char *text);
+/* A text as "5s", or seconds.  False: it is none. */
+bool value_time(const json_t *value, uint64_t *ns);
+/* GBX_EFORMAT, where the file was only found in the working directory. */
+int value_refuse_near(const struct reader *reader, const char *key);
 
 #endif
