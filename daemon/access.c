@@ -114,7 +114,7 @@ static bool is_same(const char *secret, const char *guess)
     return other == 0;
 }
 
-struct token *access_find(struct access *access, const char *secret)
+static struct token *find(struct access *access, const char *secret)
 {
     struct token *found = NULL;
 
@@ -191,11 +191,20 @@ static bool is_local_name(const char *text)
     return strcasecmp(name, "localhost") == 0 || access_is_local(name);
 }
 
-bool access_is_own_page(const char *host, const char *origin)
+static bool is_own_page(const char *host, const char *origin)
 {
     const char *name = strstr(origin, "://");
 
     if (host[0] != '\0' && !is_local_name(host))
         return false;
     return origin[0] == '\0' || (name != NULL && is_local_name(name + 3));
+}
+
+int access_check(struct access *access, const char *secret, const char *host,
+                 const char *origin, struct token **token)
+{
+    *token = access->count > 0 ? find(access, secret) : NULL;
+    if (access->count > 0)
+        return *token != NULL ? 0 : 401;
+    return is_own_page(host, origin) ? 0 : 403;
 }

@@ -53,17 +53,18 @@ struct access {
 /* A file of lines "NAME SECRET [REQUESTS A SECOND [CALLS AT ONCE]]".  Returns 0 or a code. */
 int access_open(struct access *access, const char *path, struct gbx_error *err);
 void access_close(struct access *access);
-/* Whose this is; NULL: nobody's.  Takes as long whatever it is. */
-struct token *access_find(struct access *access, const char *secret);
+/* May it come in?  Returns 0 and whose it is, NULL where there are no tokens;
+ * or the HTTP status: 401, no such token; 403, a web page of somebody else's:
+ * browsers say what page asks (Origin), and which name it asked for (Host).
+ * Takes as long whatever the secret is. */
+int access_check(struct access *access, const char *secret, const char *host,
+                 const char *origin, struct token **token);
 /* Is there room for one more now? */
 bool access_take(struct access *access, struct token *token);
 /* Can only this host reach it? */
 bool access_is_local(const char *address);
 /* The same of a socket that listens. */
 bool access_is_socket_local(int fd);
-/* Is it no web page of somebody else's?  Asked where there are no tokens:
- * browsers say what page asks (Origin), and which name it asked for (Host). */
-bool access_is_own_page(const char *host, const char *origin);
 
 /* ---- actors.c: scripts that are loaded ---- */
 
@@ -255,6 +256,8 @@ bool daemon_http_quick(struct daemon *daemon, struct net_request *request);
 /* Prometheus' text, for free(). */
 char *daemon_metrics(struct daemon *daemon, size_t *bytes);
 
+/* What stands behind "name=" in a query, so many bytes, or NULL. */
+const char *http_query(const char *query, const char *name, size_t *bytes);
 void http_reply_json(struct net_request *request, int status, json_t *json);
 /* With the status that fits GBX_...  */
 void http_reply_code(struct net_request *request, int code, const char *what);

@@ -249,19 +249,17 @@ static void deny(struct daemon *daemon, struct net_request *request, int status,
                      what);
 }
 
-static bool may_ask(struct daemon *daemon, const struct net_request *request)
-{
-    return daemon->access.count > 0
-               ? access_find(&daemon->access, request->token) != NULL
-               : access_is_own_page(request->host, request->origin);
-}
-
 /* Who may not ask is told so when the body is there. */
 static int on_place(void *context, struct net_request *request, uint64_t bytes,
                     void **place)
 {
-    return may_ask(context, request) ? raw_place(context, request, bytes, place)
-                                     : 0;
+    struct daemon *daemon = context;
+    struct token *token;
+
+    return access_check(&daemon->access, request->token, request->host,
+                        request->origin, &token) == 0
+               ? raw_place(daemon, request, bytes, place)
+               : 0;
 }
 
 static void on_lost(void *context, struct net_request *request)
@@ -274,17 +272,16 @@ static void on_lost(void *context, struct net_request *request)
 static int admit(struct daemon *daemon, struct net_request *request,
                  struct token **token)
 {
-    if (daemon->access.count == 0 &&
-        !access_is_own_page(request->host, request->origin)) {
-        deny(daemon, request, 403,
-             "a page of another site asks: there would have to be --tokens");
-        return 403;
-    }
-    if (daemon->access.count > 0 &&
-        (*token = access_find(&daemon->access, request->token)) == NULL) {
-        deny(daemon, request, 401,
-             "a token is needed: Authorization: Bearer SECRET");
-        return 401;
+    const int status = access_check(&daemon->access, request->token,
+                                    request->host, request->origin, token);
+
+    if (status != 0) {
+        deny(daemon, request, status,
+             status == 403
+                 ? "a page of another site asks: there would have to be "
+                   "--tokens"
+                 : "a token is needed: Authorization: Bearer SECRET");
+        return status;
     }
     if (access_take(&daemon->access, *token))
         return 0;
@@ -335,20 +332,16 @@ static void on_gone(void *context, struct net_request *request)
 static int on_enter(void *context, struct net_peer *peer)
 {
     struct daemon *daemon = context;
-    struct token *token = NULL;
+    struct token *token;
+    int status;
 
     if (atomic_load(&daemon->is_draining))
         return 503;
-    if (daemon->access.count > 0)
-        token = access_find(&daemon->access, peer->token);
-    if (daemon->access.count == 0 &&
-        !access_is_own_page(peer->host, peer->origin)) {
+    status = access_check(&daemon->access, peer->token, peer->host,
+                          peer->origin, &token);
+    if (status != 0) {
         daemon->denied++;
-        return 403;
-    }
-    if (daemon->access.count > 0 && token == NULL) {
-        daemon->denied++;
-        return 401;
+        return status;
     }
     peer->context = link_open(daemon, peer, token);
     return peer->context != NULL ? 0 : 503;

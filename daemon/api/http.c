@@ -29,15 +29,29 @@ void http_reply_json(struct net_request *request, int status, json_t *json)
               text != NULL ? strlen(text) : 0);
 }
 
-void http_reply_error(struct net_request *request, int status,
-                      const char *code, const char *what)
+void http_reply_error(struct net_request *request, int status, const char *code,
+                      const char *what)
 {
     json_t *text = json_string(what);
 
     http_reply_json(request, status,
-                    json_pack("{s:{s:s,s:o}}", "error", "code", code,
-                              "message",
+                    json_pack("{s:{s:s,s:o}}", "error", "code", code, "message",
                               text != NULL ? text : json_string("?")));
+}
+
+const char *http_query(const char *query, const char *name, size_t *bytes)
+{
+    const size_t name_bytes = strlen(name);
+
+    for (; query != NULL; query = strchr(query, '&')) {
+        query += *query == '&';
+        if (strncmp(query, name, name_bytes) != 0 || query[name_bytes] != '=')
+            continue;
+        query += name_bytes + 1;
+        *bytes = strcspn(query, "&");
+        return query;
+    }
+    return NULL;
 }
 
 int http_status_of(int code)
@@ -169,8 +183,9 @@ void daemon_http(struct daemon *daemon, struct job *job)
     else if (strcmp(request->path, "/v1/scripts") == 0 && posts)
         upload(daemon, job);
     else if (strcmp(request->path, "/v1/scripts") == 0 && gets)
-        http_reply_json(request, 200, json_pack("{s:o}", "scripts",
-                                                actors_list(daemon, true)));
+        http_reply_json(
+            request, 200,
+            json_pack("{s:o}", "scripts", actors_list(daemon, true)));
     else if (strncmp(request->path, "/v1/scripts/", 12) == 0 &&
              strcmp(request->method, "DELETE") == 0)
         remove_script(daemon, job);

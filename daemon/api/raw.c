@@ -3,8 +3,8 @@
  * raw.c - POST /v1/run?actor=ID&port=NAME[&timeout_ms=N]: one input, which is
  * the body as it is (application/octet-stream).
  *
- *   head -> raw_place -> the body, into the arena of a sandbox -> request ->
- * run lost: the call is finished, and has not run
+ *   head -> raw_place -> body, into a sandbox's arena -> request -> run
+ *                          or it does not come whole -> raw_drop
  *
  * So it may be as long as a message can be, whatever --body allows.  A small
  * one, and one whose sandboxes are all busy, is a body like any other.
@@ -21,31 +21,22 @@ struct raw {
     struct gbx_call *call; /* which it has entered */
 };
 
-/* One member of the query, up to the next "&".  False: it is not there, or too
- * long. */
+/* A member of the query as text.  False: it is not there, or too long. */
 static bool member(const char *query, const char *name, char *to, size_t room)
 {
-    const size_t name_bytes = strlen(name);
     size_t bytes;
+    const char *value = http_query(query, name, &bytes);
 
-    for (; query != NULL; query = strchr(query, '&')) {
-        query += *query == '&';
-        if (strncmp(query, name, name_bytes) != 0 || query[name_bytes] != '=')
-            continue;
-        query += name_bytes + 1;
-        bytes = strcspn(query, "&");
-        if (bytes == 0 || bytes >= room)
-            return false;
-        memcpy(to, query, bytes);
-        to[bytes] = '\0';
-        return true;
-    }
-    return false;
+    if (value == NULL || bytes == 0 || bytes >= room)
+        return false;
+    memcpy(to, value, bytes);
+    to[bytes] = '\0';
+    return true;
 }
 
 bool raw_read(const struct net_request *request, struct raw_asked *asked)
 {
-    char digits[16], *end = digits;
+    char digits[16];
 
     *asked = (struct raw_asked){.timeout_ms = 0};
     if (strncmp(request->type, TYPE, sizeof(TYPE) - 1) != 0 ||
@@ -56,7 +47,7 @@ bool raw_read(const struct net_request *request, struct raw_asked *asked)
         return true;
     if (member(request->query, "timeout_ms", digits, sizeof(digits)) &&
         strspn(digits, "0123456789") == strlen(digits))
-        asked->timeout_ms = strtoull(digits, &end, 10);
+        asked->timeout_ms = strtoull(digits, NULL, 10);
     return asked->timeout_ms > 0;
 }
 

@@ -121,32 +121,28 @@ static json_t *of_actors(struct daemon *daemon, uint64_t now_ns, size_t *all)
     return actors;
 }
 
-/* What stands behind "name=" in a query, as text, or NULL. */
+/* A member of the query as text, or NULL. */
 static const char *member(const char *query, const char *name, char room[64])
 {
-    const size_t bytes = strlen(name);
+    size_t bytes;
+    const char *value = http_query(query, name, &bytes);
 
-    for (; query != NULL; query = strchr(query, '&')) {
-        query += *query == '&';
-        if (strncmp(query, name, bytes) == 0) {
-            snprintf(room, 64, "%.*s", (int)strcspn(query + bytes, "&"),
-                     query + bytes);
-            return room;
-        }
-    }
-    return NULL;
+    if (value == NULL)
+        return NULL;
+    snprintf(room, 64, "%.*s", (int)bytes, value);
+    return room;
 }
 
 static json_t *of_all(struct daemon *daemon, const char *query)
 {
     const uint64_t now_ns = daemon_now_ns();
     char name[64], number[64] = "0";
-    const char *flow = member(query, "flow=", name);
+    const char *flow = member(query, "flow", name);
     json_t *actors;
     struct timespec now;
     size_t count;
 
-    member(query, "after=", number);
+    member(query, "after", number);
     clock_gettime(CLOCK_REALTIME, &now);
     actors = of_actors(daemon, now_ns, &count);
     return json_pack("{s:I,s:o,s:I,s:o,s:o,s:o}", "now_ms",
