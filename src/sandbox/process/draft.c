@@ -114,15 +114,25 @@ static void private_tmp(struct draft *draft, uint64_t bytes)
               bytes);
 }
 
+/* For free(), or NULL, and err says why. */
+static char *real_path(const char *path, struct gbx_error *err)
+{
+    char *full = realpath(path, NULL);
+
+    if (full == NULL)
+        fail(err, GBX_EFILE, "%s: %s", path, strerrordesc_np(errno));
+    return full;
+}
+
 /* A mount that the host brings, or a host path that init can walk to. */
 static int show(struct draft *draft, bool brought, int fd, const char *path,
                 const char *target, uint32_t flags, struct gbx_error *err)
 {
-    char *full = realpath(path, NULL);
+    char *full = real_path(path, err);
     struct operation *bind;
 
     if (full == NULL)
-        return fail(err, GBX_EFILE, "%s: %s", path, strerrordesc_np(errno));
+        return GBX_EFILE;
     bind = operation(draft, brought ? OPERATION_MOUNT : OPERATION_BIND, full,
                      target, flags);
     bind->fd = brought ? fd : -1;
@@ -135,11 +145,11 @@ static int show(struct draft *draft, bool brought, int fd, const char *path,
 static int own_root(struct draft *draft, const struct process *self,
                     const char *path, struct gbx_error *err)
 {
-    char *full = realpath(path, NULL);
+    char *full = real_path(path, err);
     struct operation *root;
 
     if (full == NULL)
-        return fail(err, GBX_EFILE, "%s: %s", path, strerrordesc_np(errno));
+        return GBX_EFILE;
     root = operation(draft, OPERATION_ROOT, full, "tmp", 0);
     free(full);
     root->fd = self->brings_mounts ? INIT_FD_ROOT : -1;

@@ -47,13 +47,12 @@ static int open_lower(const struct operation *root, const char *source)
 
 static void make_stage(const struct operation *root, const char *source)
 {
-    static const char *const dirs[] = {"lower", "work"};
+    static const char *const dirs[] = {"lower", "upper", "work"};
     int lower, stage = tmpfs_open(root->size_bytes, root->inodes, "0700");
 
     if (stage < 0 ||
         move_mount(stage, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0 ||
-        fchdir(stage) < 0 || mkdir("tmp", 01777) < 0 ||
-        mkdir("upper", 0755) < 0)
+        fchdir(stage) < 0 || mkdir("tmp", 01777) < 0)
         init_fail(STEP_ROOT, 1);
     for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++)
         if (mkdir(dirs[i], 0755) < 0)
