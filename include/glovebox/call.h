@@ -40,7 +40,15 @@ int gbx_call_begin(struct gbx_call **call, struct gbx_script *script,
 int gbx_call_room(struct gbx_call *call, const char *port, enum gbx_type type,
                   size_t bytes, void **data, struct gbx_error *err);
 
-/* The same for a typed array; array->data is set to the place to fill. */
+/*
+ * What gbx_call_room gave last turned out to be too long: its message is only
+ * the first `bytes` of it, and the rest is free again.  For data whose length
+ * is not known before it ends.  Returns 0; GBX_EARGUMENT: the last input is
+ * none of gbx_call_room, or was shorter.
+ */
+int gbx_call_trim(struct gbx_call *call, size_t bytes, struct gbx_error *err);
+
+/* As gbx_call_room, for a typed array; *data is the place to fill. */
 int gbx_call_array(struct gbx_call *call, const char *port,
                    const struct gbx_array *array, void **data,
                    struct gbx_error *err);

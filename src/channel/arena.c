@@ -26,6 +26,11 @@ static uint64_t line_of(uint64_t bytes)
     return bytes < GBX_HUGE_BYTES ? GBX_PAGE_BYTES : GBX_HUGE_BYTES;
 }
 
+static uint64_t whole_lines(uint64_t bytes)
+{
+    return round_up(bytes == 0 ? 1 : bytes, GBX_BLOCK_ALIGN);
+}
+
 static int take(struct arena *arena, uint64_t bytes, uint64_t arena_bytes,
                 uint64_t *off, uint64_t *wanted)
 {
@@ -37,7 +42,7 @@ static int take(struct arena *arena, uint64_t bytes, uint64_t arena_bytes,
     *wanted = arena->count == GBX_ARENA_BLOCKS ? 0 : UINT64_MAX;
     if (arena->count == GBX_ARENA_BLOCKS || bytes > GBX_HALF_BYTES_MAX)
         return GBX_EARENA;
-    bytes = round_up(bytes == 0 ? 1 : bytes, GBX_BLOCK_ALIGN);
+    bytes = whole_lines(bytes);
 
     /* The first gap: start is the first line behind the block before. */
     for (i = 0; i < arena->count; i++) {
@@ -127,6 +132,17 @@ int arena_drop(struct arena *arena, uint64_t off)
         return GBX_EBOUNDS;
     block->mine--;
     free_unheld(arena, block);
+    return 0;
+}
+
+int arena_trim(struct arena *arena, uint64_t off, uint64_t bytes)
+{
+    struct arena_block *block = find(arena, off, bytes);
+
+    if (block == NULL || block->off != off || block->mine != 1 ||
+        block->peers > 0)
+        return GBX_EBOUNDS;
+    block->bytes = whole_lines(bytes);
     return 0;
 }
 

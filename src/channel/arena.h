@@ -57,11 +57,15 @@ bool arena_take_below(struct arena *arena, uint64_t end, uint64_t bytes,
 /*
  * These find the live block that contains all of [off, off + bytes); those
  * without bytes, the one around off.  They return 0; or GBX_EBOUNDS where there
- * is no such block, or nobody who could hold, drop, lend, give or pass it.
+ * is no such block, or nobody who could hold, drop, lend, give, pass or trim
+ * it.
  * lend also returns GBX_EARENA, when GBX_ARENA_BLOCKS are lent.
  */
 int arena_hold(struct arena *arena, uint64_t off, uint64_t bytes);
 int arena_drop(struct arena *arena, uint64_t off);
+/* The block that begins at off, which nobody else holds, is only so long: not
+ * longer than it was. */
+int arena_trim(struct arena *arena, uint64_t off, uint64_t bytes);
 int arena_lend(struct arena *arena, uint64_t off, uint64_t bytes);
 int arena_give(struct arena *arena, uint64_t off);
 int arena_pass(struct arena *arena, uint64_t off, uint64_t bytes);

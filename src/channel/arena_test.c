@@ -148,6 +148,22 @@ static void a_block_is_free_when_its_last_holder_left(void **state)
     assert_int_equal(arena.count, 0);
 }
 
+static void a_block_that_was_too_long_gives_its_end_back(void **state)
+{
+    uint64_t off;
+
+    (void)state;
+    off = take(8 * MIB);
+    assert_int_equal(arena_trim(&arena, off, 8 * MIB + 1), GBX_EBOUNDS);
+    assert_int_equal(arena_trim(&arena, off + 64, 1), GBX_EBOUNDS);
+    assert_int_equal(arena_trim(&arena, off, 100), 0);
+    assert_int_equal(take(1), off + 128);
+    assert_int_equal(arena_trim(&arena, off, 0), 0);
+    assert_int_equal(take(1), off + 64);
+    assert_int_equal(arena_lend(&arena, off, 1), 0);
+    assert_int_equal(arena_trim(&arena, off, 0), GBX_EBOUNDS); /* it is read */
+}
+
 /* The peer names offsets; this is what keeps it to what it was lent. */
 static void a_peer_gives_and_passes_only_what_it_holds(void **state)
 {
@@ -237,6 +253,7 @@ int main(void)
         TEST(who_wants_to_hears_where_a_block_became_free),
         TEST(a_full_table_is_no_matter_of_length),
         TEST(a_block_is_free_when_its_last_holder_left),
+        TEST(a_block_that_was_too_long_gives_its_end_back),
         TEST(a_peer_gives_and_passes_only_what_it_holds),
         TEST(no_more_is_lent_than_can_be_given),
         TEST(at_random_blocks_never_overlap_and_the_lowest_fit_wins),

@@ -378,6 +378,11 @@ void channel_drop(struct channel *channel, uint64_t off)
     must(arena_drop(&channel->arena, in_arena(channel, off)) == 0);
 }
 
+void channel_trim(struct channel *channel, uint64_t off, uint64_t bytes)
+{
+    must(arena_trim(&channel->arena, in_arena(channel, off), bytes) == 0);
+}
+
 int channel_hold(struct channel *channel, uint64_t off, uint64_t bytes)
 {
     return arena_hold(&channel->arena, in_arena(channel, off), bytes);

@@ -139,6 +139,8 @@ static inline void *channel_at(const struct channel *channel, uint64_t off)
 int channel_reserve(struct channel *channel, size_t bytes, uint64_t deadline_ns,
                     uint64_t *off);
 void channel_drop(struct channel *channel, uint64_t off);
+/* One that has been reserved and not sent is only so long. */
+void channel_trim(struct channel *channel, uint64_t off, uint64_t bytes);
 
 /* The same without waiting: GBX_EARENA at once. */
 int channel_try_reserve(struct channel *channel, size_t bytes, uint64_t *off);

@@ -120,7 +120,29 @@ int gbx_call_room(struct gbx_call *call, const char *port, enum gbx_type type,
     input->descriptor.body_bytes = (uint32_t)bytes;
     call->stats.input_bytes += bytes;
     call->input_count++;
+    input->is_room = true;
     *data = channel_at(&call->sandbox->channel, input->descriptor.body_off);
+    return 0;
+}
+
+int gbx_call_trim(struct gbx_call *call, size_t bytes, struct gbx_error *err)
+{
+    struct call_input *input =
+        call->input_count > 0 ? &call->inputs[call->input_count - 1] : NULL;
+    struct gbx_descriptor *last;
+
+    must(call->phase == CALL_FILLING);
+    if (input == NULL || !input->is_room)
+        return fail(err, GBX_EARGUMENT,
+                    "the last input has no room to be trimmed");
+    last = &input->descriptor;
+    if (bytes > last->body_bytes)
+        return fail(err, GBX_EARGUMENT,
+                    "port \"%s\": its room has %u bytes, and not %zu",
+                    input->port, last->body_bytes, bytes);
+    channel_trim(&call->sandbox->channel, last->body_off, bytes);
+    call->stats.input_bytes -= last->body_bytes - bytes;
+    last->body_bytes = (uint32_t)bytes;
     return 0;
 }
 

@@ -82,6 +82,7 @@ struct gbx_call {
     struct call_input {
         struct gbx_descriptor descriptor;
         const char *port; /* in the scratch */
+        bool is_room;     /* the caller fills it */
     } inputs[CALL_INPUTS_MAX];
 
     uint32_t output_count, output_next;

@@ -230,6 +230,39 @@ static void the_largest_message_has_a_byte_less_than_4_gib(void **state)
     story_close(s, script);
 }
 
+static void room_that_was_too_long_is_trimmed(void **state)
+{
+    const size_t bytes = 3 << 20;
+    struct story *s = *state;
+    struct gbx_script *script;
+    struct gbx_call *call;
+    void *data, *more;
+
+    s->config.limits.message_bytes = 8 << 20;
+    script = story_open(s, "def process(c):\n"
+                           "    a, b = c.get_input('a'), c.get_input('b')\n"
+                           "    return {'out': [len(a), a[-1], len(b)]}\n");
+    call = story_call(s, script);
+    assert_int_equal(gbx_call_trim(call, 0, &s->err), GBX_EARGUMENT);
+    assert_int_equal(
+        gbx_call_room(call, "a", GBX_STREAM, 8 << 20, &data, &s->err), 0);
+    memset(data, 7, bytes);
+    assert_int_equal(gbx_call_trim(call, (8 << 20) + 1, &s->err),
+                     GBX_EARGUMENT);
+    assert_int_equal(gbx_call_trim(call, bytes, &s->err), 0);
+    assert_int_equal(
+        gbx_call_room(call, "b", GBX_STREAM, 4 << 20, &more, &s->err), 0);
+    assert_true((uint8_t *)more >= (uint8_t *)data + bytes);
+    memset(more, 8, 4 << 20);
+    assert_int_equal(gbx_call_trim(call, 0, &s->err), 0);
+    assert_int_equal(story_run(s, call), 0);
+    assert_string_equal(
+        story_outputs(call),
+        "{\"out\":{\"type\":\"Array\",\"data\":[3145728,7,0]}}");
+    gbx_call_finish(call);
+    story_close(s, script);
+}
+
 static void outputs_can_be_written_in_place(void **state)
 {
     struct story *s = *state;
@@ -285,6 +318,7 @@ int main(void)
         story_test(a_typed_array_keeps_dtype_and_shape),
         story_test(a_large_stream_is_handed_over_and_back_without_a_copy),
         story_test(the_largest_message_has_a_byte_less_than_4_gib),
+        story_test(room_that_was_too_long_is_trimmed),
         story_test(outputs_can_be_written_in_place),
         story_test(views_that_a_script_keeps_stay_what_they_were),
     };
