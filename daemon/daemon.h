@@ -29,7 +29,7 @@ struct link;
 struct link_call;
 struct link_load;
 struct part;
-struct raw;
+struct upload;
 struct worker;
 
 /* ---- access.c: who may come in ---- */
@@ -136,7 +136,8 @@ struct job {
     struct link_load *load; /* owned: or a script that it brings */
     struct actor *unused;   /* or, with nobody, one to put */
     struct part *part;      /* or what comes through NATS (worker/worker.h) */
-    struct raw *raw;        /* with the request: its body is in a sandbox */
+    struct upload *upload;  /* with the request: owned, its body; or: */
+    struct net_request *waiting; /* one whose upload waits for a sandbox */
     struct token *token; /* whose, or NULL */
     struct gbx_call *call;
     struct gbx_program *program; /* the same: killed with the client */
@@ -209,6 +210,9 @@ void call_leave(struct actor *actor);
 /* One that has entered, if it need not wait.  For the server's thread, which
  * makes no sandbox: there must be one that idles.  Or NULL. */
 struct gbx_call *call_begin_now(struct actor *actor, const char *key);
+/* One that has entered, when a sandbox is free.  Returns as gbx_call_begin. */
+int call_begin(struct daemon *daemon, struct actor *actor, uint64_t until_ns,
+               struct gbx_call **call, struct gbx_error *err);
 /* One more has run, for the metrics. */
 void call_count(struct daemon *daemon, struct actor *actor, int rc,
                 uint64_t wall_ns);
@@ -264,21 +268,11 @@ void http_reply_code(struct net_request *request, int code, const char *what);
 int http_status_of(int code);
 /* run.c of api/ */
 void http_run(struct daemon *daemon, struct job *job);
-/* raw.c: POST /v1/run?actor=ID&port=NAME, the body is the input as it is. */
-/* Where that goes (net/server.h, place): what is asked for may be done. */
-int raw_place(struct daemon *daemon, struct net_request *request,
-              uint64_t bytes, void **place);
-/* It will not be run.  NULL is allowed. */
-void raw_drop(struct daemon *daemon, struct raw *raw);
-struct raw_asked {
-    char actor[256], port[256];
-    uint64_t timeout_ms; /* 0: as ever */
-};
-/* False: it asks for something else, or is not right. */
-bool raw_read(const struct net_request *request, struct raw_asked *asked);
-/* The call whose input is there, which is the caller's now, with its actor;
- * NULL: the input is the request's body. */
-struct gbx_call *raw_take(struct raw *raw, struct actor **actor);
+struct failure;
+/* The one that these members of JSON ask for, counted; it may have to be
+ * loaded.  Returns 0, or a code and the failure. */
+int run_find_actor(struct daemon *daemon, const json_t *members,
+                   struct actor **actor, struct failure *failure);
 void http_reply_error(struct net_request *request, int status,
                       const char *code, const char *what);
 

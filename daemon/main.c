@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/api/upload.h"
 #include "daemon/link/link.h"
 #include "daemon/worker/worker.h"
 #include "repl_js.h"
@@ -249,22 +250,33 @@ static void deny(struct daemon *daemon, struct net_request *request, int status,
                      what);
 }
 
-/* Who may not ask is told so when the body is there. */
-static int on_place(void *context, struct net_request *request, uint64_t bytes,
-                    void **place)
+/* Who may not ask is told so when the body is there, as it is to be short. */
+static int on_head(void *context, struct net_request *request, uint64_t bytes,
+                   bool *is_taken)
 {
     struct daemon *daemon = context;
     struct token *token;
 
-    return access_check(&daemon->access, request->token, request->host,
-                        request->origin, &token) == 0
-               ? raw_place(daemon, request, bytes, place)
-               : 0;
+    if (!upload_is_one(request) || atomic_load(&daemon->is_draining) ||
+        access_check(&daemon->access, request->token, request->host,
+                     request->origin, &token) != 0)
+        return 0;
+    request->context = upload_open(daemon, token, request, bytes);
+    *is_taken = request->context != NULL;
+    return *is_taken ? 0 : 503;
+}
+
+static int on_take(void *context, struct net_request *request, const void *data,
+                   size_t bytes)
+{
+    (void)context;
+    return upload_take(request->context, request, data, bytes);
 }
 
 static void on_lost(void *context, struct net_request *request)
 {
-    raw_drop(context, request->context);
+    (void)context;
+    upload_lost(request->context);
     request->context = NULL;
 }
 
@@ -292,7 +304,7 @@ static int admit(struct daemon *daemon, struct net_request *request,
 static void on_request(void *context, struct net_request *request)
 {
     struct daemon *daemon = context;
-    struct raw *raw = request->context;
+    struct upload *upload = request->context;
     struct token *token = NULL;
     struct job *job;
 
@@ -300,7 +312,7 @@ static void on_request(void *context, struct net_request *request)
     if (daemon_http_quick(daemon, request))
         return;
     if (admit(daemon, request, &token) != 0) {
-        raw_drop(daemon, raw);
+        upload_close(upload);
         return;
     }
     if (stats_take(daemon, request))
@@ -309,14 +321,14 @@ static void on_request(void *context, struct net_request *request)
     if (job != NULL) {
         job->request = request;
         job->token = token;
-        job->raw = raw;
+        job->upload = upload;
         request->context = job;
     }
     if (job == NULL || atomic_load(&daemon->is_draining) ||
         !work_put(daemon, job)) {
         daemon->busy++;
         free(job);
-        raw_drop(daemon, raw);
+        upload_close(upload);
         http_reply_error(request, 503, "ELIMIT",
                          "there is too much to do already, or it ends: try "
                          "again later");
@@ -400,7 +412,8 @@ static void on_leave(void *context, struct net_peer *peer)
     link_leave(peer->context);
 }
 
-static const struct net_handler handler = {.place = on_place,
+static const struct net_handler handler = {.head = on_head,
+    .take = on_take,
                                            .lost = on_lost,
                                            .request = on_request,
                                            .gone = on_gone,
@@ -609,7 +622,6 @@ static int serve(struct daemon *daemon, const struct options *o)
         .key_path = o->key,
         .connections_max = o->connections,
         .bytes_max = daemon->bytes_max,
-        .place_seconds = (uint32_t)(daemon->timeout_ns / 1000000000u) + 1,
         .handler = &handler,
         .context = daemon};
     struct gbx_error err = {.what = ""};

@@ -111,22 +111,6 @@ static void take(void *context, const char *port,
         json_decref(value);
 }
 
-static int begin(struct daemon *daemon, struct run *run, uint64_t until_ns)
-{
-    int rc = 0;
-
-    if (run->call != NULL)
-        return 0;
-    call_enter(run->actor);
-    rc = gbx_call_begin(&run->call, run->actor->script, until_ns, &run->err);
-    if (rc == 0)
-        return 0;
-    call_leave(run->actor);
-    call_count(daemon, run->actor, rc, 0);
-    call_trouble(run->actor, rc, run->err.what, NULL);
-    return rc;
-}
-
 int run_call(struct daemon *daemon, struct job *job, struct run *run)
 {
     const uint64_t until_ns = daemon_now_ns() + run->timeout_ns;
@@ -144,7 +128,9 @@ int run_call(struct daemon *daemon, struct job *job, struct run *run)
         }
         return run->err.code = GBX_ECANCELED;
     }
-    rc = begin(daemon, run, until_ns);
+    rc = run->call != NULL
+             ? 0
+             : call_begin(daemon, run->actor, until_ns, &run->call, &run->err);
     if (rc < 0)
         return rc;
     call = run->call;
@@ -189,6 +175,21 @@ void call_enter(struct actor *actor)
     while (now > most &&
            !atomic_compare_exchange_weak(&actor->most, &most, now))
         ;
+}
+
+int call_begin(struct daemon *daemon, struct actor *actor, uint64_t until_ns,
+               struct gbx_call **call, struct gbx_error *err)
+{
+    int rc;
+
+    call_enter(actor);
+    rc = gbx_call_begin(call, actor->script, until_ns, err);
+    if (rc == 0)
+        return 0;
+    call_leave(actor);
+    call_count(daemon, actor, rc, 0);
+    call_trouble(actor, rc, err->what, NULL);
+    return rc;
 }
 
 struct gbx_call *call_begin_now(struct actor *actor, const char *key)

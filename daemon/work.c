@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "daemon/api/upload.h"
 #include "daemon/link/link.h"
 #include "daemon/worker/worker.h"
 #include "glovebox/program.h"
@@ -29,6 +30,8 @@ static void do_job(struct daemon *daemon, struct job *job)
         link_load(job);
     else if (job->unused != NULL)
         actors_put(daemon, job->unused);
+    else if (job->upload != NULL)
+        upload_place(job);
     else if (job->part != NULL)
         worker_do(job);
     else

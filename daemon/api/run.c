@@ -2,11 +2,7 @@
 /*
  * run.c - POST /v1/run: a script, or an actor that is loaded, is run once.
  *
- * It comes as JSON, or as a form (multipart/form-data) whose fields are the
- * members of that JSON; other fields are inputs, by their ports' names: a file
- * is bytes, as they are.
- *
- * Or it is one input as it is, and the query says of what (raw.c).
+ * It comes as JSON, or as an upload (upload.h).
  *
  * The answer is one JSON; or, by what the client accepts, outputs as they come:
  * application/x-ndjson has a line for each and one for the end, multipart/mixed
@@ -16,26 +12,24 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "daemon/daemon.h"
-#include "net/body/multipart.h"
-
-#define STREAMS_MAX 64u
+#include "base/error.h"
+#include "daemon/api/upload.h"
 
 enum answer { WHOLE, LINES, PARTS };
 
 struct once {
     struct daemon *daemon;
     struct job *job;
-    json_t *body;    /* owned: the members */
-    json_t *outputs; /* owned: of a WHOLE answer */
+    json_t *body;          /* owned: the members */
+    struct upload *upload; /* owned: what they came in; or NULL */
+    json_t *outputs;       /* owned: of a WHOLE answer */
     enum answer answer;
     bool is_begun;     /* a part of it has been sent */
     char boundary[40]; /* of PARTS */
     char type[80];     /* of the reply */
     struct printed printed;
     struct run run;
-    struct run_stream streams[STREAMS_MAX];
-    char (*ports)[MULTIPART_NAME_MAX + 1]; /* owned: theirs */
+    struct run_stream streams[FORM_STREAMS_MAX];
 };
 
 /* ---- what is asked ---- */
@@ -44,100 +38,6 @@ static void refuse(struct once *once, int status, const char *code,
                    const char *what)
 {
     http_reply_error(once->job->request, status, code, what);
-}
-
-static json_t *text_of(const struct multipart_part *part)
-{
-    return json_stringn((const char *)part->data, part->bytes);
-}
-
-/* A field of the form that is a member of the JSON.  False: it is an input. */
-static bool take_member(struct once *once, const struct multipart_part *part)
-{
-    static const char *const texts[] = {"script", "actor", "language"},
-                             *const values[] = {"inputs", "timeout_ms"};
-
-    for (size_t i = 0; i < 3; i++)
-        if (strcmp(part->name, texts[i]) == 0) {
-            const size_t bytes = strlen(part->file);
-
-            json_object_set_new(once->body, part->name, text_of(part));
-            if (i == 0 &&
-                ((bytes > 3 && strcmp(part->file + bytes - 3, ".js") == 0) ||
-                 (bytes > 4 && strcmp(part->file + bytes - 4, ".mjs") == 0)))
-                json_object_set_new(once->body, "language",
-                                    json_string("javascript"));
-            return true;
-        }
-    for (size_t i = 0; i < 2; i++)
-        if (strcmp(part->name, values[i]) == 0) {
-            json_object_set_new(
-                once->body, part->name,
-                json_loadb((const char *)part->data, part->bytes,
-                           JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL));
-            return true;
-        }
-    return false;
-}
-
-/* Returns 0, or -1: it is no input. */
-static int take_input(struct once *once, json_t *inputs,
-                      const struct multipart_part *part)
-{
-    const bool is_json = strncmp(part->type, "application/json", 16) == 0;
-    struct run_stream *stream;
-
-    if (is_json || (part->file[0] == '\0' &&
-                    strcmp(part->type, "application/octet-stream") != 0))
-        return json_object_set_new(
-            inputs, part->name,
-            is_json ? json_loadb((const char *)part->data, part->bytes,
-                                 JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL)
-                    : text_of(part));
-    if (once->run.stream_count == STREAMS_MAX)
-        return -1;
-    strcpy(once->ports[once->run.stream_count], part->name);
-    stream = &once->streams[once->run.stream_count];
-    stream->port = once->ports[once->run.stream_count++];
-    stream->data = part->bytes > 0 ? part->data : NULL;
-    stream->bytes = part->bytes;
-    return 0;
-}
-
-static bool read_form(struct once *once)
-{
-    struct net_request *request = once->job->request;
-    json_t *inputs = json_object();
-    struct multipart_part part;
-    struct multipart reader;
-    int rc =
-        multipart_begin(&reader, request->type, request->body, request->bytes);
-
-    once->body = json_object();
-    once->ports = calloc(STREAMS_MAX, sizeof(*once->ports));
-    if (once->ports == NULL)
-        rc = GBX_EHOST;
-    while (rc == 0 && (rc = multipart_next(&reader, &part)) == 0)
-        if (!take_member(once, &part) && take_input(once, inputs, &part) < 0)
-            rc = GBX_EARGUMENT;
-    if (rc == GBX_EAGAIN) {
-        json_t *more = json_object_get(once->body, "inputs");
-
-        if (json_is_object(more))
-            json_object_update_missing(inputs, more);
-        if (more == NULL || json_is_object(more))
-            json_object_set(once->body, "inputs", inputs);
-    }
-    json_decref(inputs);
-    if (rc == GBX_EAGAIN)
-        return true;
-    refuse(once, 400, rc == GBX_EFORMAT ? "EFORMAT" : "EARGUMENT",
-           rc == GBX_EFORMAT
-               ? "no form: multipart/form-data with its boundary, and parts "
-                 "with names"
-               : "a field is neither text in UTF-8 nor JSON, or there are more "
-                 "than 64 files");
-    return false;
 }
 
 static bool read_json(struct once *once)
@@ -157,33 +57,36 @@ static bool read_json(struct once *once)
     return false;
 }
 
-static bool read_raw(struct once *once)
+static void tell(struct once *once, const struct failure *failure);
+
+static bool read_upload(struct once *once)
 {
     struct net_request *request = once->job->request;
-    struct raw_asked asked;
+    struct upload *upload = once->upload;
+    struct run *run = &once->run;
 
-    if (!raw_read(request, &asked)) {
-        refuse(once, 400, "EARGUMENT",
-               "POST /v1/run?actor=ID&port=NAME[&timeout_ms=N], with the input "
-               "as the body");
-        return false;
-    }
-    once->ports = calloc(1, sizeof(*once->ports));
-    once->body = json_pack("{s:s}", "actor", asked.actor);
-    if (once->ports == NULL || once->body == NULL) {
+    if (upload == NULL) /* there is no body */
+        upload = once->upload =
+            upload_open(once->daemon, once->job->token, request, 0);
+    if (upload == NULL) {
         refuse(once, 500, "EHOST", "no memory");
         return false;
     }
-    if (asked.timeout_ms > 0)
-        json_object_set_new(once->body, "timeout_ms",
-                            json_integer((json_int_t)asked.timeout_ms));
-    if (once->job->raw != NULL)
-        return true;
-    strcpy(once->ports[0], asked.port);
-    once->streams[once->run.stream_count++] =
-        (struct run_stream){.port = once->ports[0],
-                            .data = request->bytes > 0 ? request->body : NULL,
-                            .bytes = request->bytes};
+    if (upload->printed.text != NULL)
+        printed_add(upload->printed.text, upload->printed.bytes);
+    if (upload_end(upload) < 0) {
+        tell(once, &upload->failure);
+        return false;
+    }
+    once->body = json_incref(upload->form.members);
+    for (size_t i = 0; i < upload->form.stream_count; i++) {
+        const struct form_stream *stream = &upload->form.streams[i];
+
+        once->streams[i] = (struct run_stream){
+            .port = stream->port, .data = stream->data, .bytes = stream->bytes};
+    }
+    run->streams = once->streams;
+    run->stream_count = upload->form.stream_count;
     return true;
 }
 
@@ -372,33 +275,65 @@ static void answer(struct once *once, int rc, const char *what,
 
 /* ---- and done ---- */
 
-/* NULL: there is none, and that has been said. */
-static struct actor *find_actor(struct daemon *daemon, struct once *once)
+static void tell(struct once *once, const struct failure *failure)
 {
-    const json_t *body = once->body;
-    const char *id = json_string_value(json_object_get(body, "actor")),
-               *source = json_string_value(json_object_get(body, "script")),
-               *dot = ending_of(body);
-    struct actor *actor = NULL;
-    struct gbx_error err = {.what = ""};
+    const struct gbx_error *err = &failure->err;
+
+    /* Why it cannot be loaded, its language has printed. */
+    if (failure->is_script)
+        answer(once, err->code, err->what, once->printed.text);
+    else
+        refuse(once,
+               failure->status != 0 ? failure->status
+                                    : http_status_of(err->code),
+               gbx_error_name(err->code), err->what);
+}
+
+int run_find_actor(struct daemon *daemon, const json_t *members,
+                   struct actor **actor, struct failure *failure)
+{
+    const char *id = json_string_value(json_object_get(members, "actor")),
+               *source = json_string_value(json_object_get(members, "script")),
+               *dot = ending_of(members);
+    struct gbx_error *err = &failure->err;
     int rc;
 
-    if ((id == NULL) == (source == NULL)) {
-        refuse(once, 400, "EARGUMENT",
-               "either \"script\" (a text) or \"actor\" (an id) is expected");
-    } else if (dot == NULL) {
-        refuse(once, 400, "EARGUMENT",
-               "language is \"python\" or \"javascript\"");
-    } else if (id != NULL) {
-        actor = actors_get(daemon, id);
-        if (actor == NULL)
-            refuse(once, 404, "EFILE",
-                   "there is no such actor: GET /v1/scripts");
-    } else if ((rc = actors_of_source(daemon, source, dot, &actor, &err)) < 0) {
-        /* Why it cannot be loaded, its language has printed. */
-        answer(once, rc, err.what, once->printed.text);
+    if ((id == NULL) == (source == NULL))
+        return fail(err, GBX_EARGUMENT,
+                    "either \"script\" (a text) or \"actor\" (an id) is "
+                    "expected");
+    if (dot == NULL)
+        return fail(err, GBX_EARGUMENT,
+                    "language is \"python\" or \"javascript\"");
+    if (id == NULL) {
+        rc = actors_of_source(daemon, source, dot, actor, err);
+        failure->is_script = rc < 0;
+        return rc;
     }
-    return actor;
+    *actor = actors_get(daemon, id);
+    if (*actor != NULL)
+        return 0;
+    failure->status = 404;
+    return fail(err, GBX_EFILE, "there is no such actor: GET /v1/scripts");
+}
+
+/* Of an upload, whose inputs may have a sandbox already. */
+static bool find_actor(struct daemon *daemon, struct once *once)
+{
+    struct upload *upload = once->upload;
+    struct failure failure = {.status = 0};
+
+    if (upload != NULL && upload->actor != NULL) {
+        once->run.actor = upload->actor;
+        once->run.call = upload->form.call;
+        upload->actor = NULL;
+        upload->form.call = NULL;
+        return true;
+    }
+    if (run_find_actor(daemon, once->body, &once->run.actor, &failure) == 0)
+        return true;
+    tell(once, &failure);
+    return false;
 }
 
 static void run_once(struct daemon *daemon, struct once *once)
@@ -406,15 +341,8 @@ static void run_once(struct daemon *daemon, struct once *once)
     struct run *run = &once->run;
     int rc;
 
-    if (once->job->raw != NULL) {
-        run->call = raw_take(once->job->raw, &run->actor);
-        once->job->raw = NULL;
-    } else {
-        run->actor = find_actor(daemon, once);
-    }
-    if (run->actor == NULL)
+    if (!find_actor(daemon, once))
         return;
-    run->streams = once->streams;
     run->context = once;
     if (once->answer == PARTS)
         run->message = add_part;
@@ -435,38 +363,30 @@ static enum answer wanted(const char *accept)
                                                           : WHOLE;
 }
 
-static bool read_any(struct once *once)
-{
-    const char *type = once->job->request->type;
-
-    if (strncmp(type, "multipart/", 10) == 0)
-        return read_form(once);
-    return strncmp(type, "application/octet-stream", 24) == 0 ? read_raw(once)
-                                                              : read_json(once);
-}
-
 void http_run(struct daemon *daemon, struct job *job)
 {
     struct once *once = calloc(1, sizeof(*once));
+    bool is_read;
 
     if (once == NULL) {
-        raw_drop(daemon, job->raw);
+        upload_close(job->upload);
         http_reply_error(job->request, 500, "EHOST", "no memory");
         return;
     }
     once->daemon = daemon;
     once->job = job;
+    once->upload = job->upload;
     once->outputs = json_array();
     once->answer = wanted(job->request->accept);
     once->run.timeout_ns = daemon->timeout_ns;
     printed_begin(&once->printed);
-    if (read_any(once) && check(once))
+    is_read = upload_is_one(job->request) ? read_upload(once) : read_json(once);
+    if (is_read && check(once))
         run_once(daemon, once);
     printed_end(&once->printed);
     printed_fini(&once->printed);
+    upload_close(once->upload);
     json_decref(once->outputs);
     json_decref(once->body);
-    free(once->ports);
     free(once);
-    raw_drop(daemon, job->raw); /* it was refused */
 }

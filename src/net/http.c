@@ -4,7 +4,9 @@
  * it replies, from whatever thread.
  *
  *   HTTP -> (HTTP_BODY)* -> handler ... net_reply -> HTTP_WRITEABLE -> free
- *                              the client may be gone meanwhile
+ *           |        ^                the client may be gone meanwhile
+ *           v        |
+ *       the handler's take, which may let it pause
  */
 #include <poll.h>
 #include <stdlib.h>
@@ -12,6 +14,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "net/body/append.h"
 #include "net/private.h"
 
 #define HEADER_BYTES 2048u
@@ -103,24 +106,6 @@ static void begin_reply(struct request *r)
         drop(r);
 }
 
-void net_http_ready(struct net_server *server)
-{
-    struct request *r;
-
-    for (;;) {
-        pthread_mutex_lock(&server->lock);
-        r = STAILQ_FIRST(&server->replied);
-        if (r != NULL) {
-            STAILQ_REMOVE_HEAD(&server->replied, next);
-            r->is_listed = false;
-        }
-        pthread_mutex_unlock(&server->lock);
-        if (r == NULL)
-            return;
-        begin_reply(r);
-    }
-}
-
 static int add_header(struct lws *wsi, const struct net_header *header,
                       uint8_t **at, uint8_t *end)
 {
@@ -151,7 +136,15 @@ static int write_headers(struct request *r)
                                                                         : 0;
 }
 
-static void wait_no_more(struct request *r)
+void net_await(struct request *r)
+{
+    lws_set_timeout(r->wsi, NO_PENDING_TIMEOUT, 0);
+    if (!r->is_waiting)
+        LIST_INSERT_HEAD(&r->server->waiting, r, other);
+    r->is_waiting = true;
+}
+
+void net_wait_no_more(struct request *r)
 {
     if (r->is_waiting)
         LIST_REMOVE(r, other);
@@ -172,7 +165,7 @@ static int finish(struct request *r)
     const bool is_cut = r->is_cut;
 
     lws_set_opaque_user_data(wsi, NULL);
-    wait_no_more(r);
+    net_wait_no_more(r);
     drop(r);
     return is_cut || lws_http_transaction_completed(wsi) != 0 ? -1 : 0;
 }
@@ -255,20 +248,18 @@ static void give(struct request *r, int status)
 {
     struct net_server *server = r->server;
 
-    lws_set_timeout(r->wsi, NO_PENDING_TIMEOUT, 0);
-    LIST_INSERT_HEAD(&server->given, r, other);
-    r->is_waiting = true;
+    net_await(r);
     pthread_mutex_lock(&server->lock);
     server->counts.requests++;
     server->counts.bytes_in += r->shown.bytes;
     pthread_mutex_unlock(&server->lock);
     r->is_given = true;
     if (status == 0) {
-        r->place = NULL; /* the handler has it */
+        r->is_taken = false; /* it is the handler's matter */
         server->config.handler->request(server->config.context, &r->shown);
         return;
     }
-    net_place_lose(r);
+    net_take_lose(r);
     r->is_cut = true;
     net_reply(&r->shown, status, NULL, NULL, 0);
 }
@@ -361,7 +352,7 @@ static int begin(struct net_server *server, struct lws *wsi, const char *path,
                                     .type = r->media,
                                     .accept = r->accept};
     lws_set_opaque_user_data(wsi, r);
-    status = net_place(r, read_head(r, wsi, path, path_bytes));
+    status = net_take_head(r, read_head(r, wsi, path, path_bytes));
     /* Who is still sending does not read: a little more is heard out. */
     if (status != 0 && r->expected / 4 <= server->config.bytes_max &&
         r->expected > 0)
@@ -397,8 +388,8 @@ static int take_body(struct request *r, const void *data, size_t bytes)
     }
     if (r->refused != 0)
         return 0;
-    if (r->place != NULL) {
-        rc = net_place_take(r, data, bytes);
+    if (r->is_taken) {
+        rc = net_take(r, data, bytes);
         if (rc != 0)
             give(r, rc);
         return 0;
@@ -419,11 +410,11 @@ static void lose(struct request *r)
     bool is_theirs;
 
     lws_set_opaque_user_data(r->wsi, NULL);
-    wait_no_more(r);
+    net_wait_no_more(r);
     r->wsi = NULL;
     atomic_store(&r->is_gone, true);
     if (!r->is_given) {
-        net_place_lose(r);
+        net_take_lose(r);
         drop(r);
         return;
     }
@@ -434,18 +425,41 @@ static void lose(struct request *r)
         handler->gone(server->config.context, &r->shown);
 }
 
+void net_http_ready(struct net_server *server)
+{
+    struct request *r;
+
+    for (;;) {
+        pthread_mutex_lock(&server->lock);
+        r = STAILQ_FIRST(&server->replied);
+        if (r != NULL) {
+            STAILQ_REMOVE_HEAD(&server->replied, next);
+            r->is_listed = false;
+        }
+        pthread_mutex_unlock(&server->lock);
+        if (r == NULL)
+            return;
+        if (!r->is_paused)
+            begin_reply(r);
+        else if (net_take_on(r))
+            give(r, 0);
+    }
+}
+
 void net_http_look(struct net_server *server)
 {
     struct request *r, *next;
 
     /* libwebsockets reads no more until it has replied, so it does not see the
      * end, and libuv says again and again that there is something to read. */
-    for (r = LIST_FIRST(&server->given); r != NULL; r = next) {
+    for (r = LIST_FIRST(&server->waiting); r != NULL; r = next) {
         struct pollfd end = {
             .fd = lws_get_socket_fd(r->wsi),
             .events = (short)(r->is_stream ? POLLRDHUP | POLLIN : POLLRDHUP)};
 
         next = LIST_NEXT(r, other); /* it may be gone in a moment */
+        if (r->is_paused) /* libwebsockets waits for more of the body */
+            lws_set_timeout(r->wsi, NO_PENDING_TIMEOUT, 0);
         if (poll(&end, 1, 0) > 0)
             lws_set_timeout(r->wsi, PENDING_TIMEOUT_KILLED_BY_PARENT,
                             LWS_TO_KILL_SYNC);
@@ -463,7 +477,9 @@ int net_http(struct net_server *server, struct lws *wsi,
     case LWS_CALLBACK_HTTP_BODY:
         return r != NULL ? take_body(r, in, bytes) : -1;
     case LWS_CALLBACK_HTTP_BODY_COMPLETION:
-        if (r != NULL && !r->is_given)
+        if (r != NULL && r->is_paused)
+            r->is_whole = true;
+        else if (r != NULL && !r->is_given)
             give(r, r->refused);
         return 0;
     case LWS_CALLBACK_HTTP_WRITEABLE:

@@ -29,8 +29,9 @@ struct request {
     bool is_cut;                 /* the connection ends with the reply */
     int refused;                 /* with this status, once its body has come */
     size_t room, expected, came; /* of the body */
-    uint8_t *place;              /* the handler's: where it goes, or NULL */
-    uint64_t begun_ns;
+    bool is_taken;               /* the handler has what came of it */
+    bool is_paused, is_whole;    /* until net_go_on; no more will come */
+    uint64_t begun_ns, paused_ns;
     int status;
     const char *type;                 /* of the reply */
     const struct net_header *headers; /* more of them, or NULL */
@@ -40,7 +41,7 @@ struct request {
     STAILQ_ENTRY(request) next; /* of those that are ready */
     char path[1024], query[1024], token[TOKEN_BYTES], media[256], accept[256];
     char host[HOST_BYTES], origin[HOST_BYTES];
-    LIST_ENTRY(request) other; /* the server's thread: of those is_given */
+    LIST_ENTRY(request) other; /* the server's thread: of those that wait */
     bool is_replied;           /* with the server's lock, as these: */
 
     /* A reply that goes on: */
@@ -81,10 +82,10 @@ struct net_server {
     struct lws_vhost *vhost;
     uv_loop_t loop; /* libwebsockets' own asks each descriptor, each time */
     bool has_loop;
-    uv_timer_t timer;           /* looks whether clients are still there */
-    LIST_HEAD(, request) given; /* that wait for their handler */
-    LIST_HEAD(, peer) peers;    /* that are in */
-    void *counted;              /* tsearch's: connections, by their wsi */
+    uv_timer_t timer;             /* looks whether clients are still there */
+    LIST_HEAD(, request) waiting; /* for their handler */
+    LIST_HEAD(, peer) peers;      /* that are in */
+    void *counted;                /* tsearch's: connections, by their wsi */
     lws_retry_bo_t retry;
     int listener; /* owned until libwebsockets has it */
     uint16_t port;
@@ -122,13 +123,19 @@ void net_http_ready(struct net_server *server);
 /* Of those that wait: clients that have gone meanwhile. */
 void net_http_look(struct net_server *server);
 
-/* place.c: bodies that are written where their handler wants them. */
-/* Ask it.  Returns the status that refuses the body, or `status`. */
-int net_place(struct request *r, int status);
-/* It does not come whole. */
-void net_place_lose(struct request *r);
+/* Until its handler says more, it is looked whether its client is there. */
+void net_await(struct request *r);
+void net_wait_no_more(struct request *r);
+
+/* take.c: bodies that their handler takes as they come. */
+/* Does it?  Returns the status that refuses it, or `status`. */
+int net_take_head(struct request *r, int status);
 /* Some of it.  Returns 0, or the status that ends it. */
-int net_place_take(struct request *r, const void *data, size_t bytes);
+int net_take(struct request *r, const void *data, size_t bytes);
+/* After net_go_on.  True: it is whole. */
+bool net_take_on(struct request *r);
+/* What the handler has does not come whole. */
+void net_take_lose(struct request *r);
 
 /* socket.c: the same of WebSockets. */
 int net_socket(struct net_server *server, struct lws *wsi,
@@ -141,11 +148,6 @@ void net_socket_look(struct net_server *server);
  * none. */
 void net_headers(struct lws *wsi, char token[TOKEN_BYTES],
                  char host[HOST_BYTES], char origin[HOST_BYTES]);
-
-/* Bytes at the end of a buffer that grows to `most` (and one more, for a zero).
- * Returns 0, GBX_ELIMIT or GBX_EHOST. */
-int net_append(uint8_t **buffer, size_t *count, size_t *room, uint64_t most,
-               const void *data, size_t bytes);
 
 /* The server's thread looks at what is ready. */
 void net_wake(struct net_server *server);

@@ -31,30 +31,6 @@ void net_wake(struct net_server *server)
     lws_cancel_service(server->lws);
 }
 
-int net_append(uint8_t **buffer, size_t *count, size_t *room, uint64_t most,
-               const void *data, size_t bytes)
-{
-    uint8_t *larger;
-    size_t want = *room == 0 ? 4096 : *room;
-
-    if (bytes > most || *count > most - bytes)
-        return GBX_ELIMIT;
-    while (want < *count + bytes + 1)
-        want *= 2;
-    if (want > *room) {
-        larger = realloc(*buffer, want);
-        if (larger == NULL)
-            return GBX_EHOST;
-        *buffer = larger;
-        *room = want;
-    }
-    if (bytes > 0)
-        memcpy(*buffer + *count, data, bytes);
-    *count += bytes;
-    (*buffer)[*count] = '\0';
-    return 0;
-}
-
 void net_headers(struct lws *wsi, char token[TOKEN_BYTES],
                  char host[HOST_BYTES], char origin[HOST_BYTES])
 {
@@ -331,7 +307,6 @@ int net_server_open(struct net_server **server, const struct net_config *config,
     c->queued_max = c->queued_max > 0 ? c->queued_max : 64ull << 20;
     c->header_seconds = c->header_seconds > 0 ? c->header_seconds : 10;
     c->idle_seconds = c->idle_seconds > 0 ? c->idle_seconds : 60;
-    c->place_seconds = c->place_seconds > 0 ? c->place_seconds : 60;
     c->ping_seconds = c->ping_seconds > 0 ? c->ping_seconds : 30;
     made->retry = (lws_retry_bo_t){
         .secs_since_valid_ping = (uint16_t)c->ping_seconds,
@@ -340,7 +315,7 @@ int net_server_open(struct net_server **server, const struct net_config *config,
     pthread_mutex_init(&made->lock, NULL);
     STAILQ_INIT(&made->replied);
     STAILQ_INIT(&made->ready);
-    LIST_INIT(&made->given);
+    LIST_INIT(&made->waiting);
     LIST_INIT(&made->peers);
     lws_set_log_level(LLL_ERR, NULL);
     rc = open_listener(made, err);

@@ -10,8 +10,8 @@
  * is its handler's.  TLS and the protocols are libwebsockets'.
  *
  * Threads: the handler is called in the thread of net_server_run, and must not
- *          wait there.  net_reply, net_send, net_reserve, net_send_lent,
- *          net_peer_put, net_server_stop and net_server_drain: any.
+ *          wait there.  net_reply, net_go_on, net_send, net_reserve,
+ * net_send_lent, net_peer_put, net_server_stop and net_server_drain: any.
  * Memory:  a request's body and a peer's message are whole before the handler
  *          gets them, and bounded by the config.
  */
@@ -26,6 +26,8 @@
 
 struct net_server;
 
+#define NET_LATER 1 /* of `take` */
+
 /* What a client asked for.  The handler's, until net_reply has taken it. */
 struct net_request {
     const char *method, *path; /* "GET", "/v1/run" */
@@ -34,7 +36,7 @@ struct net_request {
     const char *host, *origin; /* these headers, or "" */
     const char *type;          /* of the body, or "" */
     const char *accept;        /* what it wants to have, or "" */
-    void *body; /* ends with a zero that is not counted; NULL: it was placed */
+    void *body; /* ends with a zero that is not counted; NULL: it was taken */
     size_t bytes;
     void *context; /* the handler's */
 };
@@ -46,13 +48,16 @@ struct net_peer {
 };
 
 struct net_handler {
-    /* A head has come, and so many bytes will.  Returns 0: *place is where they
-     * are to be written, whatever bytes_max says, or NULL: a buffer; or the
-     * HTTP status that refuses them.  NULL: always a buffer. */
-    int (*place)(void *context, struct net_request *request, uint64_t bytes,
-                 void **place);
-    /* What was to be written there does not come whole; the place is not used
-     * any more, and there will be no request. */
+    /* A head has come, and so many bytes will.  Returns 0; or the HTTP status
+     * that refuses them.  *is_taken: they are given to `take` as they come,
+     * whatever bytes_max says.  NULL: they are always gathered. */
+    int (*head)(void *context, struct net_request *request, uint64_t bytes,
+                bool *is_taken);
+    /* Some of them.  Returns 0; NET_LATER: there will be no more of them, and
+     * no request, before net_go_on; or the HTTP status that ends it. */
+    int (*take)(void *context, struct net_request *request, const void *data,
+                size_t bytes);
+    /* What was taken does not come whole, and there will be no request. */
     void (*lost)(void *context, struct net_request *request);
     /* All of it has come. */
     void (*request)(void *context, struct net_request *request);
@@ -89,7 +94,6 @@ struct net_config {
     uint64_t queued_max;              /* sent, and not read by a peer: 64 MiB */
     uint32_t header_seconds;          /* to say what one wants: 10 */
     uint32_t idle_seconds;            /* between requests: 60 */
-    uint32_t place_seconds;           /* a body that has a place, whole: 60 */
     uint32_t ping_seconds;            /* a silent WebSocket is asked: 30 */
     const struct net_handler *handler;
     void *context;
@@ -131,6 +135,9 @@ struct net_header {
 void net_reply_headers(struct net_request *request,
                        const struct net_header *headers);
 bool net_is_gone(const struct net_request *request);
+/* After NET_LATER, once, unless it is lost meanwhile: that is the handler's to
+ * see to. */
+void net_go_on(struct net_request *request);
 
 /*
  * A reply that goes on, with status 200: pieces are sent as they are pushed,

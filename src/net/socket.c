@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "net/body/append.h"
 #include "net/private.h"
 
 static struct peer *peer_of(struct lws *wsi)

@@ -7,8 +7,6 @@
 #include "glovebox/error.h"
 #include "net/body/multipart.h"
 
-#define HEADERS_MAX 4096u /* bytes of one part's */
-
 /* A parameter of a header's value: name="text" or name=text.  False: it has
  * none, or a longer one. */
 static bool find_parameter(const char *value, const char *name, char *to,
@@ -42,30 +40,26 @@ static bool find_parameter(const char *value, const char *name, char *to,
     return stop == ';' || *at == '"';
 }
 
-int multipart_begin(struct multipart *reader, const char *type,
-                    const void *body, size_t bytes)
+/* As if a line had ended before: what follows may be a delimiter at once. */
+static void assume_line_end(struct multipart *reader)
+{
+    reader->matched = reader->assumed = 2;
+}
+
+int multipart_open(struct multipart *reader, const char *type)
 {
     static const char media[] = "multipart/form-data";
     char boundary[71]; /* RFC 2046: at most 70 */
 
-    *reader = (struct multipart){.at = body, .end = (const uint8_t *)body};
-    if (strncasecmp(type, media, sizeof(media) - 1) != 0 || body == NULL ||
+    reader->state = MULTIPART_BEFORE;
+    reader->head_bytes = 0;
+    assume_line_end(reader);
+    if (strncasecmp(type, media, sizeof(media) - 1) != 0 ||
         !find_parameter(type, "boundary", boundary, sizeof(boundary)) ||
-        boundary[0] == '\0')
+        boundary[0] == '\0' || strpbrk(boundary, "\r\n") != NULL)
         return GBX_EFORMAT;
-    reader->boundary_bytes = (size_t)snprintf(
-        reader->boundary, sizeof(reader->boundary), "\r\n--%s", boundary);
-    reader->end += bytes;
-    /* The first one may stand at the very beginning, without a line's end. */
-    if (bytes >= reader->boundary_bytes - 2 &&
-        memcmp(body, reader->boundary + 2, reader->boundary_bytes - 2) == 0) {
-        reader->at += reader->boundary_bytes - 2;
-        return 0;
-    }
-    reader->at = memmem(body, bytes, reader->boundary, reader->boundary_bytes);
-    if (reader->at == NULL)
-        return GBX_EFORMAT;
-    reader->at += reader->boundary_bytes;
+    reader->delimiter_bytes = (size_t)snprintf(
+        reader->delimiter, sizeof(reader->delimiter), "\r\n--%s", boundary);
     return 0;
 }
 
@@ -88,53 +82,137 @@ static void take_header(struct multipart_part *part, const char *line)
     }
 }
 
-/* Up to the empty line.  False: there is none, or too much before it. */
-static bool take_headers(struct multipart *reader, struct multipart_part *part)
+/* They are there.  Returns what multipart_next does. */
+static int take_headers(struct multipart *reader)
 {
-    char text[HEADERS_MAX + 1];
-    const size_t left = (size_t)(reader->end - reader->at);
-    const uint8_t *end = memmem(
-        reader->at, left < HEADERS_MAX ? left : HEADERS_MAX, "\r\n\r\n", 4);
-    size_t bytes;
-    char *line, *rest = text;
+    char *line, *rest = reader->head;
 
-    if (end == NULL)
-        return false;
-    bytes = (size_t)(end - reader->at);
-    if (memchr(reader->at, '\0', bytes) != NULL)
-        return false;
-    memcpy(text, reader->at, bytes);
-    text[bytes] = '\0';
+    reader->part = (struct multipart_part){.name = ""};
+    reader->head[reader->head_bytes] = '\0';
+    if (strlen(reader->head) != reader->head_bytes)
+        return GBX_EFORMAT;
     while ((line = strsep(&rest, "\n")) != NULL) {
         line[strcspn(line, "\r")] = '\0';
-        take_header(part, line);
+        take_header(&reader->part, line);
     }
-    reader->at = end + 4;
-    return true;
+    reader->head_bytes = 0;
+    if (reader->part.name[0] == '\0')
+        return GBX_EFORMAT;
+    reader->state = MULTIPART_IN_PART;
+    assume_line_end(reader);
+    return MULTIPART_PART;
 }
 
-int multipart_next(struct multipart *reader, struct multipart_part *part)
+/* Up to the empty line. */
+static int read_headers(struct multipart *reader, const uint8_t **at,
+                        const uint8_t *end)
 {
-    const uint8_t *end;
+    while (*at < end && reader->head_bytes < MULTIPART_HEADERS_MAX) {
+        reader->head[reader->head_bytes++] = (char)*(*at)++;
+        if (reader->head_bytes >= 4 &&
+            memcmp(reader->head + reader->head_bytes - 4, "\r\n\r\n", 4) == 0)
+            return take_headers(reader);
+    }
+    return reader->head_bytes == MULTIPART_HEADERS_MAX ? GBX_EFORMAT : 0;
+}
 
-    *part = (struct multipart_part){.name = ""};
-    if (reader->end - reader->at >= 2 && memcmp(reader->at, "--", 2) == 0)
-        return GBX_EAGAIN;
-    while (reader->at < reader->end &&
-           (*reader->at == ' ' || *reader->at == '\t'))
-        reader->at++;
-    if (reader->end - reader->at < 2 || memcmp(reader->at, "\r\n", 2) != 0)
-        return GBX_EFORMAT;
-    reader->at += 2;
-    if (!take_headers(reader, part) || part->name[0] == '\0')
-        return GBX_EFORMAT;
-    /* The line's end before a boundary is the boundary's. */
-    end = memmem(reader->at - 2, (size_t)(reader->end - reader->at + 2),
-                 reader->boundary, reader->boundary_bytes);
-    if (end == NULL)
-        return GBX_EFORMAT;
-    part->data = reader->at;
-    part->bytes = end < reader->at ? 0 : (size_t)(end - reader->at);
-    reader->at = end + reader->boundary_bytes;
+/* "--", or the end of the delimiter's line, which may have blanks in it. */
+static int read_after(struct multipart *reader, const uint8_t **at,
+                      const uint8_t *end)
+{
+    for (; *at < end; (*at)++) {
+        const char now = (char)**at;
+
+        if (reader->head_bytes == 0 && (now == ' ' || now == '\t'))
+            continue;
+        reader->head[reader->head_bytes++] = now;
+        if (reader->head_bytes == 1)
+            continue;
+        (*at)++;
+        reader->head_bytes = 0;
+        if (memcmp(reader->head, "--", 2) == 0) {
+            reader->state = MULTIPART_OVER;
+            return MULTIPART_END;
+        }
+        reader->state = MULTIPART_HEADERS;
+        return memcmp(reader->head, "\r\n", 2) == 0 ? 0 : GBX_EFORMAT;
+    }
     return 0;
+}
+
+static int show(struct multipart *reader, const void *data, size_t bytes)
+{
+    reader->data = data;
+    reader->bytes = bytes;
+    return bytes > 0 && reader->state == MULTIPART_IN_PART ? MULTIPART_DATA : 0;
+}
+
+/* The rest of a delimiter; or what seemed to be one is data.  It has a single
+ * '\r', its first byte: so none begins within another. */
+static int match(struct multipart *reader, const uint8_t **at,
+                 const uint8_t *end)
+{
+    const size_t assumed = reader->assumed;
+    size_t matched = reader->matched;
+    bool was_in_part;
+
+    while (*at < end && matched < reader->delimiter_bytes &&
+           **at == (uint8_t)reader->delimiter[matched]) {
+        (*at)++;
+        matched++;
+    }
+    reader->matched = matched;
+    if (matched < reader->delimiter_bytes && *at == end)
+        return 0;
+    reader->matched = reader->assumed = 0;
+    if (matched < reader->delimiter_bytes)
+        return show(reader, reader->delimiter + assumed, matched - assumed);
+    was_in_part = reader->state == MULTIPART_IN_PART;
+    reader->state = MULTIPART_AFTER;
+    return was_in_part ? MULTIPART_PART_END : 0;
+}
+
+/* Up to a delimiter, or to what may be the begin of one. */
+static int skim(struct multipart *reader, const uint8_t **at,
+                const uint8_t *end)
+{
+    const uint8_t *from = *at,
+                  *stop = memmem(from, (size_t)(end - from), reader->delimiter,
+                                 reader->delimiter_bytes);
+    size_t tail = (size_t)(end - from);
+
+    *at = end;
+    if (stop != NULL) {
+        reader->matched = reader->delimiter_bytes;
+        *at = stop + reader->delimiter_bytes;
+        return show(reader, from, (size_t)(stop - from));
+    }
+    tail = tail < reader->delimiter_bytes ? tail : reader->delimiter_bytes - 1;
+    stop = memrchr(end - tail, '\r', tail);
+    if (stop == NULL ||
+        memcmp(stop, reader->delimiter, (size_t)(end - stop)) != 0)
+        stop = end;
+    reader->matched = (size_t)(end - stop);
+    return show(reader, from, (size_t)(stop - from));
+}
+
+int multipart_next(struct multipart *reader, const uint8_t **at,
+                   const uint8_t *end)
+{
+    int event = 0;
+
+    while (event == 0 &&
+           (*at < end || reader->matched == reader->delimiter_bytes)) {
+        if (reader->state == MULTIPART_OVER)
+            *at = end;
+        else if (reader->state == MULTIPART_AFTER)
+            event = read_after(reader, at, end);
+        else if (reader->state == MULTIPART_HEADERS)
+            event = read_headers(reader, at, end);
+        else if (reader->matched > 0)
+            event = match(reader, at, end);
+        else
+            event = skim(reader, at, end);
+    }
+    return event;
 }
