@@ -146,8 +146,9 @@ struct job {
 
 struct work {
     pthread_mutex_t lock;
-    pthread_cond_t some, none; /* there is work; all of it is done */
-    STAILQ_HEAD(, job) waiting;
+    pthread_cond_t some, some_begun; /* there is work; of that sort */
+    pthread_cond_t none;             /* all of it is done */
+    STAILQ_HEAD(job_queue, job) waiting, begun; /* the latter has sandboxes */
     LIST_HEAD(, job) doing;
     size_t count; /* that wait */
     pthread_t *threads;

@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* work.c - a queue of jobs, and threads that do them. */
+/*
+ * work.c - a queue of jobs, and threads that do them.
+ *
+ * A job that waits for a sandbox keeps its thread.  If all did, and the one
+ * who has the sandbox had no thread to run in, nothing would go on.  So those
+ * who have one already come first, and one thread is for them alone.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -38,22 +44,35 @@ static void do_job(struct daemon *daemon, struct job *job)
         daemon_rpc(daemon, job);
 }
 
-static void *work(void *context)
+static struct job *next_locked(struct work *work, bool takes_all)
 {
-    struct daemon *daemon = context;
+    struct job *job = STAILQ_FIRST(&work->begun);
+
+    if (job != NULL) {
+        STAILQ_REMOVE_HEAD(&work->begun, next);
+        return job;
+    }
+    job = takes_all ? STAILQ_FIRST(&work->waiting) : NULL;
+    if (job != NULL)
+        STAILQ_REMOVE_HEAD(&work->waiting, next);
+    return job;
+}
+
+static void do_jobs(struct daemon *daemon, bool takes_all)
+{
     struct work *work = &daemon->work;
 
     pthread_mutex_lock(&work->lock);
     for (;;) {
-        struct job *job = STAILQ_FIRST(&work->waiting);
+        struct job *job = next_locked(work, takes_all);
 
         if (job == NULL && work->is_over)
             break;
         if (job == NULL) {
-            pthread_cond_wait(&work->some, &work->lock);
+            pthread_cond_wait(takes_all ? &work->some : &work->some_begun,
+                              &work->lock);
             continue;
         }
-        STAILQ_REMOVE_HEAD(&work->waiting, next);
         work->count--;
         work->busy++;
         LIST_INSERT_HEAD(&work->doing, job, other);
@@ -69,6 +88,17 @@ static void *work(void *context)
         work_drop(job);
     }
     pthread_mutex_unlock(&work->lock);
+}
+
+static void *work(void *context)
+{
+    do_jobs(context, true);
+    return NULL;
+}
+
+static void *work_begun(void *context)
+{
+    do_jobs(context, false);
     return NULL;
 }
 
@@ -78,15 +108,18 @@ int work_open(struct daemon *daemon, struct gbx_error *err)
 
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->some, NULL);
+    pthread_cond_init(&w->some_begun, NULL);
     pthread_cond_init(&w->none, NULL);
     STAILQ_INIT(&w->waiting);
+    STAILQ_INIT(&w->begun);
     LIST_INIT(&w->doing);
-    w->threads = calloc(daemon->workers, sizeof(*w->threads));
-    while (w->threads != NULL && w->thread_count < daemon->workers &&
-           pthread_create(&w->threads[w->thread_count], NULL, work, daemon) ==
-               0)
+    w->threads = calloc(daemon->workers + 1, sizeof(*w->threads));
+    while (w->threads != NULL && w->thread_count <= daemon->workers &&
+           pthread_create(&w->threads[w->thread_count], NULL,
+                          w->thread_count == 0 ? work_begun : work,
+                          daemon) == 0)
         w->thread_count++;
-    if (w->thread_count == daemon->workers)
+    if (w->thread_count == daemon->workers + 1)
         return 0;
     *err = (struct gbx_error){.code = GBX_EHOST,
                               .what = "there are not so many threads"};
@@ -100,6 +133,7 @@ void work_close(struct daemon *daemon)
     pthread_mutex_lock(&w->lock);
     w->is_over = true;
     pthread_cond_broadcast(&w->some);
+    pthread_cond_broadcast(&w->some_begun);
     pthread_mutex_unlock(&w->lock);
     for (unsigned i = 0; i < w->thread_count; i++)
         pthread_join(w->threads[i], NULL);
@@ -126,6 +160,27 @@ void work_finish(struct daemon *daemon)
     pthread_mutex_unlock(&w->lock);
 }
 
+/* Has it a sandbox? */
+static bool is_begun(const struct job *job)
+{
+    return job->link_call != NULL ? job->link_call->call != NULL
+           : job->request != NULL
+               ? job->upload != NULL && job->upload->form.call != NULL
+               : false;
+}
+
+static void put_locked(struct work *w, struct job *job)
+{
+    w->count++;
+    if (is_begun(job)) {
+        STAILQ_INSERT_TAIL(&w->begun, job, next);
+        pthread_cond_signal(&w->some_begun);
+    } else {
+        STAILQ_INSERT_TAIL(&w->waiting, job, next);
+    }
+    pthread_cond_signal(&w->some);
+}
+
 bool work_put(struct daemon *daemon, struct job *job)
 {
     struct work *w = &daemon->work;
@@ -139,9 +194,7 @@ bool work_put(struct daemon *daemon, struct job *job)
     if (good) {
         if (job->token != NULL)
             job->token->open++;
-        STAILQ_INSERT_TAIL(&w->waiting, job, next);
-        w->count++;
-        pthread_cond_signal(&w->some);
+        put_locked(w, job);
     }
     pthread_mutex_unlock(&w->lock);
     return good;
@@ -222,6 +275,9 @@ void work_cancel(struct daemon *daemon, const struct net_peer *peer,
     if (is_of(job, peer, request))
         cancel_locked(job);
     STAILQ_FOREACH(job, &w->waiting, next)
+    if (is_of(job, peer, request))
+        cancel_locked(job);
+    STAILQ_FOREACH(job, &w->begun, next)
     if (is_of(job, peer, request))
         cancel_locked(job);
     pthread_mutex_unlock(&w->lock);

@@ -94,6 +94,18 @@ class Upload(Daemon):
         peer.sendall(self.head(size, **how) + part)
         return peer
 
+    def test_who_finds_no_sandbox_waits(self):
+        server = self.start("--workers", 1)
+        self.check(server, self.body(70000))
+        slow = self.begin(server, 2000000, bytes(100000))
+        time.sleep(0.3)  # it has the only sandbox
+        waits = [self.begin(server, 2 << 20, bytes(2 << 20)),
+                 self.begin(server, 3, bytes(3))]
+        time.sleep(0.3)  # and one the only worker
+        slow.sendall(bytes(2000000 - 100000))
+        for peer in [slow, *waits]:
+            self.assertTrue(peer.recv(12).startswith(b"HTTP/1.1 200"))
+
     def test_who_goes_gives_the_sandbox_back(self):
         server = self.start()
         for part in (b"", bytes(1), bytes(100000)):
