@@ -28,6 +28,7 @@
 #include "glovebox/message.h"
 #include "glovebox/pool.h"
 #include "glovebox/route.h"
+#include "glovebox/secret.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -119,6 +120,9 @@ struct gbx_script_config {
      * thread of the call, or of whoever makes a sandbox. */
     gbx_ask_fn ask;
     void *ask_context; /* until the last call is finished */
+    /* What it is told when it asks (secret.h). */
+    const struct gbx_secret *secrets;
+    size_t secret_count;
     int is_idempotent; /* 1: where a remote host is lost, a call is run again */
     /* Where context.state is kept, by the name actor_id; borrowed until the
      * last call is finished.  Default: in memory, as a branch's always is. */

@@ -122,6 +122,7 @@ struct gbx_script {
     char **inports;                  /* NULL-terminated; NULL: any */
     struct host_calls calls;         /* the runtime's and the store's */
     struct store store;              /* context.state */
+    struct secrets *secrets;         /* counted; NULL: none */
     struct lending lending;          /* how it is given bodies of others */
 
     pthread_mutex_t

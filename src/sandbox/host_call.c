@@ -19,7 +19,7 @@ int host_calls_add(struct host_calls *table, const char *name, gbx_host_fn fn,
     memcpy(call->name, name, bytes + 1);
     call->fn = fn;
     call->context = context;
-    call->is_askers = false;
+    call->is_askers = call->is_secret = false;
     return 0;
 }
 

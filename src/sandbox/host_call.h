@@ -26,6 +26,7 @@ struct host_calls {
         gbx_host_fn fn;
         void *context;  /* borrowed */
         bool is_askers; /* in a call, the sandbox's asker instead */
+        bool is_secret; /* its answers are not left in memory */
     } calls[HOST_CALLS_MAX];
 };
 

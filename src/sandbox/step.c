@@ -172,6 +172,8 @@ static int serve_ask(struct sandbox *sandbox, const struct gbx_descriptor *d,
     rc = rc < 0 ? answer_error(sandbox, &why, deadline_ns)
                 : sandbox_send_copy(sandbox, &answer, message.body,
                                     message.body_bytes, deadline_ns);
+    if (call != NULL && call->is_secret && builder.bytes != NULL)
+        explicit_bzero(builder.bytes, builder.count);
     gbx_builder_fini(&builder);
     scratch_reset(&sandbox->scratch);
     sandbox->asks++;

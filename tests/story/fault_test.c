@@ -76,11 +76,17 @@ static void a_script_opens_whole_or_not_at_all(void **state)
 {
     struct story *s = *state;
     struct gbx_script *script;
-    char path[128];
+    char path[128], source[140];
+    const struct gbx_secret secrets[] = {{.name = "FILE", .source = source},
+                                         {.name = "HOME", .source = "env:PWD"}};
     int n, rc;
 
+    setenv("PWD", "/", 0);
     story_close(s, story_open(s, TEXT)); /* writes the file */
     snprintf(path, sizeof(path), "%s/story.py", s->folder);
+    snprintf(source, sizeof(source), "file:%s", path);
+    s->config.secrets = secrets;
+    s->config.secret_count = 2;
     for (n = 1;; n++) {
         countdown = n;
         rc = gbx_script_open(&script, s->runtime, path, &s->config, &s->err);

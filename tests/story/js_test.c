@@ -317,6 +317,28 @@ static void the_host_can_be_called(void **state)
         "host offers no call \\\"nothing\\\"\"]}}");
 }
 
+static void a_secret_is_told_in_a_call(void **state)
+{
+    static const struct gbx_secret secrets[] = {
+        {.name = "KEY", .value = "open", .bytes = 4},
+        {.name = "RAW", .value = "\xff\x00", .bytes = 2}};
+    struct story *s = *state;
+
+    s->config.secrets = secrets;
+    s->config.secret_count = 2;
+    assert_string_equal(
+        story_ask_once(s,
+                       "function process(c) {\n"
+                       "  let told;\n"
+                       "  try { c.secret('OTHER'); }\n"
+                       "  catch (e) { told = e.name; }\n"
+                       "  return {out: [c.secret('KEY'),\n"
+                       "    c.secret('RAW') instanceof Uint8Array, told]}; }",
+                       NULL),
+        "{\"out\":{\"type\":\"Array\",\"data\":[\"open\",true,"
+        "\"HostError\"]}}");
+}
+
 /* A sandbox's copies do not draw the same numbers. */
 static void copies_do_not_share_their_chance(void **state)
 {
@@ -378,6 +400,7 @@ int main(void)
         test(a_script_that_imports_itself_runs_once),
         test(a_script_may_replace_what_promises_can),
         test(the_host_can_be_called),
+        test(a_secret_is_told_in_a_call),
         test(copies_do_not_share_their_chance),
         test(a_script_runs_in_a_root_of_its_own),
     };

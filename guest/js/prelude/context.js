@@ -84,6 +84,7 @@ export class ActorContext {
     }
 
     host(name, ...values) { return native.ask(name, values); }
+    secret(name) { return native.ask("secret.get", [name]); }
 }
 
 for (const [snake, camel] of Object.entries({

@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "runtime/script/script.h"
+#include "runtime/script/secret.h"
 
 static int check(const struct gbx_script *origin,
                  const struct gbx_branch_config *config, struct gbx_error *err)
@@ -51,6 +52,7 @@ static int copy(struct gbx_script *made, const struct gbx_script *origin,
         made->config.pool = config->pool;
     if ((rc = script_settle_pool(&made->config, err)) < 0)
         return rc;
+    made->secrets = secrets_get(origin->secrets);
     made->backend = origin->backend;
     made->route = origin->route;
     snprintf(made->route.why, sizeof(made->route.why), "it is a branch of one");

@@ -17,6 +17,7 @@
 #include "base/fd.h"
 #include "runtime/program/language.h"
 #include "runtime/script/script.h"
+#include "runtime/script/secret.h"
 #include "store/file.h"
 
 static uint64_t default_spin(void)
@@ -94,6 +95,11 @@ static int step_config(struct gbx_script *script,
         (rc = check_isolation(mine, err)) < 0 ||
         (rc = hosts_want(script->runtime, mine, err)) < 0)
         return rc;
+    rc = secrets_open(&script->secrets, mine->secrets, mine->secret_count, err);
+    if (rc < 0)
+        return rc;
+    mine->secrets = NULL; /* they are the caller's */
+    mine->secret_count = 0;
     mine->spin_ns = mine->spin_ns == 0   ? default_spin()
                     : mine->spin_ns == 1 ? 0
                                          : mine->spin_ns;
@@ -227,6 +233,11 @@ int script_step_calls(struct gbx_script *script,
     for (size_t i = 0; i < STORE_CALLS && rc == 0; i++)
         rc = host_calls_add_asked(&script->calls, store_calls[i].name,
                                   store_calls[i].fn, &script->store.alone);
+    if (rc == 0)
+        rc = host_calls_add_asked(&script->calls, SECRET_CALL, secrets_tell,
+                                  NULL);
+    if (rc == 0)
+        script->calls.calls[script->calls.count - 1].is_secret = true;
     return rc == 0
                ? 0
                : fail(err, GBX_ELIMIT, "too many host calls are registered");
@@ -334,6 +345,7 @@ void script_put(struct gbx_script *script)
     kept_save(script);
     measure_put(&script->runtime->measures, script->seen);
     store_fini(&script->store);
+    secrets_put(script->secrets);
     pthread_mutex_destroy(&script->lock);
     atomic_fetch_sub(&script->runtime->scripts, 1);
     free((char *)(uintptr_t)script->config.config_json);

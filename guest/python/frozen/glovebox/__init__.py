@@ -210,6 +210,9 @@ class ActorContext(_glovebox.Context):
     def set_state(self, key, value):
         return _state.set(key, value)
 
+    def secret(self, name):
+        return _ask_now("secret.get", name)
+
 
 def actor(*args, **metadata):
     """Mark the handler: @actor, @actor({...}) or @actor(name=..., ...)."""
