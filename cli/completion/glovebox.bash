@@ -25,7 +25,7 @@ _glovebox_value() {
     --platform) mapfile -t COMPREPLY < <(compgen -W 'linux/amd64 linux/arm64' -- "$word") ;;
     --silence | --max-size | --max-ratio | --name | --image) ;;
     --env | --workdir | --cpu | --threads | --processes | --files | --script-config) ;;
-    --repeat | --parallel | --max | --width | --workers | --sample | --remote | --remote-heartbeat) ;;
+    --repeat | --parallel | --max | --width | --workers | --sample | --remote | --remote-heartbeat | --secret) ;;
     --svg | --trace | --events | --state)
         mapfile -t COMPREPLY < <(compgen -f -- "$word")
         compopt -o filenames
@@ -81,7 +81,7 @@ _glovebox() {
 
     case $command:$word in
     run:-*)
-        words='--in --out --json --image --store --script-config --stats --timeout --isolation
+        words='--in --out --json --image --store --secret --script-config --stats --timeout --isolation
             --config --no-config --why --trace --hide-folder --repeat --parallel --branch --wipe
             --cache --no-cache --memory --message-limit --cpu --processes --files
             --disk --output-limit --help

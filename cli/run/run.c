@@ -29,7 +29,8 @@ enum {
     OPTION_NO_CACHE,
     OPTION_IDEMPOTENT,
     OPTION_IMAGE,
-    OPTION_STORE
+    OPTION_STORE,
+    OPTION_SECRET
 };
 
 static const struct argp_option options[] = {
@@ -94,6 +95,11 @@ static const struct argp_option options[] = {
      3},
     {"store", OPTION_STORE, "DIR", 0,
      "Where images are; see glovebox image --help", 3},
+    {"secret", OPTION_SECRET, "NAME[=SOURCE]", 0,
+     "What it may know by context.secret(NAME): from env:VARIABLE or "
+     "file:PATH; "
+     "default: the variable of that name; may come again",
+     3},
     {"why", OPTION_WHY, NULL, 0,
      "Say which isolation it is and why, and why not another, on standard "
      "error",
@@ -220,6 +226,8 @@ static void check(struct run_options *o, struct argp_state *state)
         o->script.isolation = GBX_ISOLATION_REMOTE;
     if (o->config != NULL && o->no_config)
         argp_error(state, "--config or --no-config?");
+    o->script.secrets = o->secrets.all;
+    o->script.secret_count = o->secrets.count;
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -262,6 +270,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case OPTION_STORE:
         o->store = arg;
+        return 0;
+    case OPTION_SECRET:
+        secret_add(&o->secrets, arg, state);
         return 0;
     case OPTION_HIDE:
         o->script.hide_folder = 1;

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "cli/run/remote.h"
+#include "cli/run/secret.h"
 #include "glovebox/runtime.h"
 
 #define RUN_PORTS_MAX    64
@@ -28,6 +29,7 @@ struct run_options {
     const char *config; /* the file of rules; NULL: the one that is found */
     bool no_config;
     struct remotes remotes;
+    struct secret_options secrets;
     struct gbx_script_config script;
 };
 
