@@ -153,9 +153,9 @@ class Process:
 class Caller(Process):
     """tests/nats/caller.c"""
 
-    def __init__(self, url, *words):
+    def __init__(self, url, *words, **env):
         super().__init__([CALLER, MODULE, url, *words],
-                         stdin=subprocess.PIPE)
+                         stdin=subprocess.PIPE, **env)
 
     def say(self, *lines):
         for line in lines:
@@ -239,10 +239,10 @@ class Cluster(unittest.TestCase):
             self.server.end(how)
         self.server = None
 
-    def worker(self, *words, url=None, listen="none"):
+    def worker(self, *words, url=None, listen="none", **env):
         one = Process([DAEMON, "--isolation", "process", "--listen", listen,
                        "--worker", url or self.url, *words],
-                      TMPDIR=str(self.folder))
+                      TMPDIR=str(self.folder), **env)
         self.addCleanup(self.end_worker, one)
         one.await_line("gloveboxd: takes calls")
         return one
@@ -268,8 +268,8 @@ class Cluster(unittest.TestCase):
         elif not one.run.stdout.closed:
             one.end()
 
-    def caller(self, *words, url=None, is_up=True):
-        one = Caller(url or self.url, *words)
+    def caller(self, *words, url=None, is_up=True, **env):
+        one = Caller(url or self.url, *words, **env)
         self.addCleanup(lambda: one.run.poll() is None and one.close())
         if is_up:
             one.await_line("up 1")
