@@ -306,34 +306,13 @@ static struct actor *find_load_locked(struct daemon *daemon,
     return NULL;
 }
 
-/* A client can have less than there would be, never more: what is not set here
- * is as glovebox/runtime.h says. */
-static void lower(struct gbx_limits *limits, const struct gbx_limits *wanted)
-{
-    static const struct gbx_limits usual = {.memory_bytes = 256ull << 20,
-                                            .message_bytes = 1ull << 30,
-                                            .output_bytes = 16ull << 20,
-                                            .disk_bytes = 64ull << 20,
-                                            .processes = 64,
-                                            .files = 256};
-
-#define X(field, least, most)                                                  \
-    if (wanted->field != 0 && (limits->field != 0 || usual.field == 0 ||       \
-                               wanted->field < usual.field) &&                 \
-        (limits->field == 0 || wanted->field < limits->field))                 \
-        limits->field = wanted->field;
-    GBX_LIMITS(X)
-#undef X
-}
-
 static int open_load(struct daemon *daemon, const struct load *load,
                      const char *path, gbx_ask_fn ask, struct actor **actor,
                      struct gbx_error *err)
 {
     struct gbx_script_config config = daemon->script;
 
-    if (!daemon->has_rules)
-        lower(&config.limits, &load->limits);
+    config.limits_max = load->limits;
     if (config.route.floor == GBX_ISOLATION_AUTO &&
         config.isolation == GBX_ISOLATION_AUTO && !daemon->has_rules)
         config.route.floor = load->floor;

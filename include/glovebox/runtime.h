@@ -127,6 +127,9 @@ struct gbx_script_config {
     /* Where context.state is kept, by the name actor_id; borrowed until the
      * last call is finished.  Default: in memory, as a branch's always is. */
     struct gbx_state *state;
+    /* No more than this, whatever `limits` and the rules say: a bound for what
+     * somebody else may choose.  0 in a field: none. */
+    struct gbx_limits limits_max;
 };
 
 /* Returns 0 and a runtime to close; else a code, and *runtime is NULL. */

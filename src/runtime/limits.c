@@ -52,3 +52,15 @@ int limits_settle(struct gbx_limits *limits, struct gbx_error *err)
 #undef X
     return 0;
 }
+
+int limits_lower(struct gbx_limits *limits, const struct gbx_limits *most,
+                 struct gbx_error *err)
+{
+#define X(field, text)                                                         \
+    if (most->field != 0 &&                                                    \
+        (limits->field == 0 || limits->field > most->field))                   \
+        limits->field = most->field;
+    LIMITS(X)
+#undef X
+    return limits_settle(limits, err);
+}

@@ -142,6 +142,9 @@ const char *runtime_find_libexec(const char *asked);
 
 /* Defaults for what is 0; GBX_EARGUMENT for what no sandbox can have. */
 int limits_settle(struct gbx_limits *limits, struct gbx_error *err);
+/* Bring them, settled, below those of `most` that are not 0. */
+int limits_lower(struct gbx_limits *limits, const struct gbx_limits *most,
+                 struct gbx_error *err);
 
 /* What a sandbox of the script is made of.  Borrowed from the script. */
 struct sandbox_config script_sandbox_config(struct gbx_script *script);

@@ -157,6 +157,10 @@ static void limits_out_of_range_are_refused_by_name(void **state)
     s->config.limits.memory_bytes = 0;
     s->config.limits.message_bytes = 1ull << 60;
     expect_refused(s, "def process(c): pass\n", GBX_EARGUMENT, "message limit");
+    s->config.limits.message_bytes = 0;
+    s->config.limits_max.files = 1;
+    expect_refused(s, "def process(c): pass\n", GBX_EARGUMENT,
+                   "files limit of 1 is too small");
 }
 
 static void a_configuration_that_is_no_object_is_refused(void **state)

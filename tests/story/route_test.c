@@ -225,6 +225,13 @@ static void a_runtime_has_rules(void **state)
     assert_string_equal(gbx_script_route(script)->from, "text, line 2");
     story_close(s, script);
     story_expect(s, "def process(c): print('x' * 101)\n", GBX_EOUTPUT);
+    /* And a bound, of whatever they and the embedder say. */
+    s->config.limits_max.output_bytes = 200;
+    story_expect(s, "def process(c): print('x' * 101)\n", GBX_EOUTPUT);
+    s->config.limits_max.output_bytes = 10;
+    story_expect(s, "def process(c): print('x' * 11)\n", GBX_EOUTPUT);
+    s->config.limits.output_bytes = 50;
+    story_expect(s, "def process(c): print('x' * 11)\n", GBX_EOUTPUT);
     s->config.isolation = GBX_ISOLATION_MICROVM;
     assert_int_equal(story_try(s, STORY_EVALUATOR, &script), GBX_EUNSUPPORTED);
     assert_non_null(strstr(s->err.what, "text, line 2"));

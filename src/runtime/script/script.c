@@ -107,7 +107,8 @@ static int step_config(struct gbx_script *script,
         mine->start_ns = START_NS;
     if ((rc = script_settle_pool(mine, err)) < 0)
         return rc;
-    return limits_settle(&mine->limits, err);
+    rc = limits_settle(&mine->limits, err);
+    return rc < 0 ? rc : limits_lower(&mine->limits, &mine->limits_max, err);
 }
 
 static int step_path(struct gbx_script *script, const char *path,
