@@ -71,6 +71,21 @@ int gbx_config_apply(const struct gbx_config *config, const char *path,
                      struct gbx_script_config *script, struct gbx_error *err);
 
 /*
+ * Over script, what a node of a graph says of its actor (docs/graph.md): in its
+ * metadata, a JSON object as text or NULL, `image`, `isolation`, `limits` and
+ * `pool` are as in a file; all else there is the actor's own.  is_client, 1: it
+ * was written by somebody who may only have less: limits are lowered, the pool
+ * stays within script's, and image and isolation are refused.  An isolation
+ * that script has counts before the node's; its policy always does.
+ * Returns 0 and the texts that script borrows, to be closed after it was opened
+ * (NULL: none); GBX_EFORMAT or GBX_EARGUMENT: something is wrong, and err says
+ * what, or GBX_EHOST.
+ */
+int gbx_config_apply_node(struct gbx_config **texts, const char *metadata,
+                          int is_client, struct gbx_script_config *script,
+                          struct gbx_error *err);
+
+/*
  * What is in force, as JSON text for free(): for this path, or, where it is
  * NULL, all of it.
  * Returns 0, or GBX_EHOST.

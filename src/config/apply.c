@@ -57,7 +57,7 @@ static void copy_field(void *to, const void *from, enum config_field field)
     memcpy((char *)to + key->off, (const char *)from + key->off, key->bytes);
 }
 
-static void override(struct config_settings *settings,
+void config_override(struct config_settings *settings,
                      const struct config_settings *by)
 {
     for (enum config_field i = 0; i < CONFIG_FIELDS; i++)
@@ -74,7 +74,7 @@ void config_merge(const struct gbx_config *config, const char *path,
     *merged = config->defaults;
     for (uint32_t i = 0; path != NULL && i < config->rule_count; i++)
         if (matches(config, &config->rules[i], path))
-            override(merged, &config->rules[i].settings);
+            config_override(merged, &config->rules[i].settings);
 }
 
 static bool is_zero(const void *values, const struct config_key *key)

@@ -9,12 +9,14 @@
 
 #define TEXTS_BYTES 4096
 
-static struct gbx_config *new_config(struct gbx_error *err)
+struct gbx_config *config_new(const char *name, struct gbx_error *err)
 {
     struct gbx_config *made = calloc(1, sizeof(*made));
 
-    if (made != NULL && scratch_open(&made->texts, TEXTS_BYTES) == 0)
+    if (made != NULL && scratch_open(&made->texts, TEXTS_BYTES) == 0) {
+        snprintf(made->name, sizeof(made->name), "%s", name);
         return made;
+    }
     free(made);
     fail(err, GBX_EHOST, "no memory for a configuration");
     return NULL;
@@ -23,7 +25,7 @@ static struct gbx_config *new_config(struct gbx_error *err)
 int gbx_config_open(struct gbx_config **config, const char *path,
                     struct gbx_error *err)
 {
-    struct gbx_config *made = new_config(err);
+    struct gbx_config *made = config_new("", err);
     char *text = NULL;
     size_t bytes;
     int rc;
@@ -45,13 +47,12 @@ int gbx_config_open(struct gbx_config **config, const char *path,
 int gbx_config_read(struct gbx_config **config, const char *name,
                     const char *text, size_t bytes, struct gbx_error *err)
 {
-    struct gbx_config *made = new_config(err);
+    struct gbx_config *made = config_new(name, err);
     int rc;
 
     *config = NULL;
     if (made == NULL)
         return GBX_EHOST;
-    snprintf(made->name, sizeof(made->name), "%s", name);
     made->folder = realpath(".", NULL);
     rc = made->folder != NULL ? config_read(made, text, bytes, err)
                               : fail(err, GBX_EHOST, "the working directory");

@@ -85,6 +85,9 @@ struct gbx_config {
     struct scratch texts; /* what all the others point to */
 };
 
+/* config.c: one that is empty, called so in messages; NULL: no memory. */
+struct gbx_config *config_new(const char *name, struct gbx_error *err);
+
 /* keys.c */
 const struct config_key *config_key(enum config_field field);
 uint64_t config_least(const struct config_key *key);
@@ -101,6 +104,9 @@ int config_find(struct gbx_config *config, const char *path, char **text,
 /* apply.c: what holds for a path, its links followed; NULL: the defaults. */
 void config_merge(const struct gbx_config *config, const char *path,
                   struct config_settings *merged);
+/* What the other gives, in place of what was there. */
+void config_override(struct config_settings *settings,
+                     const struct config_settings *by);
 /* The path without links, for free(); NULL: no memory. */
 char *config_real_path(const char *path);
 

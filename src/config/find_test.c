@@ -309,17 +309,33 @@ static int use(void)
     return rc;
 }
 
-static void whatever_fails_is_told_and_leaves_nothing(void **state)
+static int use_node(void)
+{
+    struct gbx_script_config script = {0};
+    struct gbx_config *texts;
+    struct gbx_error err = {0};
+    int rc = gbx_config_apply_node(&texts,
+                                   "{\"image\": \"i\", \"limits\": "
+                                   "{\"files\": 9}, \"mine\": [1]}",
+                                   0, &script, &err);
+
+    if (rc == 0 && (script.limits.files != 9 || script.image == NULL))
+        fail_msg("what the node says was lost");
+    gbx_config_close(texts);
+    assert_int_equal(rc, err.code);
+    assert_true(rc == 0 || err.what[0] != '\0');
+    return rc;
+}
+
+static void each_fails(int (*act)(void), int least)
 {
     int n = 1, rc;
 
-    (void)state;
-    write_text("named.json", good);
     for (;; n++) {
         const long alive_before = alive;
 
         begin_failing(n);
-        rc = use();
+        rc = act();
         fails_at = 0;
         if (failed == NULL)
             break;
@@ -331,7 +347,15 @@ static void whatever_fails_is_told_and_leaves_nothing(void **state)
             fail_msg("%s, call %d: nobody noticed", failed, n);
     }
     assert_int_equal(rc, 0);
-    assert_true(n > 20);
+    assert_true(n > least);
+}
+
+static void whatever_fails_is_told_and_leaves_nothing(void **state)
+{
+    (void)state;
+    write_text("named.json", good);
+    each_fails(use, 20);
+    each_fails(use_node, 5);
 }
 
 int main(void)

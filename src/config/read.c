@@ -17,6 +17,7 @@
 #include "config/value.h"
 
 enum { COMMENT, LIMITS, POOL, MATCH };
+#define ALL UINT32_MAX
 
 static const char *const top_keys[] = {"comment", "defaults", "rules", "hosts",
                                        NULL};
@@ -29,7 +30,7 @@ static bool is_key_of(const struct object *object, enum config_field field)
 {
     return object->group != NULL &&
            strcmp(config_key(field)->group, object->group) == 0 &&
-           (field != CONFIG_CACHE || object->has_cache);
+           (object->fields & 1u << field) != 0;
 }
 
 static int unknown(const struct reader *reader, const struct object *object,
@@ -61,14 +62,14 @@ static int read_member(struct reader *reader, const struct object *object,
         if (strcmp(name, object->others[i]) == 0) {
             if (i != COMMENT)
                 return object->read_other(reader, to, i, value);
-            return json_is_string(value)
+            return json_is_string(value) || object->is_open
                        ? 0
                        : value_fail(reader, "\"comment\" must be a text");
         }
     for (enum config_field i = 0; i < CONFIG_FIELDS; i++)
         if (is_key_of(object, i) && strcmp(name, config_key(i)->name) == 0)
             return value_read(reader, to, i, value);
-    return unknown(reader, object, name);
+    return object->is_open ? 0 : unknown(reader, object, name);
 }
 
 int read_object(struct reader *reader, const struct object *object, void *to,
@@ -99,13 +100,16 @@ int read_object(struct reader *reader, const struct object *object, void *to,
     return 0;
 }
 
-static int read_group(struct reader *reader, void *to, size_t number,
-                      json_t *value)
+int read_group(struct reader *reader, void *to, size_t number, json_t *value)
 {
-    static const struct object limits = {
-        .what = "\"limits\"", .group = "limits", .others = group_keys};
-    static const struct object pool = {
-        .what = "\"pool\"", .group = "pool", .others = group_keys};
+    static const struct object limits = {.what = "\"limits\"",
+                                         .group = "limits",
+                                         .fields = ALL,
+                                         .others = group_keys};
+    static const struct object pool = {.what = "\"pool\"",
+                                       .group = "pool",
+                                       .fields = ALL,
+                                       .others = group_keys};
 
     return read_object(reader, number == LIMITS ? &limits : &pool, to, value);
 }
@@ -175,8 +179,8 @@ static int check_pool(const struct reader *reader,
     return 0;
 }
 
-static int read_settings(struct reader *reader, const struct object *object,
-                         struct config_settings *settings, json_t *value)
+int read_settings(struct reader *reader, const struct object *object,
+                  struct config_settings *settings, json_t *value)
 {
     int rc = read_object(reader, object, settings, value);
 
@@ -213,6 +217,7 @@ static int read_rule(struct reader *reader, size_t i, json_t *value)
 {
     static const struct object object = {.what = "a rule",
                                          .group = "",
+                                         .fields = ~(1u << CONFIG_CACHE),
                                          .others = rule_keys,
                                          .read_other = read_rule_other};
     struct config_rule *rule = &reader->config->rules[i];
@@ -244,8 +249,8 @@ static int read_top(struct reader *reader, void *to, size_t number,
 {
     static const struct object object = {.what = "\"defaults\"",
                                          .group = "",
+                                         .fields = ALL,
                                          .others = setting_keys,
-                                         .has_cache = true,
                                          .read_other = read_group};
 
     (void)to;
@@ -281,6 +286,26 @@ static int check_depth(struct reader *reader, const char *text, size_t bytes)
     return 0;
 }
 
+json_t *read_json(struct reader *reader, const char *text, size_t bytes,
+                  int *rc)
+{
+    json_error_t why = {0};
+    json_t *value = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &why);
+
+    *rc = 0;
+    if (value != NULL)
+        return value;
+    if (json_error_code(&why) == json_error_out_of_memory ||
+        why.text[0] == '\0')
+        *rc = fail(reader->err, GBX_EHOST, "no memory for a configuration");
+    else if (reader->has_no_lines)
+        *rc = value_fail(reader, "%s", why.text);
+    else
+        *rc = fail(reader->err, GBX_EFORMAT, "%s, line %d, column %d: %s",
+                   reader->config->name, why.line, why.column, why.text);
+    return NULL;
+}
+
 int config_read(struct gbx_config *config, const char *text, size_t bytes,
                 struct gbx_error *err)
 {
@@ -290,7 +315,6 @@ int config_read(struct gbx_config *config, const char *text, size_t bytes,
                             .err = err,
                             .line = 1,
                             .place = {text, text + bytes, 1}};
-    json_error_t why = {0};
     json_t *value;
     int rc;
 
@@ -299,14 +323,9 @@ int config_read(struct gbx_config *config, const char *text, size_t bytes,
                     CONFIG_BYTES_MAX);
     if ((rc = check_depth(&reader, text, bytes)) < 0)
         return rc;
-    value = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &why);
-    if (value == NULL && (json_error_code(&why) == json_error_out_of_memory ||
-                          why.text[0] == '\0'))
-        return fail(err, GBX_EHOST, "no memory for a configuration");
-    if (value == NULL)
-        return fail(err, GBX_EFORMAT, "%s, line %d, column %d: %s",
-                    config->name, why.line, why.column, why.text);
-    rc = read_object(&reader, &object, NULL, value);
+    value = read_json(&reader, text, bytes, &rc);
+    if (value != NULL)
+        rc = read_object(&reader, &object, NULL, value);
     json_decref(value);
     return rc;
 }

@@ -20,6 +20,9 @@ int value_fail(const struct reader *reader, const char *format, ...)
     va_start(ap, format);
     vsnprintf(text, sizeof(text), format, ap);
     va_end(ap);
+    if (reader->has_no_lines)
+        return fail(reader->err, GBX_EFORMAT, "%s: %s", reader->config->name,
+                    text);
     return fail(reader->err, GBX_EFORMAT, "%s, line %u: %s",
                 reader->config->name, reader->line, text);
 }

@@ -16,6 +16,7 @@ struct reader {
     struct gbx_config *config;
     struct gbx_error *err;
     uint32_t line;      /* of the key that is read, for errors */
+    bool has_no_lines;  /* it is no file that somebody reads */
     struct place place; /* of its value */
 };
 
@@ -25,14 +26,23 @@ struct object {
     const char *group;         /* of the keys of settings that it may have */
     const char *const *others; /* its other keys, NULL-terminated; the first is
                                   "comment" */
-    bool has_cache;
+    uint32_t fields; /* a bit for each of the group that it may have */
+    bool is_open;    /* other keys are somebody else's */
     int (*read_other)(struct reader *reader, void *to, size_t number,
                       json_t *value);
 };
 
-/* read.c: each of its keys, into `to`. */
+/* read.c: a text; NULL: it is none, and *rc what was told. */
+json_t *read_json(struct reader *reader, const char *text, size_t bytes,
+                  int *rc);
+/* Each of its keys, into `to`. */
 int read_object(struct reader *reader, const struct object *object, void *to,
                 json_t *value);
+/* "limits" and "pool", a read_other of settings. */
+int read_group(struct reader *reader, void *to, size_t number, json_t *value);
+/* Settings as a whole: they fit each other, too. */
+int read_settings(struct reader *reader, const struct object *object,
+                  struct config_settings *settings, json_t *value);
 /* fn for each of a list, with the reader there.  Returns 0, or what fn did that
  * is not 0. */
 int read_list(struct reader *reader, json_t *list,
@@ -40,7 +50,7 @@ int read_list(struct reader *reader, json_t *list,
 /* hosts.c */
 int hosts_read(struct reader *reader, json_t *value);
 
-/* GBX_EFORMAT, and err says where: "FILE, line N: ...". */
+/* GBX_EFORMAT, and err says where: "FILE, line N: ...", or "NAME: ...". */
 int value_fail(const struct reader *reader, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
