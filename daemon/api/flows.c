@@ -294,7 +294,8 @@ static int begin(struct daemon *daemon, struct served *served,
         .output = on_output,
         .letter = on_letter,
         .event = on_event,
-        .context = served};
+        .context = served,
+        .is_client = 1};
     struct finding finding = {.daemon = daemon};
     int rc = open_lines(served, err);
 

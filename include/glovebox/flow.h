@@ -83,6 +83,10 @@ struct gbx_flow_config {
      * their names: state.h says what outlives what.  Default: nowhere. */
     const char *state_path;
     uint64_t state_bytes_max; /* default 1 GiB */
+
+    /* What nodes' metadata say of scripts' sandboxes (docs/flow.md) comes over
+     * `script`.  1: they are a client's, who may only lower limits. */
+    int is_client;
 };
 
 /* Returns 0 and a flow to close; GBX_EHOST, GBX_EARGUMENT. */

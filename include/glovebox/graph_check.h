@@ -38,6 +38,7 @@ struct gbx_component {
     const char *const *inport_types;
     const char *const *outport_types;
     int await_all_inports; /* it runs when all of them have a message */
+    int is_native;         /* it is no script, and has no sandbox */
 };
 
 /*

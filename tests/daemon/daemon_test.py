@@ -632,6 +632,35 @@ class DaemonTest(Daemon):
             self.assertEqual(self.ask(server, method, path, body)[0], status,
                              path)
 
+    def test_a_client_s_graph_may_only_lower_limits(self):
+        def with_metadata(metadata):
+            return json.dumps({**json.loads(self.graph(
+                {"a": "show"}, [], inports={"x": "a.in"})), "processes": {
+                    "a": {"component": "show", "metadata": metadata}}})
+        show = self.file("show.py", "def process(c): print('x' * c.get_input("
+                                    "'in')); return {'out': 1}\n")
+        server = self.serve("--actor", show, "--workers", "2")
+        for metadata, said in (
+                ({"image": "python:3.11-slim"}, "not a client's to say"),
+                ({"isolation": "process"}, "not a client's to say"),
+                ({"pool": {"total": 3}}, "more than a client's 2 sandboxes"),
+                ({"limits": {"memroy": 1}}, 'you may mean \\"memory\\"'),
+                ({"limits": {"memory": "1K"}}, "at least 16M")):
+            status, reply = self.ask(server, "PUT", "/v1/flows/f",
+                                     with_metadata(metadata))
+            self.assertEqual(status, 400, metadata)
+            self.assertIn("node a: metadata: ", reply["error"]["message"])
+            self.assertIn(said, json.dumps(reply["error"]["message"]))
+        # More than there is, is what there is.
+        self.assertEqual(self.ask(server, "PUT", "/v1/flows/f", with_metadata(
+            {"pool": {"total": 2}, "limits": {
+                "memory": "1T", "output-limit": 100}}))[0], 201)
+        with self.listening(server, "f") as event:
+            self.ask(server, "POST", "/v1/flows/f/x", "200")
+            while (got := event())[0] != "letter":
+                pass
+            self.assertIn("printed more than 100", got[1]["reason"])
+
     def test_who_listens_may_vanish(self):
         server = self.serve("--actor", self.file("double.py", DOUBLE))
         self.ask(server, "PUT", "/v1/flows/f", self.graph(

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Scripts as actors of a flow. */
+#include "base/check.h"
 #include "story_flow.h"
 
 #define ADD_ONE                                                                \
@@ -203,6 +204,63 @@ static void one_that_sends_too_fast_is_held_up(void **state)
     assert_int_equal(seen.sum, 6000);
 }
 
+#define PRINT                                                                  \
+    "def process(context):\n"                                                  \
+    "    print('x' * context.get_input('in'))\n"                               \
+    "    return {'out': 1}\n"
+
+/* Each has its own, over what holds for all; of a client's, only downwards. */
+static void a_node_has_limits_of_its_own(void **state)
+{
+    struct story *s = *state;
+
+    s->config.limits.output_bytes = 100;
+    for (int is_client = 0; is_client < 2; is_client++) {
+        open_flow_of(s, is_client);
+        add(s, "less", PRINT, "{\"limits\": {\"output-limit\": 10}}");
+        add(s, "more", PRINT, "{\"limits\": {\"output-limit\": 1000}}");
+        add(s, "all", PRINT, "{\"output-limit\": 10}");
+        begin(s, "more", "out");
+        give(s, "less.in", 20);
+        give(s, "all.in", 20);
+        give(s, "more.in", 500);
+        drain_and_close();
+        assert_int_equal(seen.letters, 1 + is_client);
+        assert_int_equal(seen.count, 1 - is_client);
+        assert_non_null(strstr(seen.reason, "printed more than 10"));
+    }
+}
+
+static void what_a_node_may_not_say_is_named(void **state)
+{
+    static const struct {
+        const char *metadata, *said;
+        int is_client, code;
+    } cases[] = {
+        {"{\"limits\": {\"memory\": 1}}", "\"memory\" is 1", 0, GBX_EFORMAT},
+        {"{\"limits\": {\"memory\": 1}}", "\"memory\" is 1", 1, GBX_EFORMAT},
+        {"{\"image\": \"no/such:1\"}", "no/such:1", 0, GBX_EFILE},
+        {"{\"image\": \"no/such:1\"}", "\"image\" is not a client's", 1,
+         GBX_EARGUMENT},
+        {"{\"isolation\": \"process\"}", "\"isolation\" is not a client's", 1,
+         GBX_EARGUMENT},
+        {"{\"pool\": {\"total\": 9}}", "a client's 1 sandboxes", 1,
+         GBX_EARGUMENT},
+    };
+    struct story *s = *state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        open_flow_of(s, cases[i].is_client);
+        write_script(s, "story", PRINT); /* a name that is removed */
+        assert_int_equal(gbx_flow_add_node(flow, "a", "story.py",
+                                           cases[i].metadata, &s->err),
+                         cases[i].code);
+        if (strstr(s->err.what, cases[i].said) == NULL)
+            fail_msg("%s", s->err.what);
+        gbx_flow_close(flow);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -215,6 +273,8 @@ int main(void)
         story_test(all_inports_are_awaited),
         story_test(a_script_is_loaded_anew_while_it_runs),
         story_test(one_that_sends_too_fast_is_held_up),
+        story_test(a_node_has_limits_of_its_own),
+        story_test(what_a_node_may_not_say_is_named),
     };
 
     return story_main("flow of scripts", tests);

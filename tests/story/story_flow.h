@@ -70,7 +70,7 @@ static inline void letter(void *context, const struct gbx_letter *l)
     pthread_mutex_unlock(&lock);
 }
 
-static inline void open_flow(struct story *s)
+static inline void open_flow_of(struct story *s, int is_client)
 {
     struct gbx_script_config script = s->config;
     const struct gbx_flow_config config = {.struct_bytes = sizeof(config),
@@ -78,12 +78,18 @@ static inline void open_flow(struct story *s)
                                            .script = &script,
                                            .folder = s->folder,
                                            .output = output,
-                                           .letter = letter};
+                                           .letter = letter,
+                                           .is_client = is_client};
 
     memset(&seen, 0, sizeof(seen));
     script.struct_bytes = sizeof(script);
     if (gbx_flow_open(&flow, &config, &s->err) < 0)
         fail_msg("%s", s->err.what);
+}
+
+static inline void open_flow(struct story *s)
+{
+    open_flow_of(s, 0);
 }
 
 static inline void write_script(struct story *s, const char *id,

@@ -8,6 +8,7 @@
 
 #include "flow/graph/check.h"
 #include "glovebox/abi/message.h"
+#include "glovebox/runtime.h"
 
 #define TEXT_MAX 1024
 
@@ -125,6 +126,20 @@ static void check_environment(struct check *check, const char *id,
                   "or \"optional:DEFAULT\"",
                   name);
     }
+}
+
+void check_sandbox(struct check *check, const struct gbx_graph_node *node)
+{
+    struct gbx_script_config script = {.struct_bytes = sizeof(script)};
+    struct gbx_error err = {0};
+    struct gbx_config *texts;
+    int rc = gbx_config_apply_node(&texts, node->metadata, 0, &script, &err);
+
+    gbx_config_close(texts);
+    if (rc == GBX_EHOST)
+        check->lacks_memory = true;
+    else if (rc < 0)
+        ERROR("bad-sandbox", node->id, "", "%s", err.what);
 }
 
 static bool is_short(struct check *check, const char *what, const char *node,
@@ -356,7 +371,7 @@ size_t gbx_graph_check(const struct gbx_graph *graph,
         check_tables(&check);
         check_orphans(&check);
         check_waiting(&check);
-        done = check_cycles(&check);
+        done = check_cycles(&check) && !check.lacks_memory;
     }
     free(check.components);
     free(check.known);

@@ -33,6 +33,7 @@ struct check {
     gbx_finding_fn found;
     void *found_context;
     size_t errors;
+    bool lacks_memory;
 };
 
 /*
@@ -46,6 +47,9 @@ void check_report(struct check *check, enum gbx_finding_level level,
 
 /* A member of this name in either spelling; NULL where it is null. */
 json_t *check_member(const json_t *object, enum member member);
+
+/* What a script's node says of its sandbox. */
+void check_sandbox(struct check *check, const struct gbx_graph_node *node);
 
 /* What each node is one of. */
 void check_components(struct check *check);

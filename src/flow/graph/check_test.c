@@ -171,6 +171,11 @@ static const struct {
      GBX_FINDING_ERROR, "env-vars",
      "node 'a': metadata.env_vars has '2 K', which no environment variable can "
      "be called: use letters, digits and _"},
+    {GRAPH("'a':{'id':'a','component':'Source',"
+           "'metadata':{'limits':{'memory':'1K'}}}",
+           "", ""),
+     GBX_FINDING_ERROR, "bad-sandbox",
+     "node 'a': metadata: \"memory\" is \"1K\"; it must be at least 16M"},
     {GRAPH(TWO "," NODE("c", "Any"), A_B, ""), GBX_FINDING_WARNING, "orphan",
      "node 'c': nothing is connected to it: connect it, or remove it"},
 
@@ -381,6 +386,12 @@ static void a_good_graph_has_no_findings(void **state)
         GRAPH("'a':{'id':'a','component':'Source','metadata':{'env_vars':"
               "{'A':'required','_b':'optional','C3':'optional:x y'}}}",
               "", ""),
+        GRAPH("'a':{'id':'a','component':'Source','metadata':{'image':'a/b:1',"
+              "'isolation':'process','limits':{'memory':'64M','cpu':5}}}",
+              "", ""),
+        /* Of no sandbox's. */
+        GRAPH("'a':{'id':'a','component':'Native','metadata':{'limits':7}}", "",
+              ""),
         /* Without cases. */
         "{'case_sensitive':false,'properties':{'name':'t'},'processes':{" TWO
         "},'connections':[" WIRE("a", "OUT", "b", "In") "]}",

@@ -19,6 +19,7 @@
 
 static long until_failure = -1; /* -1: never */
 static long alive;
+static bool in_jansson; /* it is the one to fail */
 
 void *__real_malloc(size_t bytes);
 void *__real_calloc(size_t count, size_t bytes);
@@ -66,7 +67,8 @@ void __wrap_free(void *old)
 
 static const char text[] =
     "{\"caseSensitive\":true,\"properties\":{\"name\":\"t\"},\"processes\":{"
-    "\"a\":{\"id\":\"a\",\"component\":\"Pass\",\"metadata\":{\"x\":1}},"
+    "\"a\":{\"id\":\"a\",\"component\":\"Pass\",\"metadata\":{\"x\":1,"
+    "\"limits\":{\"files\":9}}},"
     "\"b\":{\"id\":\"b\",\"component\":\"Join\"}},\"connections\":["
     "{\"from\":{\"nodeId\":\"a\",\"portId\":\"out\"},"
     "\"to\":{\"nodeId\":\"b\",\"portId\":\"a\"}},"
@@ -121,7 +123,7 @@ static int check(struct gbx_graph *graph, struct gbx_error *err)
 {
     size_t errors = gbx_graph_check(graph, test_component, NULL, NULL, NULL);
 
-    assert_true(errors == 0 || errors == SIZE_MAX);
+    assert_true(in_jansson || errors == 0 || errors == SIZE_MAX);
     return errors == 0 ? 0 : without_memory(err);
 }
 
@@ -166,8 +168,6 @@ static int rename_node(struct gbx_graph *graph, struct gbx_error *err)
 static int (*const acts[])(struct gbx_graph *, struct gbx_error *) = {
     open_one,   make_one,    write_it, draw,      check,       add_node,
     connect_it, add_initial, add_port, add_group, remove_node, rename_node};
-
-static bool in_jansson;
 
 /* One act on a graph of its own, whose nth allocation fails.  Returns whether
  * there was one. */

@@ -70,14 +70,15 @@ static inline int test_component(void *context,
         const char *name;
         struct gbx_component is;
     } actors[] = {
-        {"Source", {none, out, NULL, NULL, 0}},
-        {"Double", {in, out, integer, integer, 0}},
-        {"Show", {in, none, text, NULL, 0}},
-        {"Pass", {in, out, NULL, NULL, 0}},
-        {"Wait", {in, out, NULL, NULL, 1}},
-        {"Join", {ab, out, NULL, NULL, 1}},
-        {"Merge", {ab, out, NULL, NULL, 0}},
-        {"Any", {NULL, NULL, NULL, NULL, 0}},
+        {"Source", {none, out, NULL, NULL, 0, 0}},
+        {"Double", {in, out, integer, integer, 0, 0}},
+        {"Show", {in, none, text, NULL, 0, 0}},
+        {"Pass", {in, out, NULL, NULL, 0, 0}},
+        {"Wait", {in, out, NULL, NULL, 1, 0}},
+        {"Join", {ab, out, NULL, NULL, 1, 0}},
+        {"Merge", {ab, out, NULL, NULL, 0, 0}},
+        {"Any", {NULL, NULL, NULL, NULL, 0, 0}},
+        {"Native", {.is_native = 1}},
     };
 
     (void)context;

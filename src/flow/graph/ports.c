@@ -23,6 +23,8 @@ void check_components(struct check *check)
         rc =
             check->component(check->context, node, &check->components[i], &err);
         check->known[i] = rc == 0;
+        if (!check->components[i].is_native)
+            check_sandbox(check, node);
         if (rc == GBX_EFILE && err.what[0] == '\0')
             fail(&err, rc, "there is no component '%.80s'", node->component);
         if (rc == GBX_EFILE)

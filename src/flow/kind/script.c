@@ -230,11 +230,31 @@ static char *path_of(const struct flow_node *node)
                : path;
 }
 
+/* What holds for all scripts of the flow, and over it what the node says. */
+static int open_script(struct flow_node *node, const char *path,
+                       struct gbx_script **script, struct gbx_error *err)
+{
+    struct gbx_script_config config = node->flow->script;
+    struct gbx_config *texts;
+    int rc;
+
+    config.struct_bytes = sizeof(config);
+    config.config_json = node->metadata;
+    config.actor_id = node->id;
+    config.state = node->keeps ? node->flow->state : NULL;
+    rc = gbx_config_apply_node(&texts, node->metadata,
+                               node->flow->config.is_client, &config, err);
+    if (rc == 0)
+        rc = gbx_script_open(script, node->flow->config.runtime, path, &config,
+                             err);
+    gbx_config_close(texts);
+    return rc;
+}
+
 /* The script, loaded in its sandbox. */
 static int make(struct flow_node *node, struct script_actor **made,
                 struct gbx_error *err)
 {
-    struct gbx_script_config config = node->flow->script;
     struct script_actor *script = calloc(1, sizeof(*script));
     char *path = path_of(node);
     int rc;
@@ -246,12 +266,7 @@ static int make(struct flow_node *node, struct script_actor **made,
         return fail(err, GBX_EHOST, "no memory for node %s", node->id);
     }
     pthread_mutex_init(&script->lock, NULL);
-    config.struct_bytes = sizeof(config);
-    config.config_json = node->metadata;
-    config.actor_id = node->id;
-    config.state = node->keeps ? node->flow->state : NULL;
-    rc = gbx_script_open(&script->script, node->flow->config.runtime, path,
-                         &config, err);
+    rc = open_script(node, path, &script->script, err);
     free(path);
     if (rc < 0)
         script_drop(script);

@@ -25,8 +25,12 @@ static int component(void *context, const struct gbx_graph_node *node,
     if (node->component[0] == '?')
         return GBX_EFILE;
     if (node->component[0] == 'a')
-        *component = (struct gbx_component){ports, ports, types, types,
-                                            node->component[1] == 'w'};
+        *component = (struct gbx_component){ports,
+                                            ports,
+                                            types,
+                                            types,
+                                            node->component[1] == 'w',
+                                            node->component[1] == 'n'};
     return 0;
 }
 
