@@ -74,19 +74,29 @@ def check_exit_codes(faults):
                        + " ".join(sorted(codes ^ real, key=int)))
 
 
+def lent_to(sources):
+    """Files whose options these have by argp's children, from elsewhere."""
+    wanted = {name for file in sources
+              for name in re.findall(r"&(\w+_argp)\b", file.read_text())}
+    return [file for file in sorted(pathlib.Path("cli").rglob("*.c"))
+            if file not in sources
+            and wanted & set(re.findall(r"^const struct argp (\w+)",
+                                        file.read_text(), re.M))]
+
+
 def check_options(command, faults):
     """Each option of a command is in its manual, and the other way."""
     source = pathlib.Path(f"cli/{command}.c")
     sources = [source]
     if not source.is_file():
         source = pathlib.Path(f"cli/{command}")
-        sources = sorted(source.glob("*.c"))
+        sources = sorted(source.rglob("*.c"))
     manual = pathlib.Path(f"docs/man/glovebox-{command}.1.scd")
     completion = pathlib.Path("cli/completion/glovebox.bash")
     if not sources or not manual.is_file():
         return
     real = set()
-    for file in sources:
+    for file in sources + lent_to(sources):
         real |= set(re.findall(r'^ *\{"([a-z-]+)", *[\'O]', file.read_text(),
                                re.M))
     told = set(re.findall(r"^(?:\*-\w\*, )?\*--([a-z-]+)\*",

@@ -121,9 +121,13 @@ _glovebox() {
         ;;
     flow:-*)
         case ${COMP_WORDS[2]} in
-        check) words='--scripts --quick --json --timeout --isolation --help' ;;
+        check) words='--scripts --quick --json --timeout --isolation --image --config --no-config --help' ;;
         show) words='--svg --dot --list --ascii --width --help' ;;
-        run) words='--in --out --scripts --watch --quiet --isolation --workers --state --trace --events --sample --help' ;;
+        run)
+            words='--in --out --scripts --watch --quiet --isolation --image --config --no-config
+                --workers --state --trace --events --sample --help
+                --remote --remote-token --remote-ca --remote-heartbeat --idempotent'
+            ;;
         *) words='--help' ;;
         esac
         ;;

@@ -10,16 +10,14 @@
 #define TIMEOUT_NS 10000000000u
 
 struct check_options {
-    const char *path, *scripts;
+    const char *path;
     bool json, quick;
-    struct gbx_script_config script;
+    struct flow_scripts scripts;
 };
 
-enum { OPTION_ISOLATION = 256, OPTION_SCRIPTS, OPTION_QUICK };
+enum { OPTION_QUICK = 256 };
 
 static const struct argp_option options[] = {
-    {"scripts", OPTION_SCRIPTS, "DIR", 0,
-     "Where components are looked for; default the graph's folder", 0},
     {"quick", OPTION_QUICK, NULL, 0,
      "Look for the scripts, but do not load them: their ports are not known "
      "then",
@@ -27,10 +25,6 @@ static const struct argp_option options[] = {
     {"json", 'j', NULL, 0, "One JSON object a line for each finding", 0},
     {"timeout", 't', "TIME", 0,
      "How long loading a script may take, as 500ms or 5s; default 10s", 0},
-    {"isolation", OPTION_ISOLATION, "KIND", 0,
-     "How a script is sealed meanwhile: auto, microvm, process or wasm; "
-     "default auto",
-     0},
     {0}};
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -38,8 +32,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     struct check_options *o = state->input;
 
     switch (key) {
-    case OPTION_SCRIPTS:
-        o->scripts = arg;
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &o->scripts;
         return 0;
     case OPTION_QUICK:
         o->quick = true;
@@ -48,10 +42,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         o->json = true;
         return 0;
     case 't':
-        o->script.start_ns = cli_option_time("timeout", arg, state);
-        return 0;
-    case OPTION_ISOLATION:
-        o->script.isolation = cli_option_isolation(arg, state);
+        o->scripts.config.start_ns = cli_option_time("timeout", arg, state);
         return 0;
     case ARGP_KEY_ARG:
         if (o->path != NULL)
@@ -67,7 +58,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     }
 }
 
+static const struct argp_child children[] = {{.argp = &flow_scripts_argp}, {0}};
+
 static const struct argp argp = {
+    .children = children,
     .options = options,
     .parser = parse,
     .args_doc = "GRAPH.json",
@@ -136,7 +130,7 @@ static void print_sum(const struct gbx_graph *graph, size_t errors,
 
 static int check(const struct gbx_graph *graph, const struct check_options *o)
 {
-    struct components components = {.config = &o->script, .is_quick = o->quick};
+    struct components components = {.how = &o->scripts, .is_quick = o->quick};
     struct report report = {.options = o};
     struct gbx_error err = {0};
     char folder[4096];
@@ -144,7 +138,8 @@ static int check(const struct gbx_graph *graph, const struct check_options *o)
 
     flow_folder_of(folder, o->path);
     if (gbx_scripts_open(&components.scripts,
-                         o->scripts != NULL ? o->scripts : folder, &err) < 0)
+                         o->scripts.folder != NULL ? o->scripts.folder : folder,
+                         &err) < 0)
         return cli_fail(&err);
     errors =
         gbx_graph_check(graph, components_find, &components, print, &report);
@@ -160,7 +155,8 @@ int cli_flow_check(int argc, char **argv)
 {
     static char name[] = "glovebox flow check";
     struct check_options o = {
-        .script = {.struct_bytes = sizeof(o.script), .start_ns = TIMEOUT_NS}};
+        .scripts.config = {.struct_bytes = sizeof(o.scripts.config),
+                           .start_ns = TIMEOUT_NS}};
     struct gbx_graph *graph;
     int code;
 
@@ -170,7 +166,10 @@ int cli_flow_check(int argc, char **argv)
     code = flow_open_graph(&graph, o.path);
     if (code != CLI_OK)
         return code;
-    code = check(graph, &o);
+    code = flow_scripts_open(&o.scripts);
+    if (code == CLI_OK)
+        code = check(graph, &o);
+    flow_scripts_close(&o.scripts);
     gbx_graph_close(graph);
     return code;
 }

@@ -24,14 +24,42 @@ void flow_folder_of(char folder[4096], const char *path);
 /* Memory that there must be: ends the program. */
 void *flow_need(void *memory);
 
-/* ---- component.c: what the nodes of a graph are, by their scripts ---- */
+/* ---- scripts/how.c: how the scripts of a graph are run ---- */
+
+struct argp;
+struct gbx_image;
+struct gbx_images;
+
+struct flow_scripts {
+    const char *folder; /* where they are looked for; NULL: the graph's */
+    const char *image_name, *rules_file; /* as they were asked for, or NULL */
+    bool no_rules;
+    struct gbx_script_config config; /* for all that say nothing themselves */
+
+    struct gbx_config *rules; /* owned, as what follows; or NULL */
+    struct gbx_images *images;
+    struct gbx_image *image;
+};
+
+/* Its options; a child of a command's own, with this as its input. */
+extern const struct argp flow_scripts_argp;
+/* What they name.  Returns CLI_OK or an exit code, with what is wrong said;
+ * close is allowed even then. */
+int flow_scripts_open(struct flow_scripts *scripts);
+void flow_scripts_close(struct flow_scripts *scripts);
+/* A runtime for them; brief: nothing is kept for the next.  Returns 0 or a
+ * code. */
+int flow_scripts_run(const struct flow_scripts *scripts, bool is_brief,
+                     struct gbx_runtime **runtime, struct gbx_error *err);
+
+/* ---- scripts/component.c: what the nodes are, by their scripts ---- */
 
 struct components {
-    struct gbx_scripts *scripts;            /* borrowed */
-    const struct gbx_script_config *config; /* borrowed: how they are loaded */
-    bool is_quick;                          /* nothing is loaded */
-    struct gbx_runtime *runtime;            /* owned; from the first on */
-    struct loaded **loaded;                 /* owned */
+    struct gbx_scripts *scripts;    /* borrowed */
+    const struct flow_scripts *how; /* borrowed: how they are loaded */
+    bool is_quick;                  /* nothing is loaded */
+    struct gbx_runtime *runtime;    /* owned; from the first on */
+    struct loaded **loaded;         /* owned */
     size_t count;
     bool has_all; /* those that were discovered are loaded, each of them */
 };

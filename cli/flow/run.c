@@ -8,14 +8,12 @@
 
 #include "cli/flow/run.h"
 #include "glovebox/builtin.h"
-#include "glovebox/cache.h"
 
 #define LOOK_NS         250000000ull
 #define CLI_INTERRUPTED 130
 
 enum {
-    OPTION_ISOLATION = 1024,
-    OPTION_WORKERS,
+    OPTION_WORKERS = 1024,
     OPTION_TRACE,
     OPTION_EVENTS,
     OPTION_SAMPLE,
@@ -39,8 +37,6 @@ static const struct argp_option options[] = {
      "Write the bodies that arrive at an outport to a file, - standard output; "
      "default: each message as a line of JSON",
      0},
-    {"scripts", 's', "FOLDER", 0,
-     "Where components are looked for; default: the graph's folder", 0},
     {"watch", 'w', NULL, 0,
      "Load scripts anew when their files change, and follow the graph's; runs "
      "until it is interrupted",
@@ -49,8 +45,6 @@ static const struct argp_option options[] = {
      "Do not show the nodes while they run, nor events where standard error is "
      "no terminal",
      0},
-    {"isolation", OPTION_ISOLATION, "KIND", 0,
-     "For all scripts: auto, microvm, process or wasm", 0},
     {"workers", OPTION_WORKERS, "N", 0,
      "Threads that run actors; default: one a CPU", 0},
     {"state", OPTION_STATE, "FILE|URL", 0,
@@ -83,23 +77,21 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     struct flow_options *o = state->input;
 
     switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &o->scripts;
+        state->child_inputs[1] = &o->remotes;
+        return 0;
     case 'i':
         add_text(o->in, &o->in_count, "in", arg, state);
         return 0;
     case 'o':
         add_text(o->out, &o->out_count, "out", arg, state);
         return 0;
-    case 's':
-        o->scripts = arg;
-        return 0;
     case 'w':
         o->watch = true;
         return 0;
     case 'q':
         o->quiet = true;
-        return 0;
-    case OPTION_ISOLATION:
-        o->script.isolation = cli_option_isolation(arg, state);
         return 0;
     case OPTION_WORKERS:
         o->workers = (uint32_t)cli_option_number("workers", arg, 1, 256, state);
@@ -131,7 +123,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     }
 }
 
+static const struct argp_child children[] = {{.argp = &flow_scripts_argp},
+                                             {.argp = &remotes_argp},
+                                             {0}};
+
 static const struct argp argp = {
+    .children = children,
     .options = options,
     .parser = parse,
     .args_doc = "GRAPH.json",
@@ -154,13 +151,6 @@ static const struct argp argp = {
         "Exit status: 0 all arrived; 1 some message was given up, or the graph "
         "cannot be run; 130 interrupted; see glovebox-flow(1)."};
 
-static void print(void *context, int stream, const void *text, size_t bytes)
-{
-    (void)context;
-    (void)stream;
-    cli_print(stderr, text, bytes, false);
-}
-
 /* What is run. */
 struct running {
     struct gbx_flow *flow;
@@ -173,7 +163,7 @@ struct running {
 /* The graph's file has changed: the flow follows it, as far as it can. */
 static int follow_graph(struct running *r, struct gbx_error *err)
 {
-    struct components components = {.config = &r->options->script};
+    struct components components = {.how = &r->options->scripts};
     struct gbx_scripts *scripts = NULL;
     struct gbx_graph *graph;
     int rc = gbx_graph_open(&graph, r->options->graph, err);
@@ -257,7 +247,7 @@ static void follow(struct running *r)
 static int run(struct running *r)
 {
     struct components components = {.scripts = r->scripts,
-                                    .config = &r->options->script};
+                                    .how = &r->options->scripts};
     struct gbx_error err = {.what = ""};
     int rc = gbx_flow_add_graph(r->flow, r->graph, components_path, &components,
                                 &err);
@@ -274,16 +264,8 @@ static int run(struct running *r)
 static int open_all(struct gbx_runtime **runtime, struct gbx_flow **flow,
                     struct traffic *traffic, const struct flow_options *o)
 {
-    char cache[4096];
-    const struct gbx_runtime_config config = {
-        .struct_bytes = sizeof(config),
-        .libexec_dir = cli_libexec(),
-        .cache_dir =
-            gbx_cache_default(cache, sizeof(cache)) == 0 ? cache : NULL,
-        .progress = cli_progress,
-        .output = print};
     struct gbx_flow_config how = {.struct_bytes = sizeof(how),
-                                  .script = &o->script,
+                                  .script = &o->scripts.config,
                                   .types = gbx_builtin_types,
                                   .workers = o->workers,
                                   .state_path = o->state,
@@ -295,7 +277,8 @@ static int open_all(struct gbx_runtime **runtime, struct gbx_flow **flow,
 
     if (traffic->is_traced)
         how.event = traffic_event;
-    if (gbx_runtime_open(runtime, &config, &err) < 0)
+    if (flow_scripts_run(&o->scripts, false, runtime, &err) < 0 ||
+        remotes_add(&o->remotes, *runtime, &err) < 0)
         return cli_fail(&err);
     how.runtime = *runtime;
     return gbx_flow_open(flow, &how, &err) < 0 ? cli_fail(&err) : CLI_OK;
@@ -312,8 +295,8 @@ static int run_graph(struct gbx_graph *graph, const struct flow_options *o)
     int rc;
 
     flow_folder_of(folder, o->graph);
-    if (o->scripts != NULL)
-        snprintf(folder, sizeof(folder), "%s", o->scripts);
+    if (o->scripts.folder != NULL)
+        snprintf(folder, sizeof(folder), "%s", o->scripts.folder);
     rc = traffic_open(&traffic, o);
     if (rc == CLI_OK)
         rc = traffic_trace(&traffic);
@@ -336,17 +319,28 @@ static int run_graph(struct gbx_graph *graph, const struct flow_options *o)
 
 int cli_flow_run(int argc, char **argv)
 {
+    static char name[] = "glovebox flow run";
     struct sigaction act = {.sa_handler = interrupt};
-    struct flow_options o = {.script.struct_bytes = sizeof(o.script)};
+    struct flow_options o = {.scripts.config.struct_bytes =
+                                 sizeof(o.scripts.config)};
     struct gbx_graph *graph;
     int rc;
 
+    argv[0] = name;
+    argp_err_exit_status = CLI_USAGE;
     argp_parse(&argp, argc, argv, 0, NULL, &o);
+    remotes_settle(&o.remotes, &o.scripts.config);
     rc = flow_open_graph(&graph, o.graph);
     if (rc != CLI_OK)
         return rc;
     setvbuf(stdout, NULL, _IOLBF, 0); /* who reads a pipe wants it now */
     sigaction(SIGINT, &act, NULL);
     sigaction(SIGTERM, &act, NULL);
-    return run_graph(graph, &o);
+    rc = flow_scripts_open(&o.scripts);
+    if (rc == CLI_OK)
+        rc = run_graph(graph, &o);
+    else
+        gbx_graph_close(graph);
+    flow_scripts_close(&o.scripts);
+    return rc;
 }

@@ -8,19 +8,21 @@
 #include <stdio.h>
 
 #include "cli/flow/flow.h"
+#include "cli/run/remote.h"
 #include "glovebox/flow_graph.h"
 #include "glovebox/flow_trace.h"
 
 #define FLOW_PORTS_MAX 64
 
 struct flow_options {
-    const char *graph, *scripts;
+    const char *graph;
     const char *in[FLOW_PORTS_MAX], *out[FLOW_PORTS_MAX]; /* PORT=... */
     size_t in_count, out_count;
     uint32_t workers, sample;
     bool watch, quiet;
     const char *trace, *events, *state; /* files, or NULL */
-    struct gbx_script_config script;
+    struct flow_scripts scripts;
+    struct remotes remotes;
 };
 
 /* ---- traffic.c ---- */

@@ -16,18 +16,14 @@ struct remotes {
     const char *token_path; /* a file: its first line; or NULL */
     const char *ca_path;    /* or NULL */
     uint32_t heartbeat_ms;  /* 0: the usual */
+    int is_idempotent;      /* calls may be run again on another */
 };
 
-enum {
-    OPTION_REMOTE = 2048,
-    OPTION_REMOTE_TOKEN,
-    OPTION_REMOTE_CA,
-    OPTION_REMOTE_HEARTBEAT
-};
-
-/* 0, or ARGP_ERR_UNKNOWN: it is none of these. */
-error_t remotes_parse(struct remotes *remotes, int key, char *arg,
-                      struct argp_state *state);
+/* Their options; a child of a command's own, with this as its input. */
+extern const struct argp remotes_argp;
+/* What they mean for scripts: they run there, where nothing else is said. */
+void remotes_settle(const struct remotes *remotes,
+                    struct gbx_script_config *script);
 /* Returns 0, or a code. */
 int remotes_add(const struct remotes *remotes, struct gbx_runtime *runtime,
                 struct gbx_error *err);

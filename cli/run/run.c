@@ -27,7 +27,6 @@ enum {
     OPTION_WIPE,
     OPTION_CACHE,
     OPTION_NO_CACHE,
-    OPTION_IDEMPOTENT,
     OPTION_IMAGE,
     OPTION_STORE,
     OPTION_SECRET
@@ -68,22 +67,6 @@ static const struct argp_option options[] = {
      "auto (the strongest this computer offers, unless a rule says "
      "otherwise), microvm, process, wasm or remote; default auto",
      3},
-    {"remote", OPTION_REMOTE, "URL", 0,
-     "Run it on this host, a gloveboxd (ws://HOST:PORT, wss://HOST:PORT); may "
-     "come again: each call goes to the one with least to do.  Means "
-     "--isolation remote, where nothing else is said",
-     5},
-    {"remote-token", OPTION_REMOTE_TOKEN, "FILE", 0,
-     "The first line of it is the token that these hosts want", 5},
-    {"remote-ca", OPTION_REMOTE_CA, "FILE", 0,
-     "Who signs their certificates (PEM); default: whom this computer trusts",
-     5},
-    {"remote-heartbeat", OPTION_REMOTE_HEARTBEAT, "TIME", 0,
-     "They are asked how they are so often, and given up when they are silent "
-     "for three times as long; default 5s",
-     5},
-    {"idempotent", OPTION_IDEMPOTENT, NULL, 0,
-     "A call whose remote host is lost may be run again on another", 5},
     {"config", OPTION_CONFIG, "FILE", 0,
      "Rules for scripts, see glovebox config; default: the file that is "
      "found",
@@ -187,9 +170,6 @@ static bool parse_many(struct run_options *o, int key, char *arg,
     case OPTION_BRANCH:
         o->branch = true;
         return true;
-    case OPTION_IDEMPOTENT:
-        o->script.is_idempotent = 1;
-        return true;
     case OPTION_WIPE:
         parse_wipe(o, arg, state);
         return true;
@@ -198,6 +178,9 @@ static bool parse_many(struct run_options *o, int key, char *arg,
         return true;
     case OPTION_NO_CACHE:
         o->no_cache = true;
+        return true;
+    case OPTION_STORE:
+        o->store = arg;
         return true;
     case OPTION_CONFIG:
         o->config = cli_rules_file(arg, state);
@@ -222,8 +205,7 @@ static void check(struct run_options *o, struct argp_state *state)
         argp_error(state, "--branch or --wipe? Branches are wiped each call");
     if (o->cache != NULL && o->no_cache)
         argp_error(state, "--cache or --no-cache?");
-    if (o->remotes.count > 0 && o->script.isolation == GBX_ISOLATION_AUTO)
-        o->script.isolation = GBX_ISOLATION_REMOTE;
+    remotes_settle(&o->remotes, &o->script);
     if (o->config != NULL && o->no_config)
         argp_error(state, "--config or --no-config?");
     o->script.secrets = o->secrets.all;
@@ -234,10 +216,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct run_options *o = state->input;
 
-    if (parse_many(o, key, arg, state) ||
-        remotes_parse(&o->remotes, key, arg, state) == 0)
+    if (parse_many(o, key, arg, state))
         return 0;
     switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &o->remotes;
+        return 0;
     case 't':
         o->timeout_ns = cli_option_time("timeout", arg, state);
         return 0;
@@ -268,9 +252,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case OPTION_IMAGE:
         o->image = arg;
         return 0;
-    case OPTION_STORE:
-        o->store = arg;
-        return 0;
     case OPTION_SECRET:
         secret_add(&o->secrets, arg, state);
         return 0;
@@ -290,7 +271,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     }
 }
 
+static const struct argp_child children[] = {
+    {.argp = &remotes_argp, .group = 5},
+    {0}};
+
 static const struct argp argp = {.options = options,
+                                 .children = children,
                                  .parser = parse,
                                  .args_doc = "FILE",
                                  .doc = doc};

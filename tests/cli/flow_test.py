@@ -96,6 +96,30 @@ class Flow(unittest.TestCase):
         self.assertEqual((told["code"], told["node"], told["level"]),
                          ("bad-component", "a", "error"))
 
+    def test_what_a_node_says_of_its_sandbox_is_checked(self):
+        (self.folder / "one.py").write_text("def process(c): pass\n")
+        made = graph(dict.fromkeys("abcd", "one"), [("a.x", "b.x"),
+                                                    ("c.x", "d.x")])
+        for name, metadata in {
+                "a": {"limits": {"memory": "1K"}},
+                "b": {"image": "no/such:1"},
+                "c": {"pool": {"redy": 1}},
+                "d": {"limits": {"files": 100}, "mine": {"limits": 1}}}.items():
+            made["processes"][name]["metadata"] = metadata
+        self.path.write_text(json.dumps(made))
+        for quick in ([], ["--quick"]):
+            out, _ = self.glovebox("check", "--json", *quick, self.path, code=1,
+                                   XDG_DATA_HOME=str(self.folder))
+            told = [json.loads(line) for line in out.splitlines()]
+            told = [(one["node"], one["code"], one["text"]) for one in told
+                    if one["level"] == "error"]
+            self.assertEqual([one[:2] for one in told], [
+                ("a", "bad-sandbox"), ("b", "bad-component"),
+                ("c", "bad-sandbox")])
+            self.assertIn("at least 16M", told[0][2])
+            self.assertIn("glovebox image pull gets it", told[1][2])
+            self.assertIn('you may mean "ready"', told[2][2])
+
     def test_a_file_that_is_no_graph_says_where(self):
         self.path.write_text('{\n  "processes": {,}\n}')
         _, err = self.glovebox("check", self.path, code=1)
@@ -207,6 +231,33 @@ class Flow(unittest.TestCase):
         _, err = self.outputs(self.path, "--in", "in=1", code=1)
         self.assertIn("node a, port in: ValueError: not that (tried 2 times)",
                       err)
+
+    def test_a_node_has_limits_of_its_own(self):
+        self.one("def process(c):\n    print('x' * 50)\n"
+                 "    return {'out': 1}\n",
+                 metadata={"limits": {"output-limit": 10}})
+        _, err = self.outputs(self.path, "--in", "in=1", code=1)
+        self.assertIn("node a, port in: the script printed more than 10", err)
+
+    def test_rules_hold_for_scripts_of_graphs(self):
+        self.one("def process(c):\n    print('x' * 50)\n"
+                 "    return {'out': 1}\n")
+        rules = self.folder / "rules.json"
+        rules.write_text('{"rules": [{"match": "**/one.py", "isolation": '
+                         '"process", "limits": {"output-limit": 10}}]}')
+        words = (self.path, "--in", "in=1")
+        _, err = self.outputs(*words, "--config", rules, code=1)
+        self.assertIn("printed more than 10", err)
+        self.outputs(*words, "--no-config", GLOVEBOX_CONFIG=str(rules))
+        # A node chooses from what they allow.
+        self.one("def process(c): pass\n", metadata={"isolation": "microvm"})
+        _, err = self.outputs(*words, "--config", rules, code=125)
+        self.assertIn("rules.json, line 1", err)
+        out, _ = self.glovebox("check", self.path, "--config", rules, code=1)
+        self.assertIn("rules.json, line 1", out)
+        rules.write_text("{")
+        self.outputs(*words, "--config", rules, code=2)
+        self.outputs(*words, "--config", rules, "--no-config", code=2)
 
     def test_who_waits_for_ever_is_named(self):
         (self.folder / "one.py").write_text(JOIN)

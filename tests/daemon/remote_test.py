@@ -176,6 +176,29 @@ class RemoteTest(Daemon):
         self.assertIn("may not be set by a file that was only found",
                       done.stderr)
 
+    def test_a_graph_s_scripts_run_there(self):
+        server = self.serve("--tokens", self.file("tokens", f"me {SECRET}\n"))
+        self.file("add.py", ADD)
+        path = self.file("g.json", self.graph(
+            {"a": "add", "b": "add"}, [("a.out", "b.in")],
+            inports={"in": "a.in"}, outports={"out": "b.out"}))
+
+        def run(*words):
+            return subprocess.run(
+                [GLOVEBOX, "flow", "run", path, "--no-config", "--in", "in=5",
+                 *words], capture_output=True, encoding="utf-8", timeout=60,
+                check=False)
+        there = ("--remote", self.url(server), "--idempotent", "--remote-token",
+                 self.file("box.token", SECRET + "\n"))
+        done = run(*there)
+        self.assertEqual(done.returncode, 0, done)
+        self.assertEqual(json.loads(done.stdout)["message"]["data"], 7)
+        metrics = self.ask(server, "GET", "/metrics", token=SECRET)[1]
+        self.assertRegex(str(metrics), r"calls_total\D* 2\b")
+        done = run(*there[:2])
+        self.assertEqual(done.returncode, 125, done)
+        self.assertIn("refuses the token", done.stderr)
+
     def test_all_that_a_script_does_comes_home(self):
         server = self.serve()
         done = self.run_at([self.url(server)], (
