@@ -52,7 +52,7 @@ static const char doc[] =
     "  serve      gloveboxd on loopback, against TCP and libwebsockets\n"
     "  nats       calls through a NATS server, against bare requests\n"
     "  flow       messages through rows of actors, and idle ones\n"
-    "  image      an image unpacked, against umoci; a hundred of them\n";
+    "  image      an image unpacked, shared and run; a hundred of them\n";
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {

@@ -16,32 +16,29 @@
 #include <unistd.h>
 
 #include "bench.h"
+#include "image/image.h"
 
-#define ROUNDS            5
-#define IMAGES            100
-#define LISTS             20
-#define WORDS             16
-#define LIBRARY           "/usr/lib/python3.11"
-#define RATIO             1.5 /* 0.3 is the aim, and not always met */
-#define LIST_NS           50e6
-#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
+#define ROUNDS  5
+#define IMAGES  100
+#define LISTS   20
+#define RATIO   1.5 /* 0.3 is the aim, and not always met */
+#define LIST_NS 50e6
 
 struct bench {
-    const char *glovebox;
-    char folder[64], layout[80], store[80], bundle[80];
+    struct image_bench at;
+    char bundle[80];
     struct samples umoci, first, shared, list;
 };
 
-/* A program, by its words up to NULL.  Returns ns, or 0: it failed. */
-static uint64_t run(const char *program, const char *const *words)
+uint64_t image_run(const char *program, const char *const *words)
 {
     const uint64_t from_ns = measure_now_ns();
     posix_spawn_file_actions_t files;
-    char *argv[WORDS] = {NULL};
+    char *argv[IMAGE_WORDS_MAX] = {NULL};
     int status = -1, rc;
     pid_t child;
 
-    for (size_t i = 0; i + 1 < WORDS && words[i] != NULL; i++)
+    for (size_t i = 0; i + 1 < IMAGE_WORDS_MAX && words[i] != NULL; i++)
         memcpy(&argv[i], &words[i], sizeof(argv[i]));
     posix_spawn_file_actions_init(&files);
     posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
@@ -53,63 +50,60 @@ static uint64_t run(const char *program, const char *const *words)
     return measure_now_ns() - from_ns;
 }
 
-#define RUN(program, ...)                                                      \
-    run(program, (const char *const[]){program, __VA_ARGS__, NULL})
-
-static void drop(const char *path)
+void image_drop(const char *path)
 {
-    RUN("rm", "-rf", path);
+    IMAGE_RUN("rm", "-rf", path);
 }
 
-static bool make_layout(struct bench *bench, struct report *report)
+static bool make_layout(const struct image_bench *at, struct report *report)
 {
     char image[96], tagged[96], author[32];
 
-    snprintf(image, sizeof(image), "%s:x", bench->layout);
-    report_progress(report, "an image of %s", LIBRARY);
-    if (RUN("umoci", "init", "--layout", bench->layout) == 0 ||
-        RUN("umoci", "new", "--image", image) == 0 ||
-        RUN("umoci", "insert", "--rootless", "--image", image, LIBRARY,
-            LIBRARY) == 0)
+    snprintf(image, sizeof(image), "%s:x", at->layout);
+    report_progress(report, "an image of %s", IMAGE_LIBRARY);
+    if (IMAGE_RUN("umoci", "init", "--layout", at->layout) == 0 ||
+        IMAGE_RUN("umoci", "new", "--image", image) == 0 ||
+        IMAGE_RUN("umoci", "insert", "--rootless", "--image", image,
+                  IMAGE_LIBRARY, IMAGE_LIBRARY) == 0)
         return false;
     for (int i = 0; i < IMAGES; i++) {
         snprintf(tagged, sizeof(tagged), "t%d", i);
         snprintf(author, sizeof(author), "nobody %d", i);
         report_progress(report, "image %d of %d", i + 1, IMAGES);
-        if (RUN("umoci", "config", "--image", image, "--tag", tagged,
-                "--author", author) == 0)
+        if (IMAGE_RUN("umoci", "config", "--image", image, "--tag", tagged,
+                      "--author", author) == 0)
             return false;
     }
     return true;
 }
 
-static uint64_t pull(const struct bench *bench, const char *tag)
+uint64_t image_pull(const struct image_bench *at, const char *tag)
 {
     char image[96];
 
-    snprintf(image, sizeof(image), "oci:%s:%s", bench->layout, tag);
-    return RUN(bench->glovebox, "image", "pull", "--quiet", "--store",
-               bench->store, image);
+    snprintf(image, sizeof(image), "oci:%s:%s", at->layout, tag);
+    return IMAGE_RUN(at->glovebox, "image", "pull", "--quiet", "--store",
+                     at->store, "--name", tag, image);
 }
 
 static bool unpack(struct bench *bench, struct report *report)
 {
     char image[96];
 
-    snprintf(image, sizeof(image), "%s:x", bench->layout);
+    snprintf(image, sizeof(image), "%s:x", bench->at.layout);
     for (int i = 0; i < ROUNDS; i++) {
         uint64_t ns;
 
         report_progress(report, "unpacked, round %d of %d", i + 1, ROUNDS);
-        drop(bench->bundle);
+        image_drop(bench->bundle);
         sync();
-        ns = RUN("umoci", "unpack", "--rootless", "--image", image,
-                 bench->bundle);
+        ns = IMAGE_RUN("umoci", "unpack", "--rootless", "--image", image,
+                       bench->bundle);
         if (ns != 0)
             samples_add(&bench->umoci, ns);
-        drop(bench->store);
+        image_drop(bench->at.store);
         sync();
-        ns = pull(bench, "x");
+        ns = image_pull(&bench->at, "x");
         if (ns == 0)
             return false;
         samples_add(&bench->first, ns);
@@ -126,14 +120,14 @@ static bool fill(struct bench *bench, struct report *report)
 
         snprintf(tag, sizeof(tag), "t%d", i);
         report_progress(report, "pulled, %d of %d", i + 1, IMAGES);
-        ns = pull(bench, tag);
+        ns = image_pull(&bench->at, tag);
         if (ns == 0)
             return false;
         samples_add(&bench->shared, ns);
     }
     for (int i = 0; i < LISTS; i++) {
-        uint64_t ns =
-            RUN(bench->glovebox, "image", "ls", "--store", bench->store);
+        uint64_t ns = IMAGE_RUN(bench->at.glovebox, "image", "ls", "--store",
+                                bench->at.store);
 
         if (ns == 0)
             return false;
@@ -168,7 +162,7 @@ static void tell(struct bench *bench, struct report *report)
         if (i < 3)
             report_ratio(report, "ratio", rows[i].figure.median, umoci.median);
     }
-    report_note(report, "The image is one layer: %s.", LIBRARY);
+    report_note(report, "The image is one layer: %s.", IMAGE_LIBRARY);
     report_target(report, "pull of a layout to umoci unpack", REPORT_TIMES,
                   rows[1].figure.median / umoci.median, AT_MOST, RATIO);
     report_target(report, "ls, of 101 images", REPORT_TIME,
@@ -179,26 +173,31 @@ static void tell(struct bench *bench, struct report *report)
 bool bench_image(struct report *report, const struct paths *paths)
 {
     const char *tmp = getenv("TMPDIR");
-    struct bench bench = {.glovebox = paths->glovebox};
+    struct bench bench = {
+        .at = {.glovebox = paths->glovebox, .libexec = paths->libexec}};
+    struct image_bench *at = &bench.at;
     bool good = true;
 
-    snprintf(bench.folder, sizeof(bench.folder), "%.40s/glovebox-XXXXXX",
+    snprintf(at->folder, sizeof(at->folder), "%.40s/glovebox-XXXXXX",
              tmp != NULL ? tmp : "/tmp");
-    if (mkdtemp(bench.folder) == NULL)
+    if (mkdtemp(at->folder) == NULL)
         return false;
-    snprintf(bench.layout, sizeof(bench.layout), "%s/layout", bench.folder);
-    snprintf(bench.store, sizeof(bench.store), "%s/store", bench.folder);
-    snprintf(bench.bundle, sizeof(bench.bundle), "%s/bundle", bench.folder);
-    if (make_layout(&bench, report)) {
+    snprintf(at->layout, sizeof(at->layout), "%s/layout", at->folder);
+    snprintf(at->store, sizeof(at->store), "%s/store", at->folder);
+    snprintf(bench.bundle, sizeof(bench.bundle), "%s/bundle", at->folder);
+    if (make_layout(at, report)) {
         good = unpack(&bench, report) && fill(&bench, report);
         tell(&bench, report);
+        good = image_share(at, report) && good;
+        good = image_warm(at, report) && good;
     } else {
         report_begin(report, "image", "images: unpacked, shared, listed", NULL,
                      0);
-        report_note(report, "Not measured: it takes umoci, and " LIBRARY ".");
+        report_note(report,
+                    "Not measured: it takes umoci, and " IMAGE_LIBRARY ".");
         report_end(report);
     }
-    drop(bench.folder);
+    image_drop(at->folder);
     samples_fini(&bench.umoci);
     samples_fini(&bench.first);
     samples_fini(&bench.shared);
