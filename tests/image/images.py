@@ -8,6 +8,7 @@ import io
 import json
 import os
 import pathlib
+import subprocess
 import tarfile
 import threading
 import time
@@ -227,11 +228,29 @@ def refuse(handler, _):
                         b'"message":"authentication required"}]}')
 
 
+class Caller:
+    """caller.c: scripts in images, side by side in one process."""
+
+    def __init__(self, program, cache, env):
+        self.run = subprocess.Popen(
+            [str(program), str(cache)], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, encoding="utf-8", env=env)
+
+    def ask(self, *words):
+        self.run.stdin.write(" ".join(map(str, words)) + "\n")
+        self.run.stdin.flush()
+        return self.run.stdout.readline().rstrip("\n")
+
+    def end(self):
+        self.run.stdin.close()
+        self.run.stdout.close()
+        return self.run.wait(timeout=60)
+
+
 def host_python(with_numpy=False):
     """Layers with this host's Python, to run it in an image: the parts of a
     root, as {name: bytes}; or None where it is not to be found."""
     import glob
-    import subprocess
     program = "/usr/bin/python3.11"
     if not os.path.exists(program):
         return None

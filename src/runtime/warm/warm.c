@@ -1,10 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/check.h"
 #include "runtime/warm/warm.h"
+
+/* Which folder a path leads to.  An image that was removed and came back has
+ * the name that it had, and a template of it would look in what is gone. */
+struct root_facts {
+    uint64_t dev, ino;
+    int64_t changed_s, changed_ns;
+};
 
 struct warm_language {
     struct warm_language *next;
@@ -12,6 +20,7 @@ struct warm_language {
     char *program; /* owned */
     char *folder;  /* owned; "": it serves those of any folder */
     char *root;    /* owned; "": the usual one */
+    struct root_facts root_facts;
     struct gbx_limits limits;
     uint32_t starts;
     struct template *template; /* counted, or NULL */
@@ -61,8 +70,23 @@ static const char *text_of(const char *folder)
     return folder != NULL ? folder : "";
 }
 
-static bool is_it(const struct warm_language *language,
-                  const struct sandbox_config *config)
+static struct root_facts facts_of(const char *root)
+{
+    struct root_facts facts = {0};
+    struct stat st;
+
+    if (root == NULL || stat(root, &st) < 0)
+        return facts;
+    facts.dev = st.st_dev;
+    facts.ino = st.st_ino;
+    facts.changed_s = st.st_ctim.tv_sec;
+    facts.changed_ns = st.st_ctim.tv_nsec;
+    return facts;
+}
+
+/* But for which folder its root is. */
+static bool is_like(const struct warm_language *language,
+                    const struct sandbox_config *config)
 {
     return language->backend == config->backend &&
            strcmp(language->program, config->bundle.program) == 0 &&
@@ -72,18 +96,42 @@ static bool is_it(const struct warm_language *language,
                   sizeof(language->limits)) == 0;
 }
 
+/* Nobody asks for it any more, whoever has copies keeps them. */
+static void retire_locked(struct warm_language *language)
+{
+    template_put(language->template);
+    language->template = NULL;
+    language->is_new = false;
+    language->is_hopeless = true;
+}
+
+static struct warm_language *look_locked(struct warm *warm,
+                                         const struct sandbox_config *config)
+{
+    const struct root_facts facts = facts_of(config->bundle.root);
+    struct warm_language *language = warm->languages;
+
+    for (; language != NULL; language = language->next) {
+        if (!is_like(language, config))
+            continue;
+        if (memcmp(&language->root_facts, &facts, sizeof(facts)) == 0)
+            return language;
+        retire_locked(language);
+    }
+    return NULL;
+}
+
 static struct warm_language *find_locked(struct warm *warm,
                                          const struct sandbox_config *config)
 {
-    struct warm_language *language = warm->languages;
+    struct warm_language *language = look_locked(warm, config);
 
-    while (language != NULL && !is_it(language, config))
-        language = language->next;
     if (language != NULL)
         return language;
     language = calloc(1, sizeof(*language));
     if (language == NULL)
         return NULL;
+    language->root_facts = facts_of(config->bundle.root);
     language->program = strdup(config->bundle.program);
     language->folder = strdup(text_of(folder_of(config)));
     language->root = strdup(text_of(config->bundle.root));
@@ -180,9 +228,7 @@ bool warm_has(struct warm *warm, const struct sandbox_config *config)
     bool has;
 
     pthread_mutex_lock(&warm->lock);
-    language = warm->languages;
-    while (language != NULL && !is_it(language, config))
-        language = language->next;
+    language = look_locked(warm, config);
     has = language != NULL && language->template != NULL;
     pthread_mutex_unlock(&warm->lock);
     return has;

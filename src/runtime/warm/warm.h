@@ -7,9 +7,10 @@
  *  sandbox_clone(&sandbox, &config, template, &err);
  *  template_put(template);
  *
- * One for each guest program, isolation and set of limits.  It is made when the
- * same language starts for the second time, because a process that starts one
- * script would only wait for it; where there is a cache, for the first.
+ * One for each guest program, isolation, root and set of limits.  It is made
+ * when the same language starts for the second time, because a process that
+ * starts one script would only wait for it; where there is a cache, for the
+ * first.
  *
  * Threads: any.
  */

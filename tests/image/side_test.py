@@ -1,0 +1,127 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Images of one tag side by side in one process: who is open keeps what it
+had, who is opened has what there is, and neither is warmed by the other.
+
+usage: side_test.py PROGRAM CALLER
+"""
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import images
+from images import Image, write_layout
+
+PROGRAM, CALLER = map(os.path.abspath, sys.argv[1:3])
+del sys.argv[1:3]
+
+# colorsys is first looked for when it is called.
+READ = ("def process(c):\n"
+        "    import colorsys\n"
+        "    old = open('/etc/motd').read()\n"
+        "    open('/etc/motd', 'w').write('changed')\n"
+        "    return {'out': old + ' ' + colorsys.__file__[:19]}\n")
+
+
+def isolations():
+    return ["process"] + ["microvm"] * os.access("/dev/kvm",
+                                                 os.R_OK | os.W_OK)
+
+
+class Side(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        os.chmod(self.folder, 0o755)
+        self.env = {**os.environ, "XDG_DATA_HOME": str(self.folder / "data")}
+        self.script = self.folder / "read.py"
+        self.script.write_text(READ)
+        base = images.host_python()
+        if base is None:
+            self.skipTest("no Python 3.11 here")
+        self.first, self.second = (
+            Image([base, {"etc/motd": text}], pack=bytes)
+            for text in (b"one", b"two"))
+
+    def image(self, *words, code=0):
+        run = subprocess.run([PROGRAM, "image", *map(str, words)],
+                             capture_output=True, text=True, timeout=60,
+                             env=self.env)
+        self.assertEqual(run.returncode, code, run.stdout + run.stderr)
+        return run.stdout + run.stderr
+
+    def pull(self, image):
+        layout = write_layout(self.folder / "layout", {"latest": image})
+        self.image("pull", f"oci:{layout}", "--name", "app")
+
+    def calling(self, cache="cache"):
+        caller = images.Caller(CALLER, self.folder / cache, self.env)
+        self.addCleanup(lambda: self.assertEqual(caller.end(), 0))
+        return caller
+
+    def test_a_tag_that_moves_leaves_what_is_open(self):
+        for isolation in isolations():
+            caller = self.calling()
+
+            def opened(name, image):
+                self.assertEqual(caller.ask("open", name, isolation, image,
+                                            self.script), "opened")
+
+            def says(name, text):
+                for _ in range(3):
+                    self.assertEqual(caller.ask("call", name),
+                                     f'"{text} /usr/lib/python3.11"')
+            self.pull(self.first)
+            opened("a", "app")
+            says("a", "one")
+            self.pull(self.second)
+            says("a", "one")
+            opened("b", "app")
+            for name, text in (("b", "two"), ("a", "one"), ("b", "two")):
+                says(name, text)
+            # Each of a few is warm by now, and by its own.
+            for name, image, text in (("c", self.first.digest, "one"),
+                                      ("d", self.second.digest, "two"),
+                                      ("e", "app", "two")):
+                opened(name, image)
+                says(name, text)
+            self.assertIn("in use", self.image("rm", self.first.digest,
+                                               code=125))
+            for name in "ac":
+                self.assertEqual(caller.ask("close", name), "closed")
+            self.image("rm", self.first.digest)
+            self.assertIn("no such image", caller.ask(
+                "open", "a", isolation, self.first.digest, self.script))
+            says("b", "two")
+
+    def test_an_image_that_was_gone_is_as_good_as_new(self):
+        for isolation in isolations():
+            caller = self.calling()
+            for _ in range(3):
+                self.pull(self.first)
+                for name in "ab":
+                    self.assertEqual(caller.ask("open", name, isolation, "app",
+                                                self.script), "opened")
+                    self.assertEqual(caller.ask("call", name),
+                                     '"one /usr/lib/python3.11"')
+                for name in "ab":
+                    caller.ask("close", name)
+                self.image("prune", "--all")
+
+    def test_templates_on_the_disk_are_each_digest_s(self):
+        for isolation in isolations():
+            for image, text in ((self.first, "one"), (self.second, "two")) * 2:
+                self.pull(image)
+                caller = self.calling()
+                self.assertEqual(caller.ask("open", "a", isolation, "app",
+                                            self.script), "opened")
+                self.assertEqual(caller.ask("call", "a"),
+                                 f'"{text} /usr/lib/python3.11"')
+
+
+if __name__ == "__main__":
+    unittest.main()
