@@ -8,6 +8,7 @@ import io
 import json
 import os
 import pathlib
+import socket
 import subprocess
 import tarfile
 import threading
@@ -226,6 +227,31 @@ def refuse(handler, _):
     """A fault: a login is wanted."""
     handler.answer(401, b'{"errors":[{"code":"UNAUTHORIZED",'
                         b'"message":"authentication required"}]}')
+
+
+def serve_docker_registry(folder):
+    """A real one on loopback.  Returns the process and HOST:PORT."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = probe.getsockname()
+    host = "%s:%d" % address
+    config = folder / "registry.yml"
+    config.write_text(
+        "version: 0.1\n"
+        "storage: {filesystem: {rootdirectory: %s}}\n"
+        "http: {addr: '%s'}\n"
+        "log: {level: error}\n" % (folder / "registry", host))
+    server = subprocess.Popen(["docker-registry", "serve", str(config)],
+                              stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL)
+    for _ in range(200):
+        with socket.socket() as probe:
+            if probe.connect_ex(address) == 0:
+                return server, host
+        time.sleep(0.05)
+    server.kill()
+    server.wait()
+    raise AssertionError("docker-registry did not start")
 
 
 class Caller:

@@ -8,11 +8,9 @@ usage: registry_test.py PROGRAM
 import os
 import pathlib
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 
 import images
@@ -55,27 +53,9 @@ class Case(unittest.TestCase):
 class Real(Case):
     def setUp(self):
         super().setUp()
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.host = "127.0.0.1:%d" % probe.getsockname()[1]
-        config = self.folder / "registry.yml"
-        config.write_text(
-            "version: 0.1\n"
-            "storage: {filesystem: {rootdirectory: %s}}\n"
-            "http: {addr: '%s'}\n"
-            "log: {level: error}\n" % (self.folder / "registry", self.host))
-        server = subprocess.Popen(["docker-registry", "serve", str(config)],
-                                  stdout=subprocess.DEVNULL,
-                                  stderr=subprocess.DEVNULL)
+        server, self.host = images.serve_docker_registry(self.folder)
         self.addCleanup(server.wait)
         self.addCleanup(server.terminate)
-        for _ in range(200):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1",
-                                     int(self.host.split(":")[1]))) == 0:
-                    return
-            time.sleep(0.05)
-        self.fail("docker-registry did not start")
 
     def push(self, image, name, *how):
         layout = write_layout(self.folder / "pushed", {"x": image})
