@@ -5,6 +5,7 @@ had, who is opened has what there is, and neither is warmed by the other.
 
 usage: side_test.py PROGRAM CALLER
 """
+import json
 import os
 import pathlib
 import subprocess
@@ -32,6 +33,15 @@ def isolations():
 
 
 class Side(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        base = images.host_python()
+        if base is None:
+            raise unittest.SkipTest("no Python 3.11 here")
+        cls.first, cls.second = (
+            Image([base, {"etc/motd": text}], pack=bytes)
+            for text in (b"one", b"two"))
+
     def setUp(self):
         folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self.addCleanup(folder.cleanup)
@@ -40,12 +50,6 @@ class Side(unittest.TestCase):
         self.env = {**os.environ, "XDG_DATA_HOME": str(self.folder / "data")}
         self.script = self.folder / "read.py"
         self.script.write_text(READ)
-        base = images.host_python()
-        if base is None:
-            self.skipTest("no Python 3.11 here")
-        self.first, self.second = (
-            Image([base, {"etc/motd": text}], pack=bytes)
-            for text in (b"one", b"two"))
 
     def image(self, *words, code=0):
         run = subprocess.run([PROGRAM, "image", *map(str, words)],
@@ -101,7 +105,7 @@ class Side(unittest.TestCase):
     def test_an_image_that_was_gone_is_as_good_as_new(self):
         for isolation in isolations():
             caller = self.calling()
-            for _ in range(3):
+            for _ in range(2):
                 self.pull(self.first)
                 for name in "ab":
                     self.assertEqual(caller.ask("open", name, isolation, "app",
@@ -121,6 +125,34 @@ class Side(unittest.TestCase):
                                             self.script), "opened")
                 self.assertEqual(caller.ask("call", "a"),
                                  f'"{text} /usr/lib/python3.11"')
+
+    def test_each_node_of_a_graph_has_an_image_of_its_own(self):
+        for image in self.first, self.second:
+            self.pull(image)
+
+        def node(name, **metadata):
+            return {"id": name, "component": "read.py", "metadata": metadata}
+
+        def end(name, port):
+            return {"nodeId": name, "portId": port, "portName": port,
+                    "expose": False, "portType": {"type": "any"}}
+        path = self.folder / "g.json"
+        path.write_text(json.dumps({
+            "caseSensitive": True, "properties": {"name": "t"},
+            "processes": {"a": node("a", image=self.first.digest),
+                          "b": node("b")},
+            "connections": [],
+            "outports": {name: end(name, "out") for name in "ab"}}))
+        for isolation in isolations():
+            done = subprocess.run(
+                [PROGRAM, "flow", "run", path, "--no-config", "--isolation",
+                 isolation, "--image", "app", "--in", "a.in=1", "--in",
+                 "b.in=1"], capture_output=True, text=True, timeout=60,
+                env=self.env)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            sent = [json.loads(line) for line in done.stdout.splitlines()]
+            self.assertEqual({one["port"]: one["message"]["data"][:3]
+                              for one in sent}, {"a": "one", "b": "two"})
 
 
 if __name__ == "__main__":
