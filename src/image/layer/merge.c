@@ -73,6 +73,12 @@ static int put_file(int from_dir, int to_dir, const char *name)
     return errno == EMLINK ? copy_file(from_dir, to_dir, name) : -errno;
 }
 
+/* Rather than that it could not be looked at. */
+static bool leads_nowhere(int rc)
+{
+    return rc == -ENOENT || rc == -ENOTDIR || rc == -ELOOP;
+}
+
 /* The folder of the root that one of the layer goes into, made where there is
  * none.  Returns a descriptor or -errno. */
 static int open_folder(const struct merge *self, int to_dir, const char *name,
@@ -86,14 +92,21 @@ static int open_folder(const struct merge *self, int to_dir, const char *name,
     fd = openat(to_dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd >= 0)
         return fd;
+    /* Only what is no folder makes room. */
+    if (!leads_nowhere(-errno))
+        return -errno;
     if (fstatat(to_dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return -errno;
-    if (S_ISLNK(st.st_mode) && is_implied &&
-        (fd = folder_find(self->root_fd, self->path)) >= 0) {
-        auto_fd int path = fd; /* it was opened to be a place alone */
+    if (S_ISLNK(st.st_mode) && is_implied) {
+        /* It is opened to be a place alone, at first. */
+        auto_fd int path = folder_find(self->root_fd, self->path);
 
-        fd = openat(path, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        return fd < 0 ? -errno : fd;
+        fd = path < 0 ? -1
+                      : openat(path, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd >= 0)
+            return fd;
+        if (path >= 0 || !leads_nowhere(path))
+            return path < 0 ? path : -errno;
     }
     if ((rc = folder_remove(to_dir, name, NULL)) < 0)
         return rc;
@@ -153,7 +166,7 @@ static int put_all(struct merge *self, int from, int to, unsigned depth)
         close_fd(&from);
         return rc;
     }
-    while (rc == 0 && (entry = readdir(dir)) != NULL) {
+    while (rc == 0 && (errno = 0, entry = readdir(dir)) != NULL) {
         const char *name = entry->d_name;
 
         if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
@@ -169,6 +182,8 @@ static int put_all(struct merge *self, int from, int to, unsigned depth)
         if (rc == 0)
             self->path[bytes] = '\0';
     }
+    if (rc == 0 && errno != 0) /* it ended before all was read */
+        rc = -errno;
     closedir(dir);
     return rc;
 }

@@ -52,42 +52,53 @@ static int host_failed(int rc, const struct pull *pull, const char *what,
     return fail(err, GBX_EHOST, "%s in %.120s", what, pull->images->path);
 }
 
-/* A small blob whose digest is right; one that is damaged goes. */
-static char *read_checked(const struct pull *pull, const char *digest,
-                          size_t *bytes)
+/* A small blob whose digest is right, to free(); one that is damaged goes.
+ * Returns 0, GBX_EFILE: it is not there (any more), or GBX_EHOST. */
+static int read_checked(const struct pull *pull, const char *digest,
+                        char **text, size_t *bytes, struct gbx_error *err)
 {
-    char path[STORE_PATH_BYTES], is[DIGEST_BYTES], *text;
+    char path[STORE_PATH_BYTES], is[DIGEST_BYTES];
+    int rc = GBX_EFILE;
 
     store_blob(path, digest);
-    text = store_read(pull->images, path, MANIFEST_BYTES_MAX, bytes);
-    if (text == NULL ||
-        (hash_bytes(text, *bytes, is) && strcmp(is, digest) == 0))
-        return text;
-    free(text);
-    unlinkat(pull->images->fd, path, 0);
-    return NULL;
+    *text = store_read(pull->images, path, MANIFEST_BYTES_MAX, bytes);
+    if (*text == NULL)
+        return errno == ENOENT || errno == EFBIG
+                   ? GBX_EFILE
+                   : fail(err, GBX_EHOST, "%s/%s", pull->images->path, path);
+    if (!hash_bytes(*text, *bytes, is))
+        rc = fail(err, GBX_EHOST, "no memory for a digest");
+    else if (strcmp(is, digest) == 0)
+        return 0;
+    else
+        unlinkat(pull->images->fd, path, 0);
+    free(*text);
+    return rc;
 }
 
 int source_read(struct pull *pull, struct gbx_error *err)
 {
     size_t bytes;
-    char *text = read_checked(pull, pull->digest, &bytes);
-    int rc;
+    char *text;
+    int rc = read_checked(pull, pull->digest, &text, &bytes, err);
 
-    if (text == NULL)
+    if (rc == GBX_EFILE)
         return fail(err, GBX_EFORMAT,
                     "image %.80s: its manifest was damaged "
                     "in the store; pull it again",
                     pull->name);
+    if (rc < 0)
+        return rc;
     manifest_fini(&pull->manifest);
     rc = manifest_read(&pull->manifest, text, bytes, &pull->wanted, err);
     free(text);
     if (rc < 0)
         return rc;
-    text = read_checked(pull, pull->manifest.config, &bytes);
-    if (text == NULL)
-        return fail(err, GBX_EFILE, "image %.80s: no configuration",
-                    pull->name);
+    rc = read_checked(pull, pull->manifest.config, &text, &bytes, err);
+    if (rc == GBX_EFILE)
+        return fail(err, rc, "image %.80s: no configuration", pull->name);
+    if (rc < 0)
+        return rc;
     rc = manifest_add_config(&pull->manifest, text, bytes, &pull->wanted, err);
     free(text);
     return rc;

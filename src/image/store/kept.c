@@ -11,13 +11,13 @@
 #define BOOT_BYTES 64u
 #define BOOT_ID    "/proc/sys/kernel/random/boot_id"
 
-/* 0 bytes where it cannot be read. */
-static size_t read_all(int dir_fd, const char *path, char text[BOOT_BYTES])
+/* How many bytes, or -errno. */
+static ssize_t read_all(int dir_fd, const char *path, char text[BOOT_BYTES])
 {
     auto_fd int fd = openat(dir_fd, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    ssize_t n = fd < 0 ? 0 : read(fd, text, BOOT_BYTES);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, BOOT_BYTES);
 
-    return n < 0 ? 0 : (size_t)n;
+    return n < 0 ? -errno : n;
 }
 
 static int put(int dir_fd, const char *path, const void *bytes, size_t count)
@@ -31,8 +31,11 @@ static int put(int dir_fd, const char *path, const void *bytes, size_t count)
 int kept_begin(int dir_fd)
 {
     char boot[BOOT_BYTES];
+    ssize_t bytes = read_all(AT_FDCWD, BOOT_ID, boot);
 
-    return put(dir_fd, "boot", boot, read_all(AT_FDCWD, BOOT_ID, boot));
+    if (bytes < 0 && bytes != -ENOENT) /* without /proc, it has to be marked */
+        return (int)bytes;
+    return put(dir_fd, "boot", boot, bytes < 0 ? 0 : (size_t)bytes);
 }
 
 bool kept_is_marked(const struct gbx_images *images, const char *path)
@@ -46,14 +49,14 @@ bool kept_is_marked(const struct gbx_images *images, const char *path)
 bool kept_is_whole(const struct gbx_images *images, const char *path)
 {
     char name[STORE_PATH_BYTES + 8], boot[BOOT_BYTES], now[BOOT_BYTES];
-    size_t bytes;
+    ssize_t bytes;
 
     if (kept_is_marked(images, path))
         return true;
     snprintf(name, sizeof(name), "%s/boot", path);
     bytes = read_all(images->fd, name, boot);
     return bytes > 0 && read_all(AT_FDCWD, BOOT_ID, now) == bytes &&
-           memcmp(boot, now, bytes) == 0;
+           memcmp(boot, now, (size_t)bytes) == 0;
 }
 
 void kept_mark(const struct gbx_images *images, const char *path)

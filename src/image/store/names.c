@@ -181,9 +181,11 @@ int names_read(struct names *names, const struct gbx_images *images,
         close_fd(&fd);
         return fail(err, GBX_EHOST, "%s/%s", images->path, STORE_NAMES);
     }
-    while (rc == 0 && (entry = readdir(dir)) != NULL)
+    while (rc == 0 && (errno = 0, entry = readdir(dir)) != NULL)
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
             rc = add(names, images, entry->d_name, err);
+    if (rc == 0 && errno != 0)
+        rc = fail(err, GBX_EHOST, "%s/%s", images->path, STORE_NAMES);
     closedir(dir);
     if (names->count > 0)
         qsort(names->all, names->count, sizeof(*names->all), by_name);

@@ -195,7 +195,7 @@ int records_read(struct records *records, const struct gbx_images *images,
         close_fd(&fd);
         return fail(err, GBX_EHOST, "%s/%s", images->path, STORE_IMAGES);
     }
-    while (rc == 0 && (entry = readdir(dir)) != NULL) {
+    while (rc == 0 && (errno = 0, entry = readdir(dir)) != NULL) {
         struct record *more;
 
         if (!is_record(digest, entry->d_name))
@@ -212,6 +212,8 @@ int records_read(struct records *records, const struct gbx_images *images,
         else if (rc != GBX_EHOST)
             rc = 0;
     }
+    if (rc == 0 && errno != 0)
+        rc = fail(err, GBX_EHOST, "%s/%s", images->path, STORE_IMAGES);
     closedir(dir);
     if (records->count > 0)
         qsort(records->all, records->count, sizeof(*records->all), by_digest);
