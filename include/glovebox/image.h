@@ -150,7 +150,8 @@ int gbx_images_prune(struct gbx_images *images, bool all, gbx_image_fn fn,
 
 /* Read all that is there and compare it with the digests; fn is told of each
  * damage, in words.  Returns 0 (fn was not called), GBX_EFORMAT (what is
- * damaged has been put away: pull the image again) or other codes. */
+ * damaged has been put away: pull the image again), GBX_EAGAIN (a pull is under
+ * way) or other codes. */
 int gbx_images_verify(struct gbx_images *images, const char *libexec_dir,
                       void (*fn)(void *context, const char *text),
                       void *context, struct gbx_error *err);

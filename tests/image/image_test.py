@@ -186,6 +186,25 @@ class Local(Case):
         os.close(held)
         self.image("rm", self.layout())
 
+    def test_who_removes_and_verifies_waits_for_pulls(self):
+        self.pull(Image([SMALL]))
+        acts = (["verify"], ["prune"], ["rm", self.layout()])
+        held = os.open(self.store / "locks/store", os.O_RDWR)
+        fcntl.flock(held, fcntl.LOCK_SH)  # as a pull does
+        for act in acts:
+            self.image(*act, code=125, says="a pull is under way")
+        self.pull(Image([SMALL]))  # others are not in its way
+        for act in acts:
+            fcntl.flock(held, fcntl.LOCK_SH)
+            with subprocess.Popen(
+                    [PROGRAM, "image", *act, "--store", str(self.store)],
+                    stdout=subprocess.DEVNULL) as run:
+                time.sleep(0.1)
+                fcntl.flock(held, fcntl.LOCK_UN)
+                self.assertEqual(run.wait(timeout=60), 0)
+        os.close(held)
+        self.assertEqual(self.list(), [])
+
     def test_a_name_more_goes_alone(self):
         self.pull(Image([SMALL]))
         self.image("pull", self.layout(), "--name", "mine:1")

@@ -295,18 +295,13 @@ static void check_files(struct check *check, const char *folder, size_t read)
 int verify(struct gbx_images *images, struct gbx_error *err)
 {
     struct check check = {.images = images};
-    auto_fd int lock = store_lock(images, "store", true, 1, NULL, NULL);
+    auto_fd int lock = store_lock_alone(images, err);
     struct records records = {0};
     struct names names = {0};
     int rc;
 
-    if (lock == -EAGAIN)
-        return fail(err, GBX_EAGAIN,
-                    "a pull is under way in %.120s; try again "
-                    "when it is done",
-                    images->path);
     if (lock < 0)
-        return fail(err, GBX_EHOST, "a lock in %s", images->path);
+        return lock;
     check_blobs(&check);
     rc = records_read(&records, images, err);
     if (rc == 0)

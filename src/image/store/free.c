@@ -15,15 +15,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "image/store/find.h"
 #include "image/store/folder.h"
 #include "image/store/list.h"
 #include "image/store/names.h"
-
-#define WAIT_NS 2000000000ull
 
 /* Who is using what, by name: digits of digests. */
 struct marks {
@@ -158,20 +155,6 @@ static int sweep_all(const struct gbx_images *images, uint64_t *freed,
     return failed ? fail(err, GBX_EHOST, "no memory to prune images") : 0;
 }
 
-/* Returns a descriptor, or a code. */
-static int lock_alone(const struct gbx_images *images, struct gbx_error *err)
-{
-    int fd =
-        store_lock(images, "store", true, clock_now_ns() + WAIT_NS, NULL, NULL);
-
-    if (fd == -EAGAIN)
-        return fail(err, GBX_EAGAIN,
-                    "a pull is under way in %.120s; try again when it is done",
-                    images->path);
-    errno = -fd;
-    return fd < 0 ? fail(err, GBX_EHOST, "%s", images->path) : fd;
-}
-
 static bool is_held(const struct gbx_images *images,
                     const struct record *record)
 {
@@ -242,7 +225,7 @@ static int remove_it(const struct gbx_images *images, const char *text,
 int gbx_image_remove(struct gbx_images *images, const char *reference,
                      uint64_t *bytes, struct gbx_error *err)
 {
-    auto_fd int lock = lock_alone(images, err);
+    auto_fd int lock = store_lock_alone(images, err);
     uint64_t ignored;
 
     bytes = bytes != NULL ? bytes : &ignored;
@@ -253,7 +236,7 @@ int gbx_image_remove(struct gbx_images *images, const char *reference,
 int gbx_images_prune(struct gbx_images *images, bool all, gbx_image_fn fn,
                      void *context, uint64_t *bytes, struct gbx_error *err)
 {
-    auto_fd int lock = lock_alone(images, err);
+    auto_fd int lock = store_lock_alone(images, err);
     struct records records = {0};
     struct names names = {0};
     uint64_t ignored;

@@ -17,7 +17,8 @@
 #include "image/store/folder.h"
 #include "image/store/store.h"
 
-#define WAIT_US 20000
+#define WAIT_US  20000
+#define ALONE_NS 2000000000ull
 
 static const char *const folders[] = {"blobs",     STORE_BLOBS,  STORE_LAYERS,
                                       STORE_ROOTS, STORE_IMAGES, STORE_NAMES,
@@ -243,4 +244,17 @@ int store_lock(const struct gbx_images *images, const char *name, bool alone,
             return -ECANCELED;
         usleep(WAIT_US);
     }
+}
+
+int store_lock_alone(const struct gbx_images *images, struct gbx_error *err)
+{
+    int fd = store_lock(images, "store", true, clock_now_ns() + ALONE_NS, NULL,
+                        NULL);
+
+    if (fd == -EAGAIN)
+        return fail(err, GBX_EAGAIN,
+                    "a pull is under way in %.120s; try again when it is done",
+                    images->path);
+    errno = -fd;
+    return fd < 0 ? fail(err, GBX_EHOST, "a lock in %s", images->path) : fd;
 }

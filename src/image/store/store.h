@@ -81,6 +81,10 @@ int store_lock(const struct gbx_images *images, const char *name, bool alone,
                uint64_t deadline_ns, bool (*turn)(void *context),
                void *context);
 
+/* The store, for who removes what nobody uses: pulls are waited for, two
+ * seconds.  Returns a descriptor to close, or a code. */
+int store_lock_alone(const struct gbx_images *images, struct gbx_error *err);
+
 /* Is a descriptor still what its path from the store's folder leads to? */
 bool store_is_current(const struct gbx_images *images, const char *path,
                       int fd);
