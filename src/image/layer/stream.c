@@ -94,6 +94,13 @@ static int check_size(const struct stream *stream, struct gbx_error *err)
     return 0;
 }
 
+static int cannot_unpack(const struct stream *stream, struct gbx_error *err)
+{
+    return fail(err, stream_code(stream->archive),
+                "%s cannot be unpacked: %.120s", stream->config.name,
+                archive_error_string(stream->archive));
+}
+
 /* Returns the bytes of a whole block, less only at the end. */
 static ssize_t unpack_block(struct stream *stream, struct block *block,
                             struct gbx_error *err)
@@ -106,9 +113,7 @@ static ssize_t unpack_block(struct stream *stream, struct block *block,
         int rc;
 
         if (n < 0)
-            return fail(err, GBX_EFORMAT, "%s cannot be unpacked: %.120s",
-                        stream->config.name,
-                        archive_error_string(stream->archive));
+            return cannot_unpack(stream, err);
         if (n == 0)
             break;
         block->bytes += (size_t)n;
@@ -140,8 +145,7 @@ static int begin_archive(struct stream *stream, struct gbx_error *err)
     archive_read_support_format_empty(archive);
     if (archive_read_open(archive, stream, NULL, read_packed, NULL) !=
         ARCHIVE_OK)
-        return fail(err, GBX_EFORMAT, "%s cannot be unpacked: %.120s",
-                    stream->config.name, archive_error_string(archive));
+        return cannot_unpack(stream, err);
     switch (archive_read_next_header(archive, &entry)) {
     case ARCHIVE_OK:
     case ARCHIVE_WARN:
@@ -149,8 +153,7 @@ static int begin_archive(struct stream *stream, struct gbx_error *err)
     case ARCHIVE_EOF: /* nothing at all */
         return 0;
     default:
-        return fail(err, GBX_EFORMAT, "%s cannot be unpacked: %.120s",
-                    stream->config.name, archive_error_string(archive));
+        return cannot_unpack(stream, err);
     }
 }
 
@@ -202,6 +205,12 @@ static void *fill(void *context)
         read_rest(stream);
     end(stream, n < 0 ? (int)n : 0, &err);
     return NULL;
+}
+
+int stream_code(struct archive *archive)
+{
+    errno = 0; /* libarchive has said it in words */
+    return archive_errno(archive) == ENOMEM ? GBX_EHOST : GBX_EFORMAT;
 }
 
 /* ---- the owner ---- */

@@ -25,6 +25,7 @@
 
 #include "image/reference/reference.h"
 
+struct archive;
 struct stream;
 
 struct stream_config {
@@ -48,5 +49,8 @@ bool stream_digests(struct stream *stream, char digest[DIGEST_BYTES],
                     char diff[DIGEST_BYTES]);
 
 void stream_close(struct stream *stream); /* NULL is allowed */
+
+/* What libarchive's last error is: GBX_EFORMAT, or GBX_EHOST: no memory. */
+int stream_code(struct archive *archive);
 
 #endif

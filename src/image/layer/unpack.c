@@ -53,8 +53,9 @@ static la_ssize_t read_block(struct archive *archive, void *context,
 static int archive_failed(struct unpack *self, struct gbx_error *err)
 {
     if (self->failed == 0)
-        return fail(err, GBX_EFORMAT, "%.20s is no archive: %.120s",
-                    self->how.name, archive_error_string(self->archive));
+        return fail(err, stream_code(self->archive),
+                    "%.20s is no archive: %.120s", self->how.name,
+                    archive_error_string(self->archive));
     if (err != NULL)
         *err = self->err;
     return self->failed;

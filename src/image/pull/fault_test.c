@@ -375,6 +375,45 @@ static void each_fails(const char *reference, int least)
     }
 }
 
+static int verify_it(struct gbx_error *err)
+{
+    struct gbx_images *images;
+    int rc = gbx_images_open(&images, store, err);
+
+    if (rc == 0)
+        rc = verify(images, err);
+    gbx_images_close(images);
+    return rc;
+}
+
+/* What this host lacks is no damage of the store's. */
+static void nor_does_one_that_verifies_find_what_is_not(void **state)
+{
+    int n = 0, rc;
+
+    (void)state;
+    folder_remove(AT_FDCWD, store, NULL);
+    expect_pulled(first);
+    expect_pulled(second);
+    fails_with = ENOMEM;
+    do {
+        const int files = count_open_files();
+        struct gbx_error err = {0};
+
+        begin_failing(++n);
+        rc = verify_it(&err);
+        fails_at = 0;
+        assert_int_equal(count_open_files(), files);
+        if (rc > 0 || (rc < 0 && err.what[0] == '\0'))
+            fail_msg("step %d, %s: %d, %s", n, failed, rc, damage);
+        expect_image(first, false);
+        expect_image(second, true);
+    } while (failed != NULL);
+    assert_int_equal(rc, 0);
+    assert_true(n > 100);
+    expect_whole();
+}
+
 static void each_step_of_a_pull_fails(void **state)
 {
     (void)state;
@@ -392,6 +431,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_step_of_a_pull_fails),
         cmocka_unit_test(and_of_one_of_what_is_there),
+        cmocka_unit_test(nor_does_one_that_verifies_find_what_is_not),
     };
 
     umask(077);

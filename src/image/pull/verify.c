@@ -31,7 +31,21 @@
 struct check {
     struct gbx_images *images;
     int count; /* of damages */
+    int rc;    /* the first thing that could not be done, with its: */
+    struct gbx_error *err;
 };
+
+/* Of errno: that this host lacks something says nothing of the store.  Then no
+ * more is looked at, and nothing is put away. */
+static bool host_lacks(struct check *check, const char *path)
+{
+    if (errno != ENOMEM && errno != EMFILE && errno != ENFILE)
+        return false;
+    if (check->rc == 0)
+        check->rc = fail(check->err, GBX_EHOST, "%.120s/%.80s",
+                         check->images->path, path);
+    return true;
+}
 
 static void damaged(struct check *check, const char *path, const char *why)
 {
@@ -61,7 +75,11 @@ static bool hash_file(int fd, char digest[DIGEST_BYTES])
     hash_begin(&hash);
     while ((n = read(fd, block, sizeof(block))) > 0)
         hash_add(&hash, block, (size_t)n);
-    return hash_end(&hash, digest) && n == 0;
+    if (!hash_end(&hash, digest) && n == 0) {
+        errno = ENOMEM;
+        return false;
+    }
+    return n == 0;
 }
 
 static void check_blob(struct check *check, const char *name)
@@ -70,9 +88,12 @@ static void check_blob(struct check *check, const char *name)
     auto_fd int fd = -1;
 
     snprintf(path, sizeof(path), STORE_BLOBS "/%s", name);
+    errno = 0;
     fd = openat(check->images->fd, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     if (fd >= 0 && hash_file(fd, digest) &&
         strcmp(digest_hex(digest), name) == 0)
+        return;
+    if (host_lacks(check, path))
         return;
     damaged(check, path, "its bytes are not those that its name says");
     put_away(check, path);
@@ -87,12 +108,15 @@ static void check_blobs(struct check *check)
 
     if (dir == NULL) {
         close_fd(&fd);
-        damaged(check, STORE_BLOBS, strerrordesc_np(errno));
+        if (!host_lacks(check, STORE_BLOBS))
+            damaged(check, STORE_BLOBS, strerrordesc_np(errno));
         return;
     }
-    while ((entry = readdir(dir)) != NULL)
+    while (check->rc == 0 && (errno = 0, entry = readdir(dir)) != NULL)
         if (entry->d_name[0] != '.')
             check_blob(check, entry->d_name);
+    if (errno != 0 && !host_lacks(check, STORE_BLOBS))
+        damaged(check, STORE_BLOBS, strerrordesc_np(errno));
     closedir(dir);
 }
 
@@ -216,7 +240,9 @@ static int unpack_again(struct check *check, int fd,
     store_blob(blob, layer->digest);
     from = source.fd = openat(check->images->fd, blob, O_RDONLY | O_CLOEXEC);
     if (from < 0)
-        return fail(err, GBX_EFILE, "%s is not there", blob);
+        return errno == ENOENT
+                   ? fail(err, GBX_EFILE, "%s is not there", blob)
+                   : fail(err, GBX_EHOST, "%s/%s", check->images->path, blob);
     return layer_unpack(fd, &source, &limits, err);
 }
 
@@ -227,22 +253,28 @@ static void check_layer(struct check *check, const struct record_layer *layer)
     char where[PATH_MAX] = "", why[PATH_MAX + 64];
     struct gbx_error err = {0};
     auto_fd int is = -1;
-    int fd;
+    int fd, rc;
 
     snprintf(path, sizeof(path), STORE_LAYERS "/%s", digest_hex(layer->diff));
     is = openat(check->images->fd, path, flags);
     if (is < 0) {
-        damaged(check, path, "the layer is not there");
+        if (!host_lacks(check, path))
+            damaged(check, path, "the layer is not there");
         return;
     }
     fd = store_draft(check->images, draft);
     if (fd < 0) {
-        damaged(check, draft, strerrordesc_np(-fd));
+        check->rc = fail(check->err, GBX_EHOST, "a draft in %.120s: %s",
+                         check->images->path, strerrordesc_np(-fd));
         return;
     }
-    if (unpack_again(check, fd, layer, &err) < 0) {
+    rc = unpack_again(check, fd, layer, &err);
+    errno = 0;
+    if (rc == GBX_EHOST) {
+        check->rc = fail(check->err, rc, "%s", err.what);
+    } else if (rc < 0) {
         damaged(check, path, err.what);
-    } else if (!same_layer(is, fd, where)) {
+    } else if (!same_layer(is, fd, where) && !host_lacks(check, path)) {
         snprintf(why, sizeof(why), "differs from its blob at %s", where);
         damaged(check, path, why);
         put_away(check, path);
@@ -252,9 +284,11 @@ static void check_layer(struct check *check, const struct record_layer *layer)
 
 /* ---- records ---- */
 
-static bool is_there(const struct check *check, const char *path)
+static void expect(struct check *check, const char *path, const char *why)
 {
-    return faccessat(check->images->fd, path, R_OK, AT_SYMLINK_NOFOLLOW) == 0;
+    if (faccessat(check->images->fd, path, R_OK, AT_SYMLINK_NOFOLLOW) < 0 &&
+        !host_lacks(check, path))
+        damaged(check, path, why);
 }
 
 static void check_record(struct check *check, const struct record *record)
@@ -265,17 +299,14 @@ static void check_record(struct check *check, const struct record *record)
     store_blob(path, record->digest);
     snprintf(why, sizeof(why), "the manifest of %.100s is not there",
              record->name);
-    if (!is_there(check, path))
-        damaged(check, path, why);
+    expect(check, path, why);
     store_blob(path, record->config);
     snprintf(why, sizeof(why), "the configuration of %.100s is not there",
              record->name);
-    if (!is_there(check, path))
-        damaged(check, path, why);
-    for (uint32_t i = 0; i < record->layer_count; i++)
+    expect(check, path, why);
+    for (uint32_t i = 0; check->rc == 0 && i < record->layer_count; i++)
         check_layer(check, &record->layers[i]);
-    if (!is_there(check, record->root))
-        damaged(check, record->root, "the root is not there");
+    expect(check, record->root, "the root is not there");
     /* It has files in common with what was damaged. */
     if (check->count > before &&
         strncmp(record->root, STORE_ROOTS, strlen(STORE_ROOTS)) == 0)
@@ -288,13 +319,14 @@ static void check_files(struct check *check, const char *folder, size_t read)
     auto_fd int fd =
         openat(check->images->fd, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    if (fd < 0 || count_names(fd) != read + 2)
+    errno = fd < 0 ? errno : 0;
+    if ((fd < 0 || count_names(fd) != read + 2) && !host_lacks(check, folder))
         damaged(check, folder, "a file in it cannot be read");
 }
 
 int verify(struct gbx_images *images, struct gbx_error *err)
 {
-    struct check check = {.images = images};
+    struct check check = {.images = images, .err = err};
     auto_fd int lock = store_lock_alone(images, err);
     struct records records = {0};
     struct names names = {0};
@@ -303,19 +335,21 @@ int verify(struct gbx_images *images, struct gbx_error *err)
     if (lock < 0)
         return lock;
     check_blobs(&check);
-    rc = records_read(&records, images, err);
+    rc = check.rc < 0 ? check.rc : records_read(&records, images, err);
     if (rc == 0)
         rc = names_read(&names, images, err);
     if (rc == 0) {
         check_files(&check, STORE_IMAGES, records.count);
         check_files(&check, STORE_NAMES, names.count);
     }
-    for (size_t i = 0; rc == 0 && i < records.count; i++)
+    for (size_t i = 0; rc == 0 && check.rc == 0 && i < records.count; i++)
         check_record(&check, &records.all[i]);
     for (size_t i = 0; rc == 0 && i < names.count; i++)
         if (records_find(&records, names.all[i].digest) == NULL)
             damaged(&check, names.all[i].name, "its image is not there");
     records_fini(&records);
     names_fini(&names);
+    if (rc == 0)
+        rc = check.rc;
     return rc < 0 ? rc : check.count;
 }
