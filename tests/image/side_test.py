@@ -35,11 +35,12 @@ def isolations():
 class Side(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        base = images.host_python()
-        if base is None:
+        cls.base = images.host_python()
+        if cls.base is None:
             raise unittest.SkipTest("no Python 3.11 here")
+        cls.base = images.tar(cls.base)
         cls.first, cls.second = (
-            Image([base, {"etc/motd": text}], pack=bytes)
+            Image([cls.base, {"etc/motd": text}], pack=bytes)
             for text in (b"one", b"two"))
 
     def setUp(self):
@@ -125,6 +126,23 @@ class Side(unittest.TestCase):
                                             self.script), "opened")
                 self.assertEqual(caller.ask("call", "a"),
                                  f'"{text} /usr/lib/python3.11"')
+
+    @unittest.skipIf("microvm" not in isolations(), "no KVM here")
+    def test_whose_tag_has_moved_on_holds_nothing(self):
+        caller = self.calling()
+        files = f"/proc/{caller.run.pid}/fd"
+        count = []
+        for number in range(12):
+            self.pull(Image([self.base, {"etc/motd": b"%d" % number}],
+                            pack=bytes))
+            for name in "ab":
+                caller.ask("open", name, "microvm", "app", self.script)
+                self.assertEqual(caller.ask("call", name)[:3],
+                                 f'"{number} '[:3])
+            for name in "ab":
+                caller.ask("close", name)
+            count.append(len(os.listdir(files)))
+        self.assertEqual(count[-1], count[-3], count)
 
     def test_each_node_of_a_graph_has_an_image_of_its_own(self):
         for image in self.first, self.second:

@@ -26,6 +26,7 @@ struct warm_language {
     struct template *template; /* counted, or NULL */
     bool is_hopeless;          /* it was tried, in vain */
     bool is_new;               /* and not in the cache */
+    uint64_t used;             /* by the count of all uses, when last */
     struct bytes_out key;
     pthread_mutex_t making;
 };
@@ -195,6 +196,45 @@ static void make_once(struct warm *warm, struct warm_language *language,
     pthread_mutex_unlock(&language->making);
 }
 
+/* Tags move, and each digest has a template with descriptors of its own: those
+ * of roots that were not asked for lately go. */
+static struct warm_language *find_oldest_locked(const struct warm *warm)
+{
+    struct warm_language *oldest = NULL;
+    uint32_t count = 0;
+
+    for (struct warm_language *language = warm->languages; language != NULL;
+         language = language->next) {
+        if (language->root[0] == '\0' || language->template == NULL)
+            continue;
+        count++;
+        if (oldest == NULL || language->used < oldest->used)
+            oldest = language;
+    }
+    return count > WARM_ROOTS_MAX ? oldest : NULL;
+}
+
+static void shed(struct warm *warm)
+{
+    static const struct bytes_out none;
+    struct warm_language *oldest;
+    struct template *template = NULL;
+    bool is_new = false;
+
+    pthread_mutex_lock(&warm->lock);
+    oldest = find_oldest_locked(warm);
+    if (oldest != NULL) {
+        template = oldest->template;
+        is_new = oldest->is_new;
+        oldest->template = NULL;
+        oldest->is_new = false;
+    }
+    pthread_mutex_unlock(&warm->lock);
+    if (is_new)
+        cache_save(warm->cache, template, &oldest->key, &none);
+    template_put(template);
+}
+
 struct template *warm_get(struct warm *warm,
                           const struct sandbox_config *config,
                           uint64_t deadline_ns)
@@ -208,6 +248,8 @@ struct template *warm_get(struct warm *warm,
         return NULL;
     pthread_mutex_lock(&warm->lock);
     language = find_locked(warm, config);
+    if (language != NULL)
+        language->used = ++warm->uses;
     wants = language != NULL &&
             (++language->starts > 1 ||
              (warm->cache->dir_fd >= 0 && config->backend->save != NULL));
@@ -219,6 +261,7 @@ struct template *warm_get(struct warm *warm,
     if (language->template != NULL)
         template = template_get(language->template);
     pthread_mutex_unlock(&warm->lock);
+    shed(warm);
     return template;
 }
 

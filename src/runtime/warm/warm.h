@@ -10,7 +10,7 @@
  * One for each guest program, isolation, root and set of limits.  It is made
  * when the same language starts for the second time, because a process that
  * starts one script would only wait for it; where there is a cache, for the
- * first.
+ * first.  Of roots, the last that were asked for have one.
  *
  * Threads: any.
  */
@@ -27,7 +27,10 @@ struct warm {
     pthread_mutex_t lock;
     struct warm_language *languages; /* owned */
     const struct cache *cache;       /* borrowed */
+    uint64_t uses;
 };
+
+#define WARM_ROOTS_MAX 8u /* that have a template at once */
 
 void warm_open(struct warm *warm, const struct cache *cache);
 void warm_close(struct warm *warm); /* new ones are written to the cache */
