@@ -177,32 +177,51 @@ static struct blob add_layer(const struct tar_entry *entries, size_t count)
     return blob;
 }
 
-/* The last comma of a list is not JSON's. */
+struct text {
+    char bytes[2048];
+    size_t count;
+};
+
+static void add(struct text *text, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void add(struct text *text, const char *format, ...)
+{
+    const size_t room = sizeof(text->bytes) - text->count;
+    va_list ap;
+    int bytes;
+
+    va_start(ap, format);
+    bytes = vsnprintf(text->bytes + text->count, room, format, ap);
+    va_end(ap);
+    must(bytes >= 0 && (size_t)bytes < room);
+    text->count += (size_t)bytes;
+}
+
 static struct blob add_image(const struct blob *layers, size_t count)
 {
-    char config[1024], manifest[2048], *at = config, *to = manifest;
+    struct text config = {.count = 0}, manifest = {.count = 0};
     struct blob blob;
 
-    at += sprintf(at, "{\"os\": \"linux\", \"architecture\": \"amd64\", "
-                      "\"rootfs\": {\"type\": \"layers\", \"diff_ids\": [");
+    add(&config, "{\"os\": \"linux\", \"architecture\": \"amd64\", "
+                 "\"rootfs\": {\"type\": \"layers\", \"diff_ids\": [");
     for (size_t i = 0; i < count; i++)
-        at += sprintf(at, "%s\"%s\"", i > 0 ? ", " : "", layers[i].digest);
-    at += sprintf(at, "]}}");
-    add_blob(config, (size_t)(at - config), blob.digest);
-    to += sprintf(to,
-                  "{\"schemaVersion\": 2, \"config\": {\"mediaType\": "
-                  "\"application/vnd.oci.image.config.v1+json\", \"digest\": "
-                  "\"%s\", \"size\": %zu}, \"layers\": [",
-                  blob.digest, (size_t)(at - config));
+        add(&config, "%s\"%s\"", i > 0 ? ", " : "", layers[i].digest);
+    add(&config, "]}}");
+    add_blob(config.bytes, config.count, blob.digest);
+    add(&manifest,
+        "{\"schemaVersion\": 2, \"config\": {\"mediaType\": "
+        "\"application/vnd.oci.image.config.v1+json\", \"digest\": "
+        "\"%s\", \"size\": %zu}, \"layers\": [",
+        blob.digest, config.count);
     for (size_t i = 0; i < count; i++)
-        to += sprintf(to,
-                      "%s{\"mediaType\": "
-                      "\"application/vnd.oci.image.layer.v1.tar\", "
-                      "\"digest\": \"%s\", \"size\": %zu}",
-                      i > 0 ? ", " : "", layers[i].digest, layers[i].bytes);
-    to += sprintf(to, "]}");
-    blob.bytes = (size_t)(to - manifest);
-    add_blob(manifest, blob.bytes, blob.digest);
+        add(&manifest,
+            "%s{\"mediaType\": \"application/vnd.oci.image.layer.v1.tar\", "
+            "\"digest\": \"%s\", \"size\": %zu}",
+            i > 0 ? ", " : "", layers[i].digest, layers[i].bytes);
+    add(&manifest, "]}");
+    blob.bytes = manifest.count;
+    add_blob(manifest.bytes, manifest.count, blob.digest);
     return blob;
 }
 
