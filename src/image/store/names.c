@@ -187,6 +187,8 @@ int names_read(struct names *names, const struct gbx_images *images,
     if (rc == 0 && errno != 0)
         rc = fail(err, GBX_EHOST, "%s/%s", images->path, STORE_NAMES);
     closedir(dir);
+    if (rc < 0)
+        names_fini(names);
     if (names->count > 0)
         qsort(names->all, names->count, sizeof(*names->all), by_name);
     return rc;

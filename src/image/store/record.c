@@ -215,6 +215,8 @@ int records_read(struct records *records, const struct gbx_images *images,
     if (rc == 0 && errno != 0)
         rc = fail(err, GBX_EHOST, "%s/%s", images->path, STORE_IMAGES);
     closedir(dir);
+    if (rc < 0)
+        records_fini(records);
     if (records->count > 0)
         qsort(records->all, records->count, sizeof(*records->all), by_digest);
     return rc;
