@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "glovebox/error.h"
+#include "glovebox/mount.h"
 
 /* Exit codes; the manual page lists them. */
 enum cli_exit {
@@ -76,6 +77,15 @@ uint64_t cli_option_number(const char *name, const char *arg, uint64_t least,
 
 /* The value of --isolation, an enum gbx_isolation. */
 int cli_option_isolation(const char *arg, struct argp_state *state);
+
+/* One more value of --mount. */
+struct cli_mounts {
+    struct gbx_mount all[GBX_MOUNTS_MAX];
+    size_t count;
+};
+
+void cli_option_mount(struct cli_mounts *mounts, char *arg,
+                      struct argp_state *state);
 
 /* The options that set limits, by the names they have everywhere; what is wrong
  * ends the program.  Returns ARGP_ERR_UNKNOWN (an errno) for any other key. */

@@ -24,6 +24,7 @@ enum {
     OPTION_IMAGE,
     OPTION_STORE,
     OPTION_FOLDER,
+    OPTION_MOUNT,
     OPTION_WORKDIR,
     OPTION_ENV,
     OPTION_TRACE,
@@ -40,6 +41,7 @@ struct exec_options {
     const char *store;   /* of images; or NULL */
     const char *config;  /* the file of rules; NULL: the one that is found */
     bool no_config;
+    struct cli_mounts mounts;
     struct gbx_program_config program;
 };
 
@@ -55,6 +57,10 @@ static const struct argp_option options[] = {
     {"folder", OPTION_FOLDER, "DIR", 0,
      "A folder that it sees as /script, read-only, and starts in; by default "
      "the one of a PROGRAM outside of /usr",
+     1},
+    {"mount", OPTION_MOUNT, "SOURCE:TARGET[:ro|cow]", 0,
+     "A folder or file of this computer that it sees as TARGET; what it "
+     "changes there is refused, or with cow stays in memory; may come again",
      1},
     {"workdir", OPTION_WORKDIR, "DIR", 0, "Where it starts, in its own root",
      1},
@@ -151,6 +157,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case OPTION_FOLDER:
         o->program.folder = arg;
+        return 0;
+    case OPTION_MOUNT:
+        cli_option_mount(&o->mounts, arg, state);
         return 0;
     case OPTION_WORKDIR:
         o->program.working_dir = arg;
@@ -424,6 +433,8 @@ static int exec_it(struct exec_options *o, uint64_t from_ns)
         o->program.cache_dir = cache;
     o->program.argv = (const char *const *)o->words;
     o->program.envp = o->env;
+    o->program.mounts = o->mounts.all;
+    o->program.mount_count = o->mounts.count;
     signal(SIGPIPE, SIG_IGN); /* the program inside gets its own */
     signal(SIGXFSZ, SIG_IGN);
     if (gbx_program_open(&program, o->words[0], &o->program, &err) < 0)

@@ -148,3 +148,15 @@ int cli_option_isolation(const char *arg, struct argp_state *state)
                    arg);
     return GBX_ISOLATION_MICROVM;
 }
+
+void cli_option_mount(struct cli_mounts *mounts, char *arg,
+                      struct argp_state *state)
+{
+    struct gbx_error err;
+
+    if (mounts->count == GBX_MOUNTS_MAX)
+        argp_error(state, "more than %d times --mount", GBX_MOUNTS_MAX);
+    if (gbx_mount_parse(&mounts->all[mounts->count], arg, &err) < 0)
+        argp_error(state, "--mount %s", err.what);
+    mounts->count++;
+}

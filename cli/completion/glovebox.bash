@@ -14,6 +14,10 @@ _glovebox_value() {
     --disk | --output-limit | --message-limit)
         mapfile -t COMPREPLY < <(compgen -W '64M 1G' -- "$word")
         ;;
+    --mount)
+        mapfile -t COMPREPLY < <(compgen -f -- "$word")
+        compopt -o filenames -o nospace
+        ;;
     --root | --folder | --cache | --scripts | --store)
         mapfile -t COMPREPLY < <(compgen -d -- "$word")
         compopt -o filenames
@@ -81,7 +85,7 @@ _glovebox() {
 
     case $command:$word in
     run:-*)
-        words='--in --out --json --image --store --secret --script-config --stats --timeout --isolation
+        words='--in --out --json --image --store --mount --secret --script-config --stats --timeout --isolation
             --config --no-config --why --trace --hide-folder --repeat --parallel --branch --wipe
             --cache --no-cache --memory --message-limit --cpu --processes --files
             --disk --output-limit --help
@@ -108,7 +112,7 @@ _glovebox() {
         return
         ;;
     exec:-*)
-        words='--image --store --root --folder --workdir --env --trace --config --no-config
+        words='--image --store --mount --root --folder --workdir --env --trace --config --no-config
             --timeout --memory --cpu --threads --files --disk --help'
         ;;
     exec:*)

@@ -29,7 +29,8 @@ enum {
     OPTION_NO_CACHE,
     OPTION_IMAGE,
     OPTION_STORE,
-    OPTION_SECRET
+    OPTION_SECRET,
+    OPTION_MOUNT
 };
 
 static const struct argp_option options[] = {
@@ -82,6 +83,10 @@ static const struct argp_option options[] = {
      "What it may know by context.secret(NAME): from env:VARIABLE or "
      "file:PATH; "
      "default: the variable of that name; may come again",
+     3},
+    {"mount", OPTION_MOUNT, "SOURCE:TARGET[:ro|cow]", 0,
+     "A folder or file of this computer that it sees as TARGET; what it "
+     "changes there is refused, or with cow stays in memory; may come again",
      3},
     {"why", OPTION_WHY, NULL, 0,
      "Say which isolation it is and why, and why not another, on standard "
@@ -193,6 +198,25 @@ static bool parse_many(struct run_options *o, int key, char *arg,
     }
 }
 
+/* The same about what it sees. */
+static bool parse_view(struct run_options *o, int key, char *arg,
+                       struct argp_state *state)
+{
+    switch (key) {
+    case OPTION_IMAGE:
+        o->image = arg;
+        return true;
+    case OPTION_MOUNT:
+        cli_option_mount(&o->mounts, arg, state);
+        return true;
+    case OPTION_HIDE:
+        o->script.hide_folder = 1;
+        return true;
+    default:
+        return false;
+    }
+}
+
 static void check(struct run_options *o, struct argp_state *state)
 {
     if (o->file == NULL)
@@ -216,7 +240,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct run_options *o = state->input;
 
-    if (parse_many(o, key, arg, state))
+    if (parse_many(o, key, arg, state) || parse_view(o, key, arg, state))
         return 0;
     switch (key) {
     case ARGP_KEY_INIT:
@@ -249,14 +273,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case OPTION_TRACE:
         o->script.trace = cli_trace;
         return 0;
-    case OPTION_IMAGE:
-        o->image = arg;
-        return 0;
     case OPTION_SECRET:
         secret_add(&o->secrets, arg, state);
-        return 0;
-    case OPTION_HIDE:
-        o->script.hide_folder = 1;
         return 0;
     case ARGP_KEY_ARG:
         if (o->file != NULL)
@@ -317,6 +335,8 @@ static bool is_program(const struct run_options *o)
     bool is_one;
 
     if (dot == NULL || (strcmp(dot, ".wasm") != 0 && strcmp(dot, ".gbx") != 0))
+        return false;
+    if (o->mounts.count > 0) /* which no module has, and that is said */
         return false;
     if (!is_allowed(o, cache, sizeof(cache)))
         return false;

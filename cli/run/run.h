@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "cli/cli.h"
 #include "cli/run/remote.h"
 #include "cli/run/secret.h"
 #include "glovebox/runtime.h"
@@ -30,6 +31,7 @@ struct run_options {
     bool no_config;
     struct remotes remotes;
     struct secret_options secrets;
+    struct cli_mounts mounts;
     struct gbx_script_config script;
 };
 

@@ -251,6 +251,8 @@ static int run_it(const struct run_options *options, const char *root)
     if (rc != CLI_OK)
         return rc;
     mine.script.root = root;
+    mine.script.mounts = options->mounts.all;
+    mine.script.mount_count = options->mounts.count;
     if (rules != NULL &&
         gbx_config_apply(rules, mine.file, &mine.script, &err) < 0) {
         rc = cli_fail(&err);

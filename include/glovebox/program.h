@@ -66,6 +66,10 @@ struct gbx_program_config {
      */
     void (*trace)(void *context, const char *line);
     void *trace_context; /* until close */
+
+    /* What it sees of the host besides (mount.h); not of modules. */
+    const struct gbx_mount *mounts;
+    size_t mount_count;
 };
 
 /*

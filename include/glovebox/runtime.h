@@ -26,6 +26,7 @@
 
 #include "glovebox/limits.h"
 #include "glovebox/message.h"
+#include "glovebox/mount.h"
 #include "glovebox/pool.h"
 #include "glovebox/route.h"
 #include "glovebox/secret.h"
@@ -130,6 +131,9 @@ struct gbx_script_config {
     /* No more than this, whatever `limits` and the rules say: a bound for what
      * somebody else may choose.  0 in a field: none. */
     struct gbx_limits limits_max;
+    /* What it sees of the host besides (mount.h); micro-VMs only. */
+    const struct gbx_mount *mounts;
+    size_t mount_count;
 };
 
 /* Returns 0 and a runtime to close; else a code, and *runtime is NULL. */

@@ -15,6 +15,7 @@
 
 #include "base/check.h"
 #include "runtime/program/lookup.h"
+#include "sandbox/grants/grants.h"
 
 /*
  *  top/root/bin/tool    a program           top/apps/app   a program
@@ -166,6 +167,41 @@ static void a_folder_that_is_chosen_has_to_hold_it(void **state)
     assert_int_equal(look(&found, at("apps/app"), apps), GBX_EFILE);
 }
 
+/* Whatever else there is under that name. */
+static void what_is_mounted_is_where_it_is_mounted(void **state)
+{
+    static const struct {
+        const char *name, *want;
+        int code;
+    } cases[] = {
+        {"/bin/app", "/bin/app", 0},   {"/bin/in/x", "/bin/in/x", 0},
+        {"app", "/bin/app", 0},        {"/opt/one", "/opt/one", 0},
+        {"/bin/tool", "", GBX_EFILE},  {"/bin/in", "", GBX_ELOAD},
+        {"/opt/one/x", "", GBX_EFILE}, {"/opt/other", "/opt/other", 0},
+        {"/bin", "", GBX_ELOAD},
+    };
+    char apps[PATH_MAX + 64], one[PATH_MAX + 64], root[PATH_MAX + 64];
+    const struct gbx_mount mounts[] = {{apps, "/bin", 0}, {one, "/opt/one", 0}};
+    struct grants grants;
+
+    (void)state;
+    strcpy(root, at("root"));
+    strcpy(apps, at("apps"));
+    strcpy(one, at("apps/in/x"));
+    assert_int_equal(grants_open(&grants, mounts, 2, NULL), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        const struct lookup_view view = {
+            .root = root, .grants = &grants, .search_path = "/bin"};
+        struct lookup found;
+
+        assert_int_equal(lookup_program(&found, cases[i].name, &view, NULL),
+                         cases[i].code);
+        if (cases[i].code == 0)
+            assert_string_equal(found.path, cases[i].want);
+    }
+    grants_close(&grants);
+}
+
 static void what_the_view_shows_is_where_it_is(void **state)
 {
     struct lookup found;
@@ -187,6 +223,7 @@ int main(void)
         cmocka_unit_test(in_a_root_all_paths_are_the_roots),
         cmocka_unit_test(what_the_view_does_not_show_comes_with_its_folder),
         cmocka_unit_test(a_folder_that_is_chosen_has_to_hold_it),
+        cmocka_unit_test(what_is_mounted_is_where_it_is_mounted),
         cmocka_unit_test(what_the_view_shows_is_where_it_is),
     };
 

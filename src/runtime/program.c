@@ -25,6 +25,7 @@ struct gbx_program {
     void *self;   /* the backend's, owned */
     int cache_fd; /* owned, or -1 */
     int stdio[3];
+    struct grants grants; /* what is mounted */
     gbx_output_fn output;
     void *output_context;
 };
@@ -75,10 +76,14 @@ static int find_module(struct lookup *found, const char *name,
 
     if (path == NULL)
         return fail(err, GBX_EFILE, "%s: %s", name, strerrordesc_np(errno));
-    if (config->trace != NULL) {
+    if (config->trace != NULL || config->mount_count > 0) {
         free(path);
         return fail(err, GBX_EARGUMENT,
-                    "%s: a module makes no system calls to trace", name);
+                    config->trace != NULL
+                        ? "%s: a module makes no system calls to trace"
+                        : "%s: a module sees nothing that is mounted; --folder "
+                          "shows it one folder",
+                    name);
     }
     slash = strrchr(path, '/');
     snprintf(found->path, sizeof(found->path), "%s", path);
@@ -112,6 +117,7 @@ static int settle(struct gbx_program *program, struct bundle *bundle,
 {
     const char *const *envp = config->envp != NULL ? config->envp : environment;
     struct lookup_view view = {.root = config->root,
+                               .grants = &program->grants,
                                .folder = config->folder,
                                .working_dir = config->working_dir,
                                .search_path = find_path(envp)};
@@ -126,6 +132,7 @@ static int settle(struct gbx_program *program, struct bundle *bundle,
                               .folder = config->folder,
                               .limits = config->limits,
                               .root = config->root,
+                              .grants = &program->grants,
                               .working_dir = config->working_dir,
                               .stdio = program->stdio,
                               .trace = config->trace,
@@ -134,7 +141,9 @@ static int settle(struct gbx_program *program, struct bundle *bundle,
                               .output_context = program};
     if (bundle->limits.memory_bytes == 0)
         bundle->limits.memory_bytes = PROGRAM_MEMORY_BYTES;
-    if ((rc = limits_settle(&bundle->limits, err)) < 0)
+    if ((rc = limits_settle(&bundle->limits, err)) < 0 ||
+        (rc = grants_open(&program->grants, config->mounts, config->mount_count,
+                          err)) < 0)
         return rc;
     if (program->backend == &backend_wasm) {
         if ((rc = find_module(found, name, config, err)) < 0 ||
@@ -233,6 +242,7 @@ void gbx_program_close(struct gbx_program *program)
     if (program->self != NULL)
         program->backend->close(program->self);
     free(program->self);
+    grants_close(&program->grants);
     close_fd(&program->cache_fd);
     free(program);
 }

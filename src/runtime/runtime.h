@@ -26,6 +26,7 @@
 #include "runtime/route/measure.h"
 #include "store/store.h"
 #include "runtime/warm/warm.h"
+#include "sandbox/grants/grants.h"
 #include "sandbox/host_call.h"
 #include "sandbox/sandbox.h"
 
@@ -110,6 +111,7 @@ struct gbx_script {
     struct gbx_script_config config; /* its texts are owned here */
     struct gbx_images *images;       /* owned: where its image is, or NULL */
     struct gbx_image *image;         /* owned: whose root it has, or NULL */
+    struct grants grants;            /* what is mounted */
     char *path, *folder, *file;      /* file: the name without its folder */
     char *source;
     size_t source_bytes;

@@ -26,14 +26,15 @@
 /* What runs inside, and under which limits.  All borrowed until open returns,
  * except what says "until close". */
 struct bundle {
-    const char *program;      /* the guest program, a host path */
-    const char *const *argv;  /* NULL-terminated; argv[0] its name */
-    const char *const *envp;  /* the whole environment */
-    const char *libexec_dir;  /* helpers of the library itself */
-    const char *folder;       /* host folder shown at /script, or NULL; of a
-                                 remote one until close */
-    int cache_fd;             /* of a folder for what is compiled; 0: none */
-    gbx_progress_fn progress; /* while it is; may be NULL */
+    const char *program;         /* the guest program, a host path */
+    const char *const *argv;     /* NULL-terminated; argv[0] its name */
+    const char *const *envp;     /* the whole environment */
+    const char *libexec_dir;     /* helpers of the library itself */
+    const char *folder;          /* host folder shown at /script, or NULL; of a
+                                    remote one until close */
+    const struct grants *grants; /* what is mounted, or NULL; until close */
+    int cache_fd;                /* of a folder for what is compiled; 0: none */
+    gbx_progress_fn progress;    /* while it is; may be NULL */
     void *progress_context;
     struct gbx_limits limits; /* every field set */
 
@@ -82,6 +83,7 @@ struct probe_item {
 };
 
 struct fleet;
+struct grants;
 struct snapshot;  /* of one backend */
 struct suspended; /* too */
 

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/fault_test.h"
+#include "sandbox/grants/grants.h"
 #include "tests/isolation/scatter.h"
 
 /* malloc's, which keeps what a thread needed, and a sanitizer's.  One machine
@@ -107,6 +108,7 @@ static void explained(int rc)
 }
 
 static char folder[] = "/tmp/glovebox-test-XXXXXX";
+static struct grants grants;
 
 /* What still opens, runs as well. */
 static bool open_failing(int n)
@@ -115,6 +117,7 @@ static bool open_failing(int n)
 
     box_begin(&box, "end", "x3");
     box.bundle.folder = folder;
+    box.bundle.grants = &grants;
     begin_failing(n);
     rc = box_open(&box);
     fails_at = 0;
@@ -434,7 +437,12 @@ static void each_call_of_suspending_may_fail(void **state)
 
 static int setup(void **state)
 {
-    if (box_possible(state) < 0 || mkdtemp(folder) == NULL)
+    static const struct gbx_mount mounts[] = {
+        {.source = folder, .target = "/data", .is_writable = 1},
+        {.source = "/etc/passwd", .target = "/srv/a/names"}};
+
+    if (box_possible(state) < 0 || mkdtemp(folder) == NULL ||
+        grants_open(&grants, mounts, 2, NULL) < 0)
         return -1;
     return chmod(folder, 0755);
 }
@@ -442,6 +450,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
+    grants_close(&grants);
     return rmdir(folder);
 }
 

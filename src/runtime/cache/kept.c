@@ -12,6 +12,7 @@ static void make_key(struct gbx_script *script, struct bytes_out *key)
 
     cache_key(key, &config);
     bytes_put_text(key, config.bundle.folder);
+    grants_put(&script->grants, key);
     bytes_put_text(key, script->file);
     bytes_put_block(key, script->source, script->source_bytes);
     bytes_put_text(key, script->config.config_json);

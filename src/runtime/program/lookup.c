@@ -15,6 +15,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/fd.h"
+#include "sandbox/grants/grants.h"
 
 #define RACES_MAX 1000
 
@@ -32,17 +33,15 @@ static int check_mode(const struct stat *st)
     return !S_ISREG(st->st_mode) || (st->st_mode & 0111) == 0 ? -EACCES : 0;
 }
 
-/* Is there a program?  Links lead to where they lead with root as /. */
-static int look_in(const char *root, const char *path)
+/* Is there a program?  Links lead to where they lead with the top as /. */
+static int look_below(int top, const char *path)
 {
     struct open_how how = {.flags = O_PATH | O_CLOEXEC,
                            .resolve = RESOLVE_IN_ROOT};
-    auto_fd int top = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC), fd = -1;
+    auto_fd int fd = -1;
     struct stat st;
     int races = 0;
 
-    if (top < 0)
-        return -errno;
     /* A path with ".." in it is refused while anybody on this host moves a
      * file. */
     do {
@@ -52,6 +51,25 @@ static int look_in(const char *root, const char *path)
     if (fd < 0 || fstat(fd, &st) < 0)
         return -errno;
     return check_mode(&st);
+}
+
+static int look_in(const char *root, const char *path)
+{
+    auto_fd int top = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    return top < 0 ? -errno : look_below(top, path);
+}
+
+/* A mount is what it was when it was opened; of one file it is that. */
+static int look_in_mount(const struct grant *grant, const char *rest)
+{
+    struct stat st;
+
+    if (!grant->is_file)
+        return look_below(grant->fd, rest[0] == '\0' ? "." : rest);
+    if (rest[0] != '\0')
+        return -ENOTDIR;
+    return fstat(grant->fd, &st) < 0 ? -errno : check_mode(&st);
 }
 
 /* What the usual view shows of the host, once all links are resolved. */
@@ -115,9 +133,17 @@ static int place(struct lookup *found, const char *path,
                  const struct lookup_view *view)
 {
     const char *from = view->working_dir != NULL ? view->working_dir : "/";
+    const struct grant *grant = NULL;
+    const char *rest;
     char absolute[PATH_MAX];
     int rc;
 
+    if (view->grants != NULL && path[0] == '/')
+        grant = grants_find(view->grants, path, &rest);
+    if (grant != NULL) {
+        rc = look_in_mount(grant, rest);
+        return rc < 0 ? rc : put(found->path, "", path);
+    }
     if (view->folder != NULL && begins(path, SCRIPT_DIR)) {
         rc = look_in(view->folder, path + strlen(SCRIPT_DIR));
         return rc < 0 ? rc : put(found->path, "", path);

@@ -8,6 +8,7 @@
  *  /opt/x/y    in the root                    of the host; what the view does
  *  ./y         there, from the working dir      not show lies in /script then
  *  /script/y   in the folder                  in the folder
+ *  in a mount  there                          there
  */
 #ifndef RUNTIME_PROGRAM_LOOKUP_H
 #define RUNTIME_PROGRAM_LOOKUP_H
@@ -18,11 +19,14 @@
 
 #define LOOKUP_PATH "/usr/local/bin:/usr/bin:/bin"
 
+struct grants;
+
 struct lookup_view {
-    const char *root;        /* host folder, or NULL: the usual view */
-    const char *folder;      /* host folder shown as /script, or NULL */
-    const char *working_dir; /* in the root, or NULL */
-    const char *search_path; /* as PATH has it */
+    const char *root;            /* host folder, or NULL: the usual view */
+    const struct grants *grants; /* what is mounted, or NULL */
+    const char *folder;          /* host folder shown as /script, or NULL */
+    const char *working_dir;     /* in the root, or NULL */
+    const char *search_path;     /* as PATH has it */
 };
 
 struct lookup {

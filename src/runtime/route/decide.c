@@ -55,6 +55,8 @@ static bool suits(const struct route_question *q, enum gbx_isolation isolation,
     else if (q->has_root && isolation != GBX_ISOLATION_MICROVM &&
              isolation != GBX_ISOLATION_PROCESS)
         say(why, "only microvm and process show a root (an image)");
+    else if (q->has_mounts && isolation != GBX_ISOLATION_MICROVM)
+        say(why, "only microvm shows what is mounted");
     else
         return true;
     return false;

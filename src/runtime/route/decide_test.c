@@ -41,7 +41,7 @@ struct situation {
     struct gbx_route_policy policy;
     enum gbx_isolation asked, before;
     unsigned missing, warm;
-    bool trace, root;
+    bool trace, root, mounts;
     uint64_t bytes;
     struct {
         uint64_t calls, us;
@@ -71,6 +71,9 @@ static const struct situation situations[] = {
      .missing = BIT(VM)},
     {"an image, and neither", "IIUU", NULL, JS, .root = true,
      .missing = BIT(VM) | BIT(PROC)},
+    {"mounts", "CUUU", "the strongest", PYTHON, .mounts = true},
+    {"mounts without KVM", "IUUU", NULL, JS, .mounts = true,
+     .missing = BIT(VM)},
     {"a missing process does not matter", "CIUR", "the strongest", PYTHON,
      .missing = BIT(PROC)},
 
@@ -205,6 +208,7 @@ static struct route_question ask(const struct situation *s)
                                .has_module = s->language == JS,
                                .has_trace = s->trace,
                                .has_root = s->root,
+                               .has_mounts = s->mounts,
                                .asked = s->asked,
                                .policy = s->policy,
                                .before = s->before,

@@ -61,6 +61,17 @@ int script_own_texts(struct gbx_script *script, struct gbx_error *err)
     return script_take_image(script, err);
 }
 
+/* From here on they are what they lead to now.  The list is the caller's. */
+static int take_mounts(struct gbx_script *script, struct gbx_error *err)
+{
+    struct gbx_script_config *mine = &script->config;
+    int rc = grants_open(&script->grants, mine->mounts, mine->mount_count, err);
+
+    mine->mounts = NULL;
+    mine->mount_count = 0;
+    return rc;
+}
+
 static int check_isolation(const struct gbx_script_config *config,
                            struct gbx_error *err)
 {
@@ -92,6 +103,7 @@ static int step_config(struct gbx_script *script,
         return rc;
     }
     if ((rc = script_own_texts(script, err)) < 0 ||
+        (rc = take_mounts(script, err)) < 0 ||
         (rc = check_isolation(mine, err)) < 0 ||
         (rc = hosts_want(script->runtime, mine, err)) < 0)
         return rc;
@@ -353,6 +365,7 @@ void script_put(struct gbx_script *script)
     free((char *)(uintptr_t)script->config.actor_id);
     free((char *)(uintptr_t)script->config.root);
     script_put_image(script);
+    grants_close(&script->grants);
     free(script->path);
     free(script->folder);
     free(script->file);

@@ -153,8 +153,8 @@ static struct warm_language *find_locked(struct warm *warm,
     return language;
 }
 
-/* Nothing of a script is in it: no host calls, nobody who hears, and a folder
- * only where it must be. */
+/* Nothing of a script is in it: no host calls, nobody who hears, nothing that
+ * is mounted, and a folder only where it must be. */
 static struct template *make(const struct sandbox_config *config,
                              uint64_t deadline_ns)
 {
@@ -162,6 +162,7 @@ static struct template *make(const struct sandbox_config *config,
     struct template *template;
 
     bare.bundle.folder = folder_of(config);
+    bare.bundle.grants = NULL;
     bare.output = NULL;
     bare.output_context = NULL;
     bare.bundle.is_watched = config->backend->save != NULL;

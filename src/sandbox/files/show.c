@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "sandbox/files/show.h"
 #include "sandbox/files/tree/tree.h"
+#include "sandbox/grants/grants.h"
 #include "sandbox/view.h"
 
 /* errno says why, once. */
@@ -113,4 +114,41 @@ int show_seal(struct tree *tree, struct gbx_error *err)
     if (rc == 0)
         rc = tree_make_dir(tree, "/tmp", 01777);
     return rc < 0 ? refuse_all("a guest's files", rc, err) : 0;
+}
+
+/* What is there may have been put there by whoever made the root. */
+static int check_target(struct tree *tree, const struct grant *grant)
+{
+    struct node *node;
+    struct stat st;
+    int rc = tree_look(tree, NULL, grant->target, TREE_NOFOLLOW, &node);
+
+    if (rc < 0)
+        return rc == -ENOENT ? 0 : rc;
+    rc = node_stat(node, &st);
+    node_put(node);
+    if (rc == 0 && S_ISLNK(st.st_mode))
+        return -ELOOP;
+    if (rc == 0 && S_ISDIR(st.st_mode) == grant->is_file)
+        return grant->is_file ? -EISDIR : -ENOTDIR;
+    return rc;
+}
+
+int show_grants(struct tree *tree, const struct grants *grants,
+                struct gbx_error *err)
+{
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && grants != NULL && i < grants->count; i++) {
+        const struct grant *grant = &grants->all[i];
+
+        rc = check_target(tree, grant);
+        if (rc == 0)
+            rc = tree_mount(tree, grant->target, grant->fd,
+                            grant->is_writable ? 0 : MOUNT_SEALED);
+        if (rc < 0)
+            return fail(err, GBX_EFILE, "%.80s cannot be mounted at %.80s: %s",
+                        grant->source, grant->target, strerrordesc_np(-rc));
+    }
+    return rc;
 }

@@ -7,6 +7,7 @@
  *  ...                                      what the isolation has beside it
  *  if (root == NULL)
  *      show_seal(tree, err);                nothing changes but in /tmp
+ *  show_grants(tree, grants, err);          and in what is mounted for that
  *
  * Without a root of its own a guest sees what view.h says (threats.md says
  * why).  With one it sees that directory, and what is written to it stays in
@@ -22,6 +23,7 @@
 
 #include "glovebox/error.h"
 
+struct grants;
 struct tree;
 
 /* uid, gid: of the guest.  root: a directory of the host, or NULL. */
@@ -29,6 +31,9 @@ int show_files(struct tree *tree, const char *root, uid_t uid, gid_t gid,
                struct gbx_error *err);
 int show_folder(struct tree *tree, const char *folder, struct gbx_error *err);
 int show_seal(struct tree *tree, struct gbx_error *err);
+/* A target must be of the source's kind, where it is there; and no link. */
+int show_grants(struct tree *tree, const struct grants *grants,
+                struct gbx_error *err);
 
 /* Show a path of the host at `at`; how: as tree_mount.  Returns 0 or -errno. */
 int show_path(struct tree *tree, const char *path, const char *at,

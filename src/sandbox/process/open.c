@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "sandbox/grants/grants.h"
 #include "sandbox/process/process.h"
 
 int process_take(struct process *self, const struct bundle *what,
@@ -23,6 +24,10 @@ int process_take(struct process *self, const struct bundle *what,
         return fail(err, GBX_EUNSUPPORTED,
                     "the process isolation runs no other programs and traces "
                     "no system calls: use the microvm isolation");
+    if (what->grants != NULL && what->grants->count > 0)
+        return fail(err, GBX_EUNSUPPORTED,
+                    "the process isolation mounts nothing: use the microvm "
+                    "isolation");
     self->limits = what->limits;
     self->output = what->output;
     self->output_context = what->output_context;

@@ -183,6 +183,8 @@ static int walk_making(struct walk *walk, struct tree *tree, const char *at)
             dir = node_make(tree, NODE_DIR, S_IFDIR | 0755, walk->parent);
             rc = dir == NULL ? -ENOMEM
                              : change_add(walk->parent, walk->name, dir);
+            if (rc == 0)
+                dir->is_sealed = walk->parent->is_sealed;
             node_put(dir);
         }
         walk_end(walk);

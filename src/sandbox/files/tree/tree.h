@@ -79,8 +79,9 @@ void tree_unbind(struct tree *tree);
 void tree_bind(struct tree *tree, struct handles *handles, struct seen *seen);
 
 /*
- * Before the guest runs.  Directories on the way are made.  `at` is absolute.
- * None of it counts against the guest's limits.
+ * Before the guest runs.  Directories on the way are made, as sealed as what
+ * they are in.  `at` is absolute.  None of it counts against the guest's
+ * limits.
  *
  * tree_mount shows a host directory or file (an O_PATH descriptor, duplicated);
  * MOUNT_SEALED: nothing in it can be changed.  What the embedder may not read

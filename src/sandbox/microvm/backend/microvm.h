@@ -75,6 +75,7 @@ struct snapshot {
     uint64_t vdso_at;
     struct gbx_limits limits;
     bool has_folder;                   /* its guest saw a script's */
+    bool has_grants;                   /* and what was mounted */
     _Atomic(struct touched *) touched; /* owned: frames that clones need */
 };
 
@@ -170,8 +171,8 @@ void microvm_leave(struct microvm *vm); /* the same in a child: its copies */
 
 /* root.c: the files that the guest sees. */
 int root_build(struct microvm *vm, struct gbx_error *err);
-/* Of a clone: the script's folder, where its template had none. */
-int root_add_folder(struct microvm *vm, struct gbx_error *err);
+/* Of a clone: the script's folder and mounts, where its template had none. */
+int root_add(struct microvm *vm, struct gbx_error *err);
 
 /* streams.c: descriptors 0 to 5. */
 int streams_open(struct microvm *vm, const int stdio[3], struct gbx_error *err);

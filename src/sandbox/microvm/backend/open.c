@@ -303,7 +303,7 @@ static int step_kernel(struct microvm *vm, struct gbx_error *err)
     if (vm->was != NULL)
         return 0;
     if (vm->snapshot != NULL)
-        return root_add_folder(vm, err);
+        return root_add(vm, err);
     return boot_open(&vm->machine, &vm->kernel->space.tables, 0, err);
 }
 

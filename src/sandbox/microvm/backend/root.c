@@ -12,7 +12,7 @@
 #include "sandbox/microvm/backend/microvm.h"
 #include "sandbox/microvm/linux/proc.h"
 
-int root_add_folder(struct microvm *vm, struct gbx_error *err)
+static int add_folder(struct microvm *vm, struct gbx_error *err)
 {
     int rc;
 
@@ -24,6 +24,15 @@ int root_add_folder(struct microvm *vm, struct gbx_error *err)
         return show_refuse(vm->folder, -errno, err);
     rc = tree_mount(vm->kernel->tree, "/script", vm->folder_fd, MOUNT_SEALED);
     return rc < 0 ? show_refuse(vm->folder, rc, err) : 0;
+}
+
+int root_add(struct microvm *vm, struct gbx_error *err)
+{
+    int rc = add_folder(vm, err);
+
+    return rc < 0 || vm->snapshot->has_grants
+               ? rc
+               : show_grants(vm->kernel->tree, vm->what.grants, err);
 }
 
 /* The guest program, under its own name. */
@@ -56,5 +65,7 @@ int root_build(struct microvm *vm, struct gbx_error *err)
         return rc;
     if (vm->shared != NULL && (rc = show_program(vm, err)) < 0)
         return rc;
-    return vm->root == NULL ? show_seal(kernel->tree, err) : 0;
+    if (vm->root == NULL && (rc = show_seal(kernel->tree, err)) < 0)
+        return rc;
+    return show_grants(kernel->tree, vm->what.grants, err);
 }

@@ -17,15 +17,15 @@
 struct saved {
     uint64_t system_bytes, frames_bytes, vdso_at;
     struct gbx_limits limits;
-    uint64_t has_folder;
+    uint64_t has_folder, has_grants;
 };
 
 int snapshot_save(const struct snapshot *snapshot, struct bytes_out *out,
                   int *fd, uint64_t *bytes)
 {
     const struct saved saved = {snapshot->system_bytes, snapshot->frames_bytes,
-                                snapshot->vdso_at, snapshot->limits,
-                                snapshot->has_folder};
+                                snapshot->vdso_at,      snapshot->limits,
+                                snapshot->has_folder,   snapshot->has_grants};
     const struct touched *touched = atomic_load(&snapshot->touched);
 
     bytes_put(out, &saved, sizeof(saved));
@@ -87,6 +87,7 @@ static int load(struct snapshot *snapshot, struct bytes_in *in,
     snapshot->vdso_at = saved.vdso_at;
     snapshot->limits = saved.limits;
     snapshot->has_folder = saved.has_folder != 0;
+    snapshot->has_grants = saved.has_grants != 0;
     if (in->failed || !is_whole(snapshot) || !load_touched(snapshot, in) ||
         !seen_load(&snapshot->seen, in))
         return fail(err, GBX_EFORMAT, "a template's file is damaged");

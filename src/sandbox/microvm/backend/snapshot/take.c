@@ -112,6 +112,7 @@ static int take(struct snapshot *snapshot, struct microvm *vm,
     snapshot->vdso_at = vm->vdso_at;
     snapshot->limits = vm->limits;
     snapshot->has_folder = vm->folder != NULL;
+    snapshot->has_grants = vm->what.grants != NULL;
     if (!seen_copy(&snapshot->seen, &vm->seen))
         return fail(err, GBX_EHOST, "no memory for a template");
     return snapshot_map(snapshot, err);

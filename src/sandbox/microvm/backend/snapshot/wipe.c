@@ -97,7 +97,7 @@ static int restore_kernel(struct microvm *vm, struct gbx_error *err)
         return rc;
     vm->kernel->space.tables.next = next;
     microvm_bind(vm);
-    if ((rc = root_add_folder(vm, err)) < 0)
+    if ((rc = root_add(vm, err)) < 0)
         return rc;
     if (!vm->machine.is_started)
         return 0; /* microvm_wake does the rest */
