@@ -22,7 +22,7 @@
  * /proc, /sys, /script or /.glovebox, nor /tmp itself; and not in another
  * mount.
  *
- * Micro-VMs have them; process, wasm and remote refuse.
+ * Micro-VMs and processes have them; wasm and remote refuse.
  */
 #ifndef GBX_MOUNT_H
 #define GBX_MOUNT_H

@@ -131,7 +131,7 @@ struct gbx_script_config {
     /* No more than this, whatever `limits` and the rules say: a bound for what
      * somebody else may choose.  0 in a field: none. */
     struct gbx_limits limits_max;
-    /* What it sees of the host besides (mount.h); micro-VMs only. */
+    /* What it sees of the host besides (mount.h); micro-VMs and processes. */
     const struct gbx_mount *mounts;
     size_t mount_count;
 };

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/fault_test.h"
+#include "sandbox/grants/grants.h"
 #include "tests/isolation/box.h"
 
 static struct box box;
@@ -50,12 +51,15 @@ WRAP(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags),
 WRAP(ssize_t, recvmsg, (int fd, struct msghdr *message, int flags),
      (fd, message, flags), -1)
 WRAP(char *, strdup, (const char *text), (text), NULL)
+WRAP(ssize_t, readlink, (const char *path, char *to, size_t room),
+     (path, to, room), -1)
 WRAP(int, __clone,
      (int (*fn)(void *), void *stack, int flags, void *context, int *pidfd),
      (fn, stack, flags, context, pidfd), -1)
 
 /* Open with the nth call failing; returns whether there was an nth. */
-static bool open_failing(int n, const char *folder, const char *root)
+static bool open_failing(int n, const char *folder, const char *root,
+                         const struct grants *grants)
 {
     const int fds = count_fds();
     int rc;
@@ -63,6 +67,7 @@ static bool open_failing(int n, const char *folder, const char *root)
     box_begin(&box, "hang", "");
     box.bundle.folder = folder;
     box.bundle.root = root;
+    box.bundle.grants = grants;
     begin_failing(n);
     rc = box_open(&box);
     fails_at = 0;
@@ -84,7 +89,7 @@ static void each_call_may_fail(void **state)
     int n = 1;
 
     (void)state;
-    while (open_failing(n, NULL, NULL))
+    while (open_failing(n, NULL, NULL, NULL))
         n++;
     assert_in_range(n, 20, 200);
 }
@@ -94,7 +99,7 @@ static void each_call_may_fail_with_a_folder(void **state)
     int n = 1;
 
     (void)state;
-    while (open_failing(n, folder, NULL))
+    while (open_failing(n, folder, NULL, NULL))
         n++;
     assert_in_range(n, 20, 200);
 }
@@ -106,9 +111,26 @@ static void each_call_may_fail_with_a_root(void **state)
     (void)state;
     if (is_clone())
         skip();
-    while (open_failing(n, folder, "/usr"))
+    while (open_failing(n, folder, "/usr", NULL))
         n++;
     assert_in_range(n, 20, 200);
+}
+
+static void each_call_may_fail_with_mounts(void **state)
+{
+    const struct gbx_mount mounts[] = {{folder, "/data", 1},
+                                       {"/etc/passwd", "/a/names", 0}};
+    struct grants grants;
+    int n = 1;
+
+    (void)state;
+    if (is_clone())
+        skip();
+    assert_int_equal(grants_open(&grants, mounts, 2, NULL), 0);
+    while (open_failing(n, NULL, NULL, &grants))
+        n++;
+    assert_in_range(n, 20, 200);
+    grants_close(&grants);
 }
 
 static void each_call_of_a_wipe_may_fail(void **state)
@@ -260,6 +282,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_call_may_fail),
         cmocka_unit_test(each_call_may_fail_with_a_folder),
+        cmocka_unit_test(each_call_may_fail_with_mounts),
         cmocka_unit_test(each_call_may_fail_with_a_root),
         cmocka_unit_test(each_call_of_a_wipe_may_fail),
         cmocka_unit_test(an_init_that_is_none_is_told),

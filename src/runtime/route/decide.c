@@ -52,11 +52,11 @@ static bool suits(const struct route_question *q, enum gbx_isolation isolation,
         say(why, "%s does not run in WebAssembly", q->language);
     else if (q->has_trace && isolation != GBX_ISOLATION_MICROVM)
         say(why, "only microvm tells of system calls (trace)");
-    else if (q->has_root && isolation != GBX_ISOLATION_MICROVM &&
+    else if ((q->has_root || q->has_mounts) &&
+             isolation != GBX_ISOLATION_MICROVM &&
              isolation != GBX_ISOLATION_PROCESS)
-        say(why, "only microvm and process show a root (an image)");
-    else if (q->has_mounts && isolation != GBX_ISOLATION_MICROVM)
-        say(why, "only microvm shows what is mounted");
+        say(why, "only microvm and process show %s",
+            q->has_root ? "a root (an image)" : "what is mounted");
     else
         return true;
     return false;

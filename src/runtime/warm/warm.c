@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "runtime/warm/warm.h"
+#include "sandbox/grants/grants.h"
 
 /* Which folder a path leads to.  An image that was removed and came back has
  * the name that it had, and a template of it would look in what is gone. */
@@ -64,6 +65,15 @@ static const char *folder_of(const struct sandbox_config *config)
     return config->backend->prepare != NULL && geteuid() != 0
                ? config->bundle.folder
                : NULL;
+}
+
+/* What is mounted in a process, its copies would share. */
+static bool no_copy_has(const struct sandbox_config *config)
+{
+    const struct grants *grants = config->bundle.grants;
+
+    return config->backend->prepare != NULL && grants != NULL &&
+           grants->count > 0;
 }
 
 static const char *text_of(const char *folder)
@@ -244,7 +254,7 @@ struct template *warm_get(struct warm *warm,
     struct template *template = NULL;
     bool wants;
 
-    if (config->bundle.trace != NULL ||
+    if (config->bundle.trace != NULL || no_copy_has(config) ||
         (config->backend->snapshot == NULL && config->backend->prepare == NULL))
         return NULL;
     pthread_mutex_lock(&warm->lock);

@@ -61,8 +61,7 @@ CHILD_CODE static int move_fds(const struct birth *birth)
         high[i] = -1;
         if (birth->fd[i] < 0)
             continue;
-        high[i] =
-            (int)syscall(SYS_fcntl, birth->fd[i], F_DUPFD, 2 * INIT_FD_COUNT);
+        high[i] = (int)syscall(SYS_fcntl, birth->fd[i], F_DUPFD, INIT_FD_COUNT);
         if (high[i] < 0)
             return -1;
     }
@@ -87,7 +86,7 @@ CHILD_CODE static int keep_capabilities(const struct birth *birth)
         CAP_KILL,      CAP_DAC_OVERRIDE /* the last: an overlay works in a
                                            directory that is closed to all */
     };
-    const size_t count = ARRAY_SIZE(kept) - (birth->has_root ? 0 : 1);
+    const size_t count = ARRAY_SIZE(kept) - (birth->has_stage ? 0 : 1);
     struct __user_cap_header_struct head = {
         .version = _LINUX_CAPABILITY_VERSION_3,
     };

@@ -21,7 +21,7 @@
 struct birth {
     int fd[INIT_FD_COUNT]; /* what shall be number i there; -1: closed */
     const char *name;      /* its argv[1]: of the cgroup, if there is one */
-    bool has_root;         /* it makes an overlay (init/overlay.c) */
+    bool has_stage;        /* it makes overlays (init/overlay.c) */
 };
 
 /*

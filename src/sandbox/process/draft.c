@@ -114,6 +114,13 @@ static void private_tmp(struct draft *draft, uint64_t bytes)
               bytes);
 }
 
+/* And /tmp is in it. */
+static void stage(struct draft *draft, uint64_t bytes)
+{
+    in_memory(operation(draft, OPERATION_STAGE, "", "tmp", 0), bytes);
+    draft->plan->flags |= PLAN_STAGE;
+}
+
 /* For free(), or NULL, and err says why. */
 static char *real_path(const char *path, struct gbx_error *err)
 {
@@ -146,17 +153,50 @@ static int own_root(struct draft *draft, const struct process *self,
                     const char *path, struct gbx_error *err)
 {
     char *full = real_path(path, err);
-    struct operation *root;
 
     if (full == NULL)
         return GBX_EFILE;
-    root = operation(draft, OPERATION_ROOT, full, "tmp", 0);
+    stage(draft, self->limits.disk_bytes);
+    operation(draft, OPERATION_ROOT, full, "", 0)->fd =
+        self->brings_mounts ? INIT_FD_ROOT : -1;
     free(full);
-    root->fd = self->brings_mounts ? INIT_FD_ROOT : -1;
-    in_memory(root, self->limits.disk_bytes);
     in_memory(operation(draft, OPERATION_TMPFS, "", "dev", 0), OWN_BYTES);
     in_memory(operation(draft, OPERATION_TMPFS, "", ".glovebox", 0), OWN_BYTES);
     draft->plan->flags |= PLAN_OWN_ROOT;
+    return 0;
+}
+
+static bool changes_grants(const struct process *self)
+{
+    for (size_t i = 0; i < grant_count(self); i++)
+        if (self->grants->all[i].is_writable)
+            return true;
+    return false;
+}
+
+/* A mount that the host brings; or a path that init walks to, where it must
+ * find what was opened: it is told by what that is called now. */
+static int grant(struct draft *draft, const struct process *self, size_t index,
+                 struct gbx_error *err)
+{
+    const struct grant *grant = &self->grants->all[index];
+    const enum operation_kind as = grant->is_writable    ? OPERATION_COW
+                                   : self->brings_mounts ? OPERATION_MOUNT
+                                                         : OPERATION_BIND;
+    char link[32], path[PATH_MAX];
+    struct operation *made;
+    ssize_t got;
+
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", grant->fd);
+    got = readlink(link, path, sizeof(path) - 1);
+    if (got <= 0)
+        return fail(err, GBX_EHOST, "find %s again", grant->source);
+    path[got] = '\0';
+    made = operation(draft, as, path, grant->target + 1,
+                     OPERATION_GRANT | (grant->is_file ? OPERATION_FILE : 0u));
+    made->fd = self->brings_mounts ? INIT_FD_GRANT + (int)index : -1;
+    made->dev = grant->dev;
+    made->ino = grant->ino;
     return 0;
 }
 
@@ -166,12 +206,14 @@ static void usual_root(struct draft *draft, const struct process *self,
 {
     struct plan *plan = draft->plan;
 
+    if (changes_grants(self))
+        stage(draft, self->limits.disk_bytes);
     view_files(plan->uid, plan->gid, see, draft);
     if (self->is_zygote) { /* each copy mounts its own there */
         operation(draft, OPERATION_DIR, "", "tmp", 0);
         if (self->brings_mounts && !has_folder)
             operation(draft, OPERATION_DIR, "", "script", 0);
-    } else {
+    } else if (!changes_grants(self)) {
         private_tmp(draft, self->limits.disk_bytes);
     }
 }
@@ -198,6 +240,8 @@ static int list_root(struct draft *draft, const struct process *self,
     if (rc == 0 && what->folder != NULL)
         rc = show(draft, self->brings_mounts, INIT_FD_FOLDER, what->folder,
                   "script", 0, err);
+    for (size_t i = 0; rc == 0 && i < grant_count(self); i++)
+        rc = grant(draft, self, i, err);
     plan->program = text(draft, program);
     return rc;
 }

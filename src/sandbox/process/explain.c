@@ -24,7 +24,49 @@ static const char *step_text(uint32_t step)
 static bool is_in_the_way(const struct report *report)
 {
     return report->step == STEP_OPERATION &&
-           (report->sys == ELOOP || report->sys == ENOTDIR);
+           (report->sys == ELOOP || report->sys == ENOTDIR ||
+            report->sys == EISDIR || report->sys == EROFS);
+}
+
+/* NULL: nothing that a mount or a root is the reason of. */
+static const char *place_remedy(const struct report *report, bool owns_root)
+{
+    switch (report->sys) {
+    case EROFS:
+        return "; it is not there, and where it would be nothing can be made: "
+               "choose another target, or an image that has it";
+    case ESTALE:
+        return "; its source was moved or replaced since it was opened";
+    case EISDIR:
+        return "; a file cannot be mounted there";
+    case ELOOP:
+    case ENOTDIR:
+        return "; the root must have a directory there, or nothing";
+    case EACCES:
+        return owns_root
+                   ? "; the root is closed to the guest's user: chmod o+rx it"
+                   : NULL;
+    default:
+        return NULL;
+    }
+}
+
+static const char *cow_remedy(const struct report *report)
+{
+    switch (report->sys) {
+    case ESTALE:
+        return place_remedy(report, false);
+    case ENOSPC:
+        return "; a copy of it is larger than the limit (disk)";
+    case ENODEV:
+        return "; modprobe overlay, or use the microvm isolation";
+    case EPERM:
+    case EACCES:
+        return "; it must be open to the user of the guest";
+    default:
+        return "; nothing may be mounted below it (findmnt -R tells), and "
+               "overlayfs must know its file system";
+    }
 }
 
 /* What most often makes a step fail with this errno. */
@@ -33,11 +75,11 @@ static const char *remedy(const struct report *report, bool owns_root)
     const bool denied = report->sys == EPERM || report->sys == EACCES;
 
     switch (report->step) {
+    case STEP_COW:
+        return cow_remedy(report);
     case STEP_OPERATION:
-        if (is_in_the_way(report))
-            return "; the root must have a directory there, or nothing";
-        if (owns_root && report->sys == EACCES)
-            return "; the root is closed to the guest's user: chmod o+rx it";
+        if (place_remedy(report, owns_root) != NULL)
+            return place_remedy(report, owns_root);
         /* fallthrough */
     case STEP_ROOT:
     case STEP_PIVOT:
@@ -78,8 +120,11 @@ static int code_of(const struct report *report)
 {
     if (report->step == STEP_EXEC_GUEST)
         return report->sys == ENOMEM ? GBX_EMEMORY : GBX_EFILE;
-    if (is_in_the_way(report) || report->step == STEP_FOLDER)
+    if (is_in_the_way(report) || report->step == STEP_FOLDER ||
+        report->sys == ESTALE)
         return GBX_EFILE;
+    if (report->step == STEP_COW)
+        return report->sys == ENOSPC ? GBX_EDISK : GBX_EUNSUPPORTED;
     if (report->sys == ENOSYS || report->sys == EPERM)
         return GBX_EUNSUPPORTED;
     if (report->step == STEP_OVERLAY)
@@ -97,7 +142,7 @@ int explain_report(const struct process *self, const struct report *report,
 
     if (report->step == STEP_COPY)
         return explain_clone(report->sys, err);
-    if (report->step == STEP_OPERATION &&
+    if ((report->step == STEP_OPERATION || report->step == STEP_COW) &&
         report->detail < plan->operation_count)
         operation = &plan->operations[report->detail];
     errno = 0;

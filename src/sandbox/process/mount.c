@@ -55,14 +55,12 @@ int mount_idmap(uid_t uid, gid_t gid)
  * would be closed to it.  So where the file system can, the folder is shown as
  * if its owner's files were the guest's.
  */
-int mount_find(struct process *self, struct shown *shown, const char *path,
-               unsigned how, struct gbx_error *err)
+static int find(struct process *self, struct shown *shown, const char *path,
+                unsigned how, struct gbx_error *err)
 {
+    unsigned needed;
     struct stat st;
 
-    shown->fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (shown->fd < 0)
-        return fail(err, GBX_EFILE, "%s: %s", path, strerrordesc_np(errno));
     if (!self->brings_mounts)
         return 0;
     if (fstat(shown->fd, &st) < 0)
@@ -75,12 +73,44 @@ int mount_find(struct process *self, struct shown *shown, const char *path,
         (shown->tree = clone_tree(shown->fd, shown->idmap_fd, how)) >= 0)
         return 0;
     close_fd(&shown->idmap_fd);
-    if ((st.st_mode & 05) != 05 && st.st_uid != NOBODY)
+    needed = S_ISDIR(st.st_mode) ? 05 : 04;
+    if ((st.st_mode & needed) != needed && st.st_uid != NOBODY)
         return fail(err, GBX_EFILE,
                     "%s is its owner's alone, and its file system cannot be "
                     "shown to another user: chmod o+rx it, or move it",
                     path);
     return 0;
+}
+
+int mount_find(struct process *self, struct shown *shown, const char *path,
+               unsigned how, struct gbx_error *err)
+{
+    shown->fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return shown->fd < 0
+               ? fail(err, GBX_EFILE, "%s: %s", path, strerrordesc_np(errno))
+               : find(self, shown, path, how, err);
+}
+
+/* Through an overlay nothing is seen that is mounted below. */
+static unsigned depth_of(const struct grant *grant)
+{
+    return grant->is_writable ? 0 : AT_RECURSIVE;
+}
+
+int mount_find_granted(struct process *self, struct gbx_error *err)
+{
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < grant_count(self); i++) {
+        const struct grant *grant = &self->grants->all[i];
+
+        self->granted[i].fd = fcntl(grant->fd, F_DUPFD_CLOEXEC, 0);
+        rc = self->granted[i].fd < 0
+                 ? fail(err, GBX_EHOST, "keep %s open", grant->source)
+                 : find(self, &self->granted[i], grant->source, depth_of(grant),
+                        err);
+    }
+    return rc;
 }
 
 void mount_see(struct process *self)
@@ -124,7 +154,12 @@ int mount_bring(struct process *self, struct ends *ends, struct gbx_error *err)
     if (bring(&self->folder, AT_RECURSIVE, &ends->folder) < 0)
         return fail(err, GBX_EHOST,
                     "show the script's folder as the sandbox's own");
-    return bring(&self->root, 0, &ends->root) == 0
-               ? 0
-               : fail(err, GBX_EHOST, "show the root as the sandbox's own");
+    if (bring(&self->root, 0, &ends->root) < 0)
+        return fail(err, GBX_EHOST, "show the root as the sandbox's own");
+    for (size_t i = 0; i < grant_count(self); i++)
+        if (bring(&self->granted[i], depth_of(&self->grants->all[i]),
+                  &ends->grants[i]) < 0)
+            return fail(err, GBX_EHOST, "show %s as the sandbox's own",
+                        self->grants->all[i].source);
+    return 0;
 }

@@ -12,7 +12,6 @@
 
 #include "base/error.h"
 #include "base/fd.h"
-#include "sandbox/grants/grants.h"
 #include "sandbox/process/process.h"
 
 int process_take(struct process *self, const struct bundle *what,
@@ -24,10 +23,6 @@ int process_take(struct process *self, const struct bundle *what,
         return fail(err, GBX_EUNSUPPORTED,
                     "the process isolation runs no other programs and traces "
                     "no system calls: use the microvm isolation");
-    if (what->grants != NULL && what->grants->count > 0)
-        return fail(err, GBX_EUNSUPPORTED,
-                    "the process isolation mounts nothing: use the microvm "
-                    "isolation");
     self->limits = what->limits;
     self->output = what->output;
     self->output_context = what->output_context;
@@ -93,6 +88,9 @@ int process_find(struct process *self, const struct bundle *what,
     if (what->root != NULL &&
         (rc = mount_find(self, &self->root, what->root, 0, err)) < 0)
         return rc;
+    self->grants = what->grants;
+    if ((rc = mount_find_granted(self, err)) < 0)
+        return rc;
     return step_plan(self, what, err);
 }
 
@@ -101,6 +99,8 @@ void process_init(struct process *self)
     self->is_open = true;
     self->init_fd = self->program_fd = self->epoll_fd = -1;
     self->folder = self->root = (struct shown)SHOWN_NONE;
+    for (size_t i = 0; i < GBX_MOUNTS_MAX; i++)
+        self->granted[i] = (struct shown)SHOWN_NONE;
     self->cgroup = (struct cgroup)CGROUP_NONE;
     self->cell = (struct cell)CELL_NONE;
     pthread_mutex_init(&self->lock, NULL);
@@ -121,6 +121,8 @@ void process_fini(struct process *self)
     if (self->from == NULL) /* else they are the zygote's */
         cgroup_close(&self->cgroup);
     close_fd(&self->epoll_fd);
+    for (size_t i = 0; i < GBX_MOUNTS_MAX; i++)
+        hide(&self->granted[i]);
     hide(&self->root);
     hide(&self->folder);
     close_fd(&self->program_fd);

@@ -65,7 +65,8 @@ enum {
     INIT_FD_ROOT = 11,   /* detached mount, or absent */
     INIT_FD_CGROUP = 12, /* directories in which argv[1] is our cgroup */
     INIT_FD_SELF = INIT_FD_CGROUP + 3, /* init's own file */
-    INIT_FD_COUNT
+    INIT_FD_GRANT, /* detached mounts of what is granted, or absent */
+    INIT_FD_COUNT = INIT_FD_GRANT + 16 /* GBX_MOUNTS_MAX */
 };
 
 #define PLAN_CGROUPS (INIT_FD_SELF - INIT_FD_CGROUP)
@@ -105,15 +106,20 @@ enum operation_kind {
     OPERATION_BIND,  /* host path source, read-only, at target */
     OPERATION_MOUNT, /* detached mount number `fd`, as it is, at target */
     OPERATION_TMPFS, /* at target: size_bytes, inodes */
-    OPERATION_ROOT,  /* the first, if at all: host path source, or mount `fd`,
-                        is the root, and at target is its /tmp; both have
-                        size_bytes and inodes for changes */
+    OPERATION_STAGE, /* the first, if at all: size_bytes and inodes for all that
+                        is changed in the next two, and at target its /tmp */
+    OPERATION_ROOT,  /* host path source, or mount `fd`, is the root, and what
+                        is changed there lies in the stage */
+    OPERATION_COW,   /* the same of what is at target */
 };
 
 #define OPERATION_OPTIONAL 1u /* a source that is not there is no error */
 #define OPERATION_FILE     2u /* source is a file, not a directory */
 #define OPERATION_DEVICE   4u /* source is a device node, and shall work */
 #define OPERATION_PUBLIC   8u /* a tmpfs of mode 1777, as /tmp is */
+/* Of the embedder's: source must still be dev and ino, if it is a path.  What
+ * is missing on the way to target is made, and links there are followed. */
+#define OPERATION_GRANT 16u
 
 struct operation {
     uint32_t kind; /* enum operation_kind */
@@ -122,9 +128,10 @@ struct operation {
     int32_t fd;
     uint32_t inodes;
     uint64_t size_bytes;
+    uint64_t dev, ino;
 };
 
-#define PLAN_OPERATIONS_MAX 40
+#define PLAN_OPERATIONS_MAX 56
 #define PLAN_RLIMITS_MAX    16
 #define PLAN_ARGS_MAX       64 /* of argv, and of envp */
 #define PLAN_TEXT_MAX       24576
@@ -134,7 +141,8 @@ struct operation {
 #define PLAN_CGROUP_V1  2u  /* pid 2 joins by writing to "tasks" */
 #define PLAN_CGROUP_V2  4u  /* pid 2 is born in it */
 #define PLAN_ZYGOTE     8u  /* pid 2 becomes one, in cgroup NAME/zygote */
-#define PLAN_OWN_ROOT   16u /* the first operation is OPERATION_ROOT */
+#define PLAN_STAGE      16u /* the first operation is OPERATION_STAGE */
+#define PLAN_OWN_ROOT   32u /* and the second OPERATION_ROOT */
 
 #define PLAN_ZYGOTE_CGROUP "zygote"
 
@@ -186,6 +194,7 @@ struct filter {
     X(ROOT, "make the sandbox's root")                                         \
     X(FOLDER, "show the folder that is the root")                              \
     X(OVERLAY, "lay the guest's changes over its root (overlayfs)")            \
+    X(COW, "lay the sandbox's changes over what is mounted at")                \
     X(OPERATION, "put into the sandbox's root")                                \
     X(PIVOT, "move into the sandbox's root")                                   \
     X(FDS, "set up file descriptors")                                          \
@@ -218,7 +227,7 @@ struct ended {
     uint64_t cpu_ns;
 };
 
-_Static_assert(sizeof(struct operation) == 32, "no padding");
+_Static_assert(sizeof(struct operation) == 48, "no padding");
 _Static_assert(sizeof(struct order) == 24 + PLAN_NAME_MAX, "no padding");
 _Static_assert(sizeof(struct report) == 24, "no padding");
 _Static_assert(sizeof(struct ended) == 24, "no padding");

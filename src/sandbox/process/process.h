@@ -18,6 +18,7 @@
 #include <stdbool.h>
 
 #include "sandbox/backend.h"
+#include "sandbox/grants/grants.h"
 #include "sandbox/process/cgroup.h"
 #include "sandbox/process/plan.h"
 
@@ -44,7 +45,7 @@ struct cell {
         }                                                                      \
     }
 
-/* A folder of the host that the guest is shown. */
+/* A folder (or file) of the host that the guest is shown. */
 struct shown {
     int fd;       /* O_PATH, or -1: none */
     int tree;     /* its mount for the next start, if there is one yet */
@@ -60,6 +61,7 @@ struct shown {
 struct ends {
     int output[2], control, start, caller, program, folder, root, tmp;
     int orders, proc; /* of a zygote */
+    int grants[GBX_MOUNTS_MAX];
 };
 
 /* Owner thread; but `killed` and, under `lock`, the cell's control also belong
@@ -80,6 +82,8 @@ struct process {
     int init_fd;       /* glovebox-init */
     int program_fd;    /* O_PATH */
     struct shown folder, root;
+    const struct grants *grants; /* what is mounted, borrowed; or NULL */
+    struct shown granted[GBX_MOUNTS_MAX];
     int epoll_fd;
     bool brings_mounts; /* the host clones program and folders, not init */
     uid_t uid;          /* the guest's, outside */
@@ -116,15 +120,21 @@ void process_fini(struct process *self);
 
 /*
  * mount.c: can the host bring mounts; find a folder that is shown, with what
- * is mounted below it (AT_RECURSIVE) or without (0); a user namespace that
- * shows this user's files as the guest's (owned, or -1); the mounts for one
- * start.
+ * is mounted below it (AT_RECURSIVE) or without (0); the same of all that is
+ * granted; a user namespace that shows this user's files as the guest's (owned,
+ * or -1); the mounts for one start.
  */
 void mount_see(struct process *self);
 int mount_find(struct process *self, struct shown *shown, const char *path,
                unsigned how, struct gbx_error *err);
+int mount_find_granted(struct process *self, struct gbx_error *err);
 int mount_idmap(uid_t uid, gid_t gid);
 int mount_bring(struct process *self, struct ends *ends, struct gbx_error *err);
+
+static inline size_t grant_count(const struct process *self)
+{
+    return self->grants != NULL ? self->grants->count : 0;
+}
 
 /* Does the host make its /tmp, and not init? */
 static inline bool mount_brings_tmp(const struct process *self)

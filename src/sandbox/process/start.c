@@ -32,7 +32,7 @@
     {                                                                          \
         .output = {-1, -1}, .control = -1, .start = -1, .caller = -1,          \
         .program = -1, .folder = -1, .root = -1, .tmp = -1, .orders = -1,      \
-        .proc = -1                                                             \
+        .proc = -1, .grants = {[0 ... GBX_MOUNTS_MAX - 1] = -1},               \
     }
 
 static void close_ends(struct ends *ends)
@@ -48,6 +48,8 @@ static void close_ends(struct ends *ends)
     close_fd(&ends->tmp);
     close_fd(&ends->orders);
     close_fd(&ends->proc);
+    for (size_t i = 0; i < GBX_MOUNTS_MAX; i++)
+        close_fd(&ends->grants[i]);
 }
 
 /* Our end never waits; the guest's does, that is how a flood is slowed down. */
@@ -146,7 +148,7 @@ static int step_clone(struct process *self, struct ends *ends, pid_t *pid,
 {
     const struct cgroup *cgroup = &self->cgroup;
     const struct region *shared = self->shared;
-    const struct birth birth = {
+    struct birth birth = {
         .fd =
             {
                 [0] = -1,
@@ -169,11 +171,12 @@ static int step_clone(struct process *self, struct ends *ends, pid_t *pid,
                 [INIT_FD_SELF] = self->init_fd,
             },
         .name = cgroup->name,
-        .has_root = self->plan->flags & PLAN_OWN_ROOT,
+        .has_stage = self->plan->flags & PLAN_STAGE,
     };
     bool execed;
     int pidfd;
 
+    memcpy(&birth.fd[INIT_FD_GRANT], ends->grants, sizeof(ends->grants));
     if ((*pid = birth_init(&birth, &pidfd, &execed)) < 0) {
         if (execed)
             return fail(err, GBX_EHOST, "start glovebox-init");

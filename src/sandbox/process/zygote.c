@@ -23,6 +23,11 @@
 
 #define ORDER_MS 10000 /* to wait for a zygote that has too many orders */
 
+static bool has_grants(const struct bundle *what)
+{
+    return what->grants != NULL && what->grants->count > 0;
+}
+
 static int keep_names(struct snapshot *made, const struct bundle *what,
                       struct gbx_error *err)
 {
@@ -60,12 +65,12 @@ int process_prepare(const struct bundle *what, uint64_t deadline_ns,
     int rc;
 
     *snapshot = NULL;
-    if (what->root != NULL) {
+    if (what->root != NULL || has_grants(what)) {
         free(made);
         errno = 0;
         return fail(err, GBX_EUNSUPPORTED,
-                    "a process whose root is a folder of its own is no "
-                    "template: its copies would share what they change in it");
+                    "a process with a root or mounts of its own is no "
+                    "template: its copies would share what they change there");
     }
     if (made == NULL)
         return fail(err, GBX_EHOST, "no memory for a template");
@@ -128,9 +133,9 @@ static int check_same(const struct snapshot *snapshot,
                *shown = snapshot->folder != NULL ? snapshot->folder : "";
 
     errno = 0;
-    if (what->root != NULL)
-        return fail(err, GBX_ESTALE, "the template is not of the root %s",
-                    what->root);
+    if (what->root != NULL || has_grants(what))
+        return fail(err, GBX_ESTALE,
+                    "the template has neither a root of its own nor mounts");
     if (strcmp(what->program, snapshot->program) != 0)
         return fail(err, GBX_ESTALE, "the template is of %s, not of %s",
                     snapshot->program, what->program);

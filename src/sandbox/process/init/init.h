@@ -45,8 +45,15 @@ noreturn void guest_start(const struct plan *plan, const char *cgroup);
 
 /* ---- overlay.c ---- */
 
-/* What the operation says, not yet attached, and its /tmp; both owned. */
-int overlay_open(const struct operation *root, const char *source, int *tmp);
+/* Make the plan's stage, if it has one, and what is changed there. */
+void stage_open(const struct plan *plan);
+
+/* Of operation number `index`: STAGE (its /tmp), ROOT or COW; not yet attached,
+ * the caller's to close.  Or -1: there is none. */
+int stage_take(uint32_t index);
+
+/* Is it what was granted?  Else errno is ESTALE. */
+bool is_granted(int tree, const struct operation *operation);
 
 /* ---- root.c ---- */
 
@@ -69,7 +76,7 @@ void seal(const struct plan *plan);
 void rlimits_lower(const struct plan *plan); /* a part of it */
 
 /* No file but what the root is meant to give, best effort. */
-void landlock_restrict(bool owns_root);
+void landlock_restrict(const struct plan *plan);
 
 /* Have no capabilities but those in `keep`, now or after any exec. */
 void capabilities_drop(uint64_t keep);

@@ -8,6 +8,8 @@
  * would let it (a fifo in the script's folder), and no signal leaves.  A kernel
  * without it, or with an older one, has one lock less: no error.
  *
+ * What is mounted to be changed has a rule of its own.
+ *
  * Rules only add up on the way to /.  So of a root of its own the guest may
  * change what is in its directories, one rule for each, and nothing right below
  * /: else /script would be open to it, too.
@@ -85,7 +87,23 @@ static void allow_dirs(int ruleset, uint64_t rights)
     close(root);
 }
 
-void landlock_restrict(bool owns_root)
+/* Of a file there are fewer rights. */
+static void allow_mounts(int ruleset, const struct plan *plan, uint64_t rights)
+{
+    const uint64_t of_file = LANDLOCK_FS_EXECUTE | LANDLOCK_FS_WRITE_FILE |
+                             LANDLOCK_FS_READ_FILE | LANDLOCK_FS_TRUNCATE;
+
+    for (uint32_t i = 0; i < plan->operation_count; i++) {
+        const struct operation *operation = &plan->operations[i];
+
+        if (operation->kind == OPERATION_COW)
+            allow(ruleset, plan->text + operation->target,
+                  operation->flags & OPERATION_FILE ? rights & of_file
+                                                    : rights);
+    }
+}
+
+void landlock_restrict(const struct plan *plan)
 {
     const uint64_t nodes = LANDLOCK_FS_MAKE_CHAR | LANDLOCK_FS_MAKE_BLOCK;
     const uint64_t read =
@@ -108,8 +126,9 @@ void landlock_restrict(bool owns_root)
     if (ruleset < 0)
         init_fail(STEP_LANDLOCK, 0);
     allow(ruleset, "/", read);
-    if (owns_root)
+    if (plan->flags & PLAN_OWN_ROOT)
         allow_dirs(ruleset, known & ~nodes);
+    allow_mounts(ruleset, plan, known & ~nodes);
     allow(ruleset, "/tmp", known & ~nodes);
     allow(ruleset, "/dev",
           known & (read | LANDLOCK_FS_WRITE_FILE | LANDLOCK_FS_TRUNCATE));

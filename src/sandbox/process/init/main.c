@@ -163,6 +163,7 @@ int main(int argc, char **argv)
     close(INIT_FD_START);
     close_range(INIT_FD_OUT, INIT_FD_BELL, 0);
     close_range(INIT_FD_PROGRAM, INIT_FD_ROOT, 0);
+    close_range(INIT_FD_GRANT, INIT_FD_COUNT - 1, 0);
     /* Signals were blocked by the host before we came to be. */
     capabilities_drop(UINT64_C(1) << CAP_KILL);
     await_exec(running[0], cgroup);

@@ -2,6 +2,7 @@
 /*
  * root.c - the sandbox's root: an empty tmpfs, and in it only what the plan
  * lists; or a folder of the host (overlay.c), and over it what the plan lists.
+ * What the embedder mounts comes last.
  *
  * Whatever is not put in does not exist inside: the old root is left by
  * pivot_root and let go of.  Trees of the host are cloned with all that is
@@ -27,28 +28,51 @@
 #include "sandbox/process/init/init.h"
 #include "sandbox/process/tmpfs.h"
 
-/* Is the root a folder of the host, in which anything may lie? */
-static bool is_foreign;
-static int root_tmp = -1; /* then */
+/* Not in a zygote's copy, by its filter. */
+static bool has_openat2;
 
 /*
- * What lies there decides nothing: a link in such a root leads to where it
- * leads with the root as /, and only /tmp may be one.
+ * What lies in a root of the guest's own decides nothing: a link in it leads to
+ * where it leads with the root as /, and few are followed.
  */
-static int open_target(const char *path, uint64_t flags, uint64_t resolve)
+static int open_below(int from, const char *path, uint64_t flags,
+                      uint64_t resolve)
 {
     const struct open_how how = {
         .flags = flags | O_PATH | O_CLOEXEC,
         .resolve = RESOLVE_IN_ROOT | resolve,
     };
 
-    if (!is_foreign) /* a zygote's filter knows no openat2 */
-        return open(path, (int)how.flags);
-    return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+    if (!has_openat2)
+        return openat(from, path, (int)how.flags);
+    return (int)syscall(SYS_openat2, from, path, &how, sizeof(how));
+}
+
+/* With those that are missing. */
+static int open_making(const char *path)
+{
+    char part[PATH_MAX];
+    int above = AT_FDCWD, at;
+
+    for (size_t end = 0;; above = at) {
+        const size_t name = end == 0 ? 0 : end + 1;
+
+        end = name + strcspn(path + name, "/");
+        memcpy(part, path, end);
+        part[end] = '\0';
+        at = open_below(AT_FDCWD, part, O_DIRECTORY, 0);
+        if (at < 0 && errno == ENOENT && mkdirat(above, part + name, 0755) == 0)
+            at = open_below(AT_FDCWD, part, O_DIRECTORY, 0);
+        if (above >= 0)
+            close(above);
+        if (at < 0 || path[end] == '\0')
+            return at;
+    }
 }
 
 /* The directory that it is to be in; *name is its last part.  Or -1. */
-static int open_parent(const char *target, const char **name)
+static int open_parent(const struct operation *operation, const char *target,
+                       const char **name)
 {
     char path[PATH_MAX] = ".";
     const char *slash = strrchr(target, '/');
@@ -63,7 +87,9 @@ static int open_parent(const char *target, const char **name)
         memcpy(path, target, bytes);
         path[bytes] = '\0';
     }
-    return open_target(path, O_DIRECTORY, RESOLVE_NO_SYMLINKS);
+    return slash != NULL && operation->flags & OPERATION_GRANT
+               ? open_making(path)
+               : open_below(AT_FDCWD, path, O_DIRECTORY, RESOLVE_NO_SYMLINKS);
 }
 
 /* What is there already is as good: a copy of a zygote finds it, and a root of
@@ -73,18 +99,33 @@ static int make_dir(int parent, const char *name)
     return mkdirat(parent, name, 0755) == 0 || errno == EEXIST ? 0 : -1;
 }
 
-static int attach(int tree, const struct operation *operation,
-                  const char *target)
+/* A file is attached to a file. */
+static bool is_of_kind(int place, const struct operation *operation)
 {
-    const uint64_t kind = operation->flags & OPERATION_FILE ? 0 : O_DIRECTORY,
-                   links = operation->kind == OPERATION_ROOT
-                               ? 0
-                               : RESOLVE_NO_SYMLINKS;
-    int place = open_target(target, kind, links), rc = -1;
+    struct stat st;
+
+    if ((operation->flags & OPERATION_FILE) == 0)
+        return true; /* it was opened as a directory */
+    if (fstat(place, &st) < 0)
+        return false;
+    errno = EISDIR;
+    return !S_ISDIR(st.st_mode);
+}
+
+/* Only /tmp may be a link of a root's. */
+static int attach(int tree, const struct operation *operation, int parent,
+                  const char *name)
+{
+    const uint64_t kind = operation->flags & OPERATION_FILE ? 0 : O_DIRECTORY;
+    int place = operation->kind == OPERATION_STAGE
+                    ? open_below(AT_FDCWD, name, kind, 0)
+                    : open_below(parent, name, kind, RESOLVE_NO_SYMLINKS),
+        rc = -1;
 
     if (place >= 0) {
-        rc = move_mount(tree, "", place, "",
-                        MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+        if (is_of_kind(place, operation))
+            rc = move_mount(tree, "", place, "",
+                            MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
         close(place);
     }
     return rc;
@@ -106,18 +147,30 @@ static int confine(int tree, const struct operation *operation)
                          sizeof(attr));
 }
 
+/* What is mounted may cover a file that is there. */
+static int make_file(const struct operation *operation, int parent,
+                     const char *name)
+{
+    return mknodat(parent, name, S_IFREG | 0444, 0) == 0 ||
+                   (errno == EEXIST && operation->flags & OPERATION_GRANT)
+               ? 0
+               : -1;
+}
+
 static int put(int tree, const struct operation *operation, const char *target)
 {
     const char *name;
-    int parent = open_parent(target, &name), rc = -1;
+    int parent = open_parent(operation, target, &name), rc = -1;
 
     if (parent >= 0) {
         rc = operation->flags & OPERATION_FILE
-                 ? mknodat(parent, name, S_IFREG | 0444, 0)
+                 ? make_file(operation, parent, name)
                  : make_dir(parent, name);
+        if (rc == 0)
+            rc = attach(tree, operation, parent, name);
         close(parent);
     }
-    return rc == 0 ? attach(tree, operation, target) : -1;
+    return rc;
 }
 
 static int do_bind(const struct operation *operation, const char *source,
@@ -130,7 +183,7 @@ static int do_bind(const struct operation *operation, const char *source,
     if (tree < 0)
         return operation->flags & OPERATION_OPTIONAL && errno == ENOENT ? 0
                                                                         : -1;
-    if (confine(tree, operation) == 0)
+    if (is_granted(tree, operation) && confine(tree, operation) == 0)
         rc = put(tree, operation, target);
     close(tree);
     return rc;
@@ -171,17 +224,17 @@ static int do_text(const char *source, int parent, const char *name)
 }
 
 /* What needs no mount. */
-static int do_node(enum operation_kind kind, const char *source,
+static int do_node(const struct operation *operation, const char *source,
                    const char *target)
 {
     const char *name;
-    int parent = open_parent(target, &name), rc = -1;
+    int parent = open_parent(operation, target, &name), rc = -1;
 
     if (parent < 0)
         return -1;
-    if (kind == OPERATION_DIR)
+    if (operation->kind == OPERATION_DIR)
         rc = make_dir(parent, name);
-    else if (kind == OPERATION_LINK)
+    else if (operation->kind == OPERATION_LINK)
         rc = symlinkat(source, parent, name);
     else
         rc = do_text(source, parent, name);
@@ -189,9 +242,9 @@ static int do_node(enum operation_kind kind, const char *source,
     return rc;
 }
 
-static int do_operation(const struct plan *plan,
-                        const struct operation *operation)
+static int do_operation(const struct plan *plan, uint32_t index)
 {
+    const struct operation *operation = &plan->operations[index];
     const char *source = plan->text + operation->source;
     const char *target = plan->text + operation->target;
 
@@ -199,22 +252,25 @@ static int do_operation(const struct plan *plan,
     case OPERATION_DIR:
     case OPERATION_LINK:
     case OPERATION_TEXT:
-        return do_node(operation->kind, source, target);
+        return do_node(operation, source, target);
     case OPERATION_BIND:
         return do_bind(operation, source, target);
     case OPERATION_MOUNT:
         return put_and_close(operation->fd, operation, target);
     case OPERATION_TMPFS:
         return do_tmpfs(operation, target);
-    case OPERATION_ROOT:
-        return put_and_close(root_tmp, operation, target);
+    case OPERATION_ROOT: /* we are in it */
+        return 0;
+    case OPERATION_STAGE:
+    case OPERATION_COW:
+        return put_and_close(stage_take(index), operation, target);
     }
     errno = ENOSYS;
     return -1;
 }
 
 /* The new root covers the old one, then changes places with it. */
-static void pivot(void)
+static void pivot(bool is_foreign)
 {
     struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
 
@@ -228,25 +284,25 @@ static void pivot(void)
 void root_add(const struct plan *plan)
 {
     for (uint32_t i = 0; i < plan->operation_count; i++)
-        if (do_operation(plan, &plan->operations[i]) < 0)
+        if (do_operation(plan, i) < 0)
             init_fail(STEP_OPERATION, i);
 }
 
 void root_build(const struct plan *plan)
 {
-    const struct operation *first = &plan->operations[0];
+    const bool is_foreign = plan->flags & PLAN_OWN_ROOT;
     int root;
 
     umask(0);
-    is_foreign = plan->flags & PLAN_OWN_ROOT;
-    root = is_foreign
-               ? overlay_open(first, plan->text + first->source, &root_tmp)
-               : tmpfs_open(1 << 20, 256, "0755");
+    has_openat2 = true;
+    stage_open(plan);
+    /* An own root's operation follows that of its stage. */
+    root = is_foreign ? stage_take(1) : tmpfs_open(1 << 20, 256, "0755");
     if (root < 0 ||
         move_mount(root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0 ||
         fchdir(root) < 0)
         init_fail(STEP_ROOT, 0);
     root_add(plan);
-    pivot();
+    pivot(is_foreign);
     close(root);
 }

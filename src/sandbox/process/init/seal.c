@@ -124,7 +124,7 @@ void filter_install(void)
 void seal(const struct plan *plan)
 {
     capabilities_drop(0);
-    landlock_restrict(plan->flags & PLAN_OWN_ROOT);
+    landlock_restrict(plan);
     rlimits_lower(plan);
     filter_install();
 }
