@@ -125,17 +125,12 @@ int attr_own(struct node *node)
     return 0;
 }
 
-/* By owner, group and others. */
+/* By owner, group and others; 0 is a number like any other. */
 static int may_by_bits(const struct tree *tree, const struct stat *st,
                        unsigned access)
 {
     unsigned bits = st->st_mode & 7u;
 
-    if (tree->uid == 0) {
-        bool is_x = S_ISDIR(st->st_mode) || (st->st_mode & 0111) != 0;
-
-        return (access & X_OK) == 0 || is_x ? 0 : -EACCES;
-    }
     if (st->st_uid == tree->uid)
         bits = st->st_mode >> 6 & 7u;
     else if (st->st_gid == tree->gid)
@@ -206,7 +201,7 @@ int attr_is_owner(struct node *node)
 
     if (rc < 0)
         return rc;
-    return node->tree->uid == 0 || st.st_uid == node->tree->uid ? 0 : -EPERM;
+    return st.st_uid == node->tree->uid ? 0 : -EPERM;
 }
 
 void attr_written(struct node *node)
@@ -257,7 +252,7 @@ int node_set_mode(struct node *node, unsigned mode)
         rc = attr_own(node);
     if (rc < 0)
         return rc;
-    if (node->tree->uid != 0 && node->gid != node->tree->gid)
+    if (node->gid != node->tree->gid)
         mode &= ~(unsigned)S_ISGID;
     node->mode = (node->mode & S_IFMT) | (mode & 07777);
     attr_changed(node);
@@ -277,9 +272,8 @@ int node_set_owner(struct node *node, uint32_t uid, uint32_t gid)
         return rc;
     uid = uid == UINT32_MAX ? st.st_uid : uid;
     gid = gid == UINT32_MAX ? st.st_gid : gid;
-    if (tree->uid != 0 &&
-        (uid != st.st_uid ||
-         (gid != st.st_gid && (st.st_uid != tree->uid || gid != tree->gid))))
+    if (uid != st.st_uid ||
+        (gid != st.st_gid && (st.st_uid != tree->uid || gid != tree->gid)))
         return -EPERM;
     rc = attr_own(node);
     if (rc < 0)

@@ -144,6 +144,55 @@ static void files_of_the_caller_belong_to_the_guest(void **state)
     }
 }
 
+/* The same for somebody else. */
+static void become(uint32_t uid, uint32_t gid)
+{
+    end_tree();
+    as_uid = uid;
+    as_gid = gid;
+    assert_int_equal(make_tree(), 0);
+    as_uid = UID;
+    as_gid = GID;
+    assert_int_equal(fill_tree(), 0);
+}
+
+static void zero_is_a_number_like_any_other(void **state)
+{
+    struct node *node;
+
+    (void)state;
+    become(0, 0);
+    assert_int_equal(stat_of("/host/hello").st_uid, 0);
+    assert_int_equal(try_open("/host/shut", O_RDONLY), -EACCES);
+    assert_int_equal(try_open("/host/shut", O_RDWR), -EACCES);
+    make_text("/tmp/x", "x");
+    node = look("/tmp/x", 0);
+    assert_int_equal(node_set_owner(node, 1, 1), -EPERM);
+    assert_int_equal(node_set_mode(node, 0444), 0);
+    assert_int_equal(node_access(node, W_OK), -EACCES);
+    node_put(node);
+}
+
+/* Whatever the guest is called, it is nobody else. */
+static void files_of_others_are_not_the_guests(void **state)
+{
+    static const uint32_t ids[][2] = {{UID, GID}, {0, 0},     {65534, 65534},
+                                      {65534, 0}, {0, 65534}, {77, 78}};
+
+    (void)state;
+    if (geteuid() != 0)
+        skip(); /* only root can make somebody else's file */
+    assert_int_equal(chown(host("host/hello"), 77, 78), 0);
+    assert_int_equal(chmod(host("host/hello"), 0660), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
+        become(ids[i][0], ids[i][1]);
+        assert_int_not_equal(stat_of("/host/hello").st_uid, ids[i][0]);
+        assert_int_not_equal(stat_of("/host/hello").st_gid, ids[i][1]);
+        assert_int_equal(try_open("/host/hello", O_RDONLY), -EACCES);
+        assert_int_equal(access_to("/host/hello", R_OK), -EACCES);
+    }
+}
+
 static void nobody_gives_files_away(void **state)
 {
     static const struct {
@@ -290,6 +339,8 @@ int main(void)
         TEST(bits_of_a_directory_are_for_its_names),
         TEST(what_is_sealed_stays_as_it_is),
         TEST(files_of_the_caller_belong_to_the_guest),
+        TEST(zero_is_a_number_like_any_other),
+        TEST(files_of_others_are_not_the_guests),
         TEST(nobody_gives_files_away),
         TEST(times_are_set_or_left),
         TEST(a_file_has_one_number_and_nobody_else_has_it),

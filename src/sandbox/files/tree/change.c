@@ -213,7 +213,7 @@ static int may_take(const struct node *dir, struct node *node)
     struct stat st;
     int rc;
 
-    if ((dir->mode & S_ISVTX) == 0 || tree->uid == 0 || dir->uid == tree->uid)
+    if ((dir->mode & S_ISVTX) == 0 || dir->uid == tree->uid)
         return 0;
     rc = node_stat(node, &st);
     if (rc == 0 && st.st_uid != tree->uid)

@@ -55,7 +55,8 @@ struct tree_config {
     uint64_t disk_bytes;     /* of content, at most */
     uint32_t nodes_max;      /* made by the guest */
     uint32_t files_max;      /* of the host, open at once; 0: no limit */
-    uint32_t uid, gid;       /* of the guest, who owns what it makes */
+    uint32_t uid, gid;       /* of the guest, who owns what it makes; 0 has
+                              * no rights that others have not */
 
     /* A path stays below its `from`, as openat2's RESOLVE_BENEATH has it: one
      * that leaves it by a '/' at its start, a link or ".." is EREMOTE.  NULL is

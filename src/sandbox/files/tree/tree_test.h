@@ -96,6 +96,7 @@ static inline int tree_text(void *context, struct text *text)
 }
 
 static unsigned text_reads;
+static uint32_t as_uid = UID, as_gid = GID; /* whom the tree is for */
 
 static inline int fill_tree(void)
 {
@@ -144,8 +145,8 @@ static inline int make_tree(void)
                                  .disk_bytes = DISK,
                                  .nodes_max = NODES,
                                  .files_max = FILES,
-                                 .uid = UID,
-                                 .gid = GID};
+                                 .uid = as_uid,
+                                 .gid = as_gid};
 
     text_reads = 0;
     return tree_open(&t.tree, &config);

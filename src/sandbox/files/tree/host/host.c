@@ -201,15 +201,19 @@ static uint64_t device_of(struct tree *tree, const struct mount *mount,
     return makedev(0, i + 2);
 }
 
+/* Who the guest is not. */
+static uint32_t other_than(uint32_t id)
+{
+    return id == NOBODY ? 0 : NOBODY;
+}
+
 /* As the guest shall see it: whose it is, and of which device. */
 static void translate(struct tree *tree, const struct mount *mount,
                       struct stat *st)
 {
-    uint32_t other = tree->uid == NOBODY ? 0 : NOBODY;
-
     st->st_dev = device_of(tree, mount, st->st_dev);
-    st->st_uid = st->st_uid == mount->uid ? tree->uid : other;
-    st->st_gid = st->st_gid == mount->gid ? tree->gid : other;
+    st->st_uid = st->st_uid == mount->uid ? tree->uid : other_than(tree->uid);
+    st->st_gid = st->st_gid == mount->gid ? tree->gid : other_than(tree->gid);
 }
 
 static int look(struct tree *tree, const struct mount *mount, int fd,
