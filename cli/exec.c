@@ -25,6 +25,7 @@ enum {
     OPTION_STORE,
     OPTION_FOLDER,
     OPTION_MOUNT,
+    OPTION_USER,
     OPTION_WORKDIR,
     OPTION_ENV,
     OPTION_TRACE,
@@ -61,6 +62,10 @@ static const struct argp_option options[] = {
     {"mount", OPTION_MOUNT, "SOURCE:TARGET[:ro|cow]", 0,
      "A folder or file of this computer that it sees as TARGET; what it "
      "changes there is refused, or with cow stays in memory; may come again",
+     1},
+    {"user", OPTION_USER, "USER[:GROUP]", 0,
+     "Whom it takes itself for, as numbers, or names of its root; by default "
+     "the image's user.  It has no rights from it",
      1},
     {"workdir", OPTION_WORKDIR, "DIR", 0, "Where it starts, in its own root",
      1},
@@ -160,6 +165,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case OPTION_MOUNT:
         cli_option_mount(&o->mounts, arg, state);
+        return 0;
+    case OPTION_USER:
+        o->program.user = arg;
         return 0;
     case OPTION_WORKDIR:
         o->program.working_dir = arg;
@@ -404,6 +412,8 @@ static int use_image(struct exec_options *o, struct gbx_images **images,
         return code == CLI_NO_FILE ? code : CLI_HOST;
     run = gbx_image_run(*image);
     o->program.root = gbx_image_root(*image);
+    if (o->program.user == NULL && run->user[0] != '\0')
+        o->program.user = run->user;
     if (o->program.working_dir == NULL && run->working_dir[0] == '/')
         o->program.working_dir = run->working_dir;
     if (!add_image_env(o, run->env))

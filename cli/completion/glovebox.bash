@@ -28,7 +28,7 @@ _glovebox_value() {
         ;;
     --platform) mapfile -t COMPREPLY < <(compgen -W 'linux/amd64 linux/arm64' -- "$word") ;;
     --silence | --max-size | --max-ratio | --name | --image) ;;
-    --env | --workdir | --cpu | --threads | --processes | --files | --script-config) ;;
+    --env | --user | --workdir | --cpu | --threads | --processes | --files | --script-config) ;;
     --repeat | --parallel | --max | --width | --workers | --sample | --remote | --remote-heartbeat | --secret) ;;
     --svg | --trace | --events | --state)
         mapfile -t COMPREPLY < <(compgen -f -- "$word")
@@ -85,7 +85,7 @@ _glovebox() {
 
     case $command:$word in
     run:-*)
-        words='--in --out --json --image --store --mount --secret --script-config --stats --timeout --isolation
+        words='--in --out --json --image --store --mount --user --secret --script-config --stats --timeout --isolation
             --config --no-config --why --trace --hide-folder --repeat --parallel --branch --wipe
             --cache --no-cache --memory --message-limit --cpu --processes --files
             --disk --output-limit --help
@@ -112,7 +112,7 @@ _glovebox() {
         return
         ;;
     exec:-*)
-        words='--image --store --mount --root --folder --workdir --env --trace --config --no-config
+        words='--image --store --mount --user --root --folder --workdir --env --trace --config --no-config
             --timeout --memory --cpu --threads --files --disk --help'
         ;;
     exec:*)

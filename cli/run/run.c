@@ -30,7 +30,8 @@ enum {
     OPTION_IMAGE,
     OPTION_STORE,
     OPTION_SECRET,
-    OPTION_MOUNT
+    OPTION_MOUNT,
+    OPTION_USER
 };
 
 static const struct argp_option options[] = {
@@ -87,6 +88,10 @@ static const struct argp_option options[] = {
     {"mount", OPTION_MOUNT, "SOURCE:TARGET[:ro|cow]", 0,
      "A folder or file of this computer that it sees as TARGET; what it "
      "changes there is refused, or with cow stays in memory; may come again",
+     3},
+    {"user", OPTION_USER, "USER[:GROUP]", 0,
+     "Whom it takes itself for, as numbers, or names of the image; by default "
+     "the image's user.  It has no rights from it",
      3},
     {"why", OPTION_WHY, NULL, 0,
      "Say which isolation it is and why, and why not another, on standard "
@@ -208,6 +213,9 @@ static bool parse_view(struct run_options *o, int key, char *arg,
         return true;
     case OPTION_MOUNT:
         cli_option_mount(&o->mounts, arg, state);
+        return true;
+    case OPTION_USER:
+        o->script.user = arg;
         return true;
     case OPTION_HIDE:
         o->script.hide_folder = 1;
@@ -336,7 +344,8 @@ static bool is_program(const struct run_options *o)
 
     if (dot == NULL || (strcmp(dot, ".wasm") != 0 && strcmp(dot, ".gbx") != 0))
         return false;
-    if (o->mounts.count > 0) /* which no module has, and that is said */
+    /* Which no module has, and that is said. */
+    if (o->mounts.count > 0 || o->script.user != NULL)
         return false;
     if (!is_allowed(o, cache, sizeof(cache)))
         return false;

@@ -241,7 +241,8 @@ static int run_with(const struct run_options *o, const struct gbx_config *rules)
     return rc;
 }
 
-static int run_it(const struct run_options *options, const char *root)
+static int run_it(const struct run_options *options,
+                  const struct gbx_image *image)
 {
     struct run_options mine = *options;
     struct gbx_error err = {0};
@@ -250,7 +251,13 @@ static int run_it(const struct run_options *options, const char *root)
 
     if (rc != CLI_OK)
         return rc;
-    mine.script.root = root;
+    if (image != NULL) {
+        const char *user = gbx_image_run(image)->user;
+
+        mine.script.root = gbx_image_root(image);
+        if (mine.script.user == NULL && user[0] != '\0')
+            mine.script.user = user;
+    }
     mine.script.mounts = options->mounts.all;
     mine.script.mount_count = options->mounts.count;
     if (rules != NULL &&
@@ -276,7 +283,7 @@ int run(const struct run_options *options)
             : cli_image_open(&images, &image, options->store, options->image);
 
     if (rc == CLI_OK)
-        rc = run_it(options, image != NULL ? gbx_image_root(image) : NULL);
+        rc = run_it(options, image);
     gbx_image_close(image);
     gbx_images_close(images);
     return rc;

@@ -70,6 +70,8 @@ struct gbx_program_config {
     /* What it sees of the host besides (mount.h); not of modules. */
     const struct gbx_mount *mounts;
     size_t mount_count;
+    /* Whom it takes itself for (runtime.h); default: the caller, or nobody. */
+    const char *user;
 };
 
 /*

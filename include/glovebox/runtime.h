@@ -134,6 +134,10 @@ struct gbx_script_config {
     /* What it sees of the host besides (mount.h); micro-VMs and processes. */
     const struct gbx_mount *mounts;
     size_t mount_count;
+    /* Whom it takes itself for: UID[:GID], or NAME[:GROUP] as its root's
+     * /etc/passwd and /etc/group have them; default: the image's User; without
+     * one the caller, or nobody.  It has no rights from it.  As mounts. */
+    const char *user;
 };
 
 /* Returns 0 and a runtime to close; else a code, and *runtime is NULL. */

@@ -16,6 +16,7 @@
 #include "runtime/program/language.h"
 #include "runtime/program/lookup.h"
 #include "runtime/runtime.h"
+#include "runtime/user/user.h"
 #include "sandbox/backend.h"
 
 #define PROGRAM_MEMORY_BYTES (512ull << 20)
@@ -76,14 +77,15 @@ static int find_module(struct lookup *found, const char *name,
 
     if (path == NULL)
         return fail(err, GBX_EFILE, "%s: %s", name, strerrordesc_np(errno));
-    if (config->trace != NULL || config->mount_count > 0) {
+    if (config->trace != NULL || config->mount_count > 0 ||
+        config->user != NULL) {
         free(path);
-        return fail(err, GBX_EARGUMENT,
-                    config->trace != NULL
-                        ? "%s: a module makes no system calls to trace"
-                        : "%s: a module sees nothing that is mounted; --folder "
-                          "shows it one folder",
-                    name);
+        return fail(err, GBX_EARGUMENT, "%s: a module %s", name,
+                    config->trace != NULL ? "makes no system calls to trace"
+                    : config->user != NULL
+                        ? "knows no users"
+                        : "sees nothing that is mounted; --folder shows it one "
+                          "folder");
     }
     slash = strrchr(path, '/');
     snprintf(found->path, sizeof(found->path), "%s", path);
@@ -144,6 +146,9 @@ static int settle(struct gbx_program *program, struct bundle *bundle,
     if ((rc = limits_settle(&bundle->limits, err)) < 0 ||
         (rc = grants_open(&program->grants, config->mounts, config->mount_count,
                           err)) < 0)
+        return rc;
+    if (config->user != NULL &&
+        (rc = user_find(&bundle->ids, config->user, config->root, err)) < 0)
         return rc;
     if (program->backend == &backend_wasm) {
         if ((rc = find_module(found, name, config, err)) < 0 ||

@@ -112,6 +112,7 @@ struct gbx_script {
     struct gbx_images *images;       /* owned: where its image is, or NULL */
     struct gbx_image *image;         /* owned: whose root it has, or NULL */
     struct grants grants;            /* what is mounted */
+    struct guest_ids ids;            /* whom it takes itself for */
     char *path, *folder, *file;      /* file: the name without its folder */
     char *source;
     size_t source_bytes;

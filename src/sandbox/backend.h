@@ -23,6 +23,12 @@
 #include "base/bytes.h"
 #include "channel/region.h"
 
+/* A user and a group, as numbers. */
+struct guest_ids {
+    bool is_set;
+    uint32_t uid, gid;
+};
+
 /* What runs inside, and under which limits.  All borrowed until open returns,
  * except what says "until close". */
 struct bundle {
@@ -34,6 +40,7 @@ struct bundle {
                                     remote one until close */
     const struct grants *grants; /* what is mounted, or NULL; until close */
     int cache_fd;                /* of a folder for what is compiled; 0: none */
+    struct guest_ids ids;        /* whom it takes itself for: bundle_ids */
     gbx_progress_fn progress;    /* while it is; may be NULL */
     void *progress_context;
     struct gbx_limits limits; /* every field set */
@@ -71,6 +78,11 @@ struct bundle {
 
 /* Is what they allow enough for any guest?  Each backend asks at its open. */
 int bundle_check(const struct bundle *what, struct gbx_error *err);
+
+/* Whom the guest takes itself for: as it was said, or the caller; nobody where
+ * that is root.  It has no rights from it. */
+#define BUNDLE_NOBODY 65534u
+struct guest_ids bundle_ids(const struct bundle *what);
 
 /* Something that an isolation needs of its host, or could use. */
 enum probe_state { PROBE_MISSING, PROBE_OK, PROBE_PARTLY };

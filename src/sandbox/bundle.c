@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <unistd.h>
+
 #include "base/error.h"
 #include "sandbox/backend.h"
 
@@ -19,4 +21,15 @@ int bundle_check(const struct bundle *what, struct gbx_error *err)
                     "a limit of %u files is too small: at least %u",
                     limits->files, FILES_MIN);
     return 0;
+}
+
+struct guest_ids bundle_ids(const struct bundle *what)
+{
+    struct guest_ids ids = what->ids;
+
+    if (!ids.is_set) {
+        ids.uid = geteuid() == 0 ? BUNDLE_NOBODY : geteuid();
+        ids.gid = geteuid() == 0 ? BUNDLE_NOBODY : getegid();
+    }
+    return ids;
 }

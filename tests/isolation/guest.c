@@ -22,6 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <linux/capability.h>
 #include <linux/futex.h>
 
 #include "glovebox/abi/region.h"
@@ -218,8 +219,15 @@ static int who(void)
     struct rlimit core;
     char host[64];
     gid_t groups[8];
+    struct __user_cap_header_struct head = {.version =
+                                                _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct held[2] = {0};
     int caps = 0, fds = 0;
 
+    syscall(SYS_capget, &head, held);
+    for (int i = 0; i < 2; i++)
+        caps += __builtin_popcount(held[i].effective | held[i].permitted |
+                                   held[i].inheritable);
     for (int i = 0; i < 64; i++)
         caps += prctl(PR_CAPBSET_READ, i) == 1;
     for (int i = 0; i < 4096; i++)

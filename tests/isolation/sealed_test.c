@@ -270,6 +270,28 @@ static void the_host_half_cannot_be_written(void **state)
     assert_string_equal(box.text, "");
 }
 
+/* Nor is it anybody outside. */
+static void whoever_it_is_called_it_is_capable_of_nothing(void **state)
+{
+    static const struct guest_ids ids[] = {
+        {true, 0, 0}, {true, 1000, 50}, {true, 0, 7}, {true, 4294967294u, 0}};
+    char want[64];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+        box_begin(&box, "who", "");
+        box.bundle.ids = ids[i];
+        if (box_open(&box) < 0)
+            fail_msg("%s", box.err.what);
+        assert_int_equal(box_end(&box), GBX_EEXIT);
+        snprintf(want, sizeof(want), "uid %u gid %u groups", ids[i].uid,
+                 ids[i].gid);
+        assert_non_null(strstr(box.text, want));
+        assert_non_null(strstr(box.text, "caps 0 nnp 1"));
+        box_close(&box);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,6 +304,7 @@ int main(void)
         cmocka_unit_test(ordinary_things_work),
         cmocka_unit_test(children_can_be_had_or_are_refused),
         cmocka_unit_test(the_guest_is_nobody_in_particular),
+        cmocka_unit_test(whoever_it_is_called_it_is_capable_of_nothing),
         cmocka_unit_test(it_is_born_as_any_program),
         cmocka_unit_test(it_sees_no_process_of_the_host),
         cmocka_unit_test(the_host_half_cannot_be_written),

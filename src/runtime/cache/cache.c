@@ -138,6 +138,12 @@ static void put_list(struct bytes_out *key, const char *const *list)
     bytes_put_text(key, NULL);
 }
 
+static void put_ids(struct bytes_out *key, struct guest_ids ids)
+{
+    bytes_put_number(key, ids.uid);
+    bytes_put_number(key, ids.gid);
+}
+
 void cache_key(struct bytes_out *key, const struct sandbox_config *config)
 {
     const struct bundle *what = &config->bundle;
@@ -156,6 +162,7 @@ void cache_key(struct bytes_out *key, const struct sandbox_config *config)
     bytes_put_text(key, config->backend->name);
     put_file(key, what->program);
     bytes_put_text(key, what->root);
+    put_ids(key, bundle_ids(what));
     put_list(key, what->argv);
     put_list(key, what->envp);
     bytes_put(key, &what->limits, sizeof(what->limits));

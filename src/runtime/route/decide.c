@@ -52,11 +52,13 @@ static bool suits(const struct route_question *q, enum gbx_isolation isolation,
         say(why, "%s does not run in WebAssembly", q->language);
     else if (q->has_trace && isolation != GBX_ISOLATION_MICROVM)
         say(why, "only microvm tells of system calls (trace)");
-    else if ((q->has_root || q->has_mounts) &&
+    else if ((q->has_root || q->has_mounts || q->has_user) &&
              isolation != GBX_ISOLATION_MICROVM &&
              isolation != GBX_ISOLATION_PROCESS)
         say(why, "only microvm and process show %s",
-            q->has_root ? "a root (an image)" : "what is mounted");
+            q->has_root     ? "a root (an image)"
+            : q->has_mounts ? "what is mounted"
+                            : "who the user is");
     else
         return true;
     return false;

@@ -40,6 +40,7 @@ struct route_question {
     bool has_trace;           /* its system calls shall be told */
     bool has_root;            /* its files are those of a root of its own */
     bool has_mounts;          /* it sees other files of the host, too */
+    bool has_user;            /* it shall take itself for somebody */
     enum gbx_isolation asked; /* or AUTO */
     struct gbx_route_policy policy;
     enum gbx_isolation before; /* what this file had last, or AUTO */

@@ -41,7 +41,7 @@ struct situation {
     struct gbx_route_policy policy;
     enum gbx_isolation asked, before;
     unsigned missing, warm;
-    bool trace, root, mounts;
+    bool trace, root, mounts, user;
     uint64_t bytes;
     struct {
         uint64_t calls, us;
@@ -74,6 +74,7 @@ static const struct situation situations[] = {
     {"mounts", "CAUU", "the strongest", PYTHON, .mounts = true},
     {"mounts without KVM", "ICUU", "no micro-VM", JS, .mounts = true,
      .missing = BIT(VM)},
+    {"a user", "CAUU", "the strongest", PYTHON, .user = true},
     {"a missing process does not matter", "CIUR", "the strongest", PYTHON,
      .missing = BIT(PROC)},
 
@@ -209,6 +210,7 @@ static struct route_question ask(const struct situation *s)
                                .has_trace = s->trace,
                                .has_root = s->root,
                                .has_mounts = s->mounts,
+                               .has_user = s->user,
                                .asked = s->asked,
                                .policy = s->policy,
                                .before = s->before,

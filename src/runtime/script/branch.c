@@ -42,6 +42,7 @@ static int copy(struct gbx_script *made, const struct gbx_script *origin,
 
     made->config = origin->config;
     made->config.state = NULL;
+    made->ids = origin->ids;
     if (origin->image != NULL)
         made->config.root = NULL; /* it holds the image itself */
     if ((rc = script_own_texts(made, err)) < 0)

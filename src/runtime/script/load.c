@@ -134,6 +134,7 @@ struct sandbox_config script_sandbox_config(struct gbx_script *script)
                    .is_watched = script->runtime->cache.dir_fd >= 0,
                    .root = script->config.root,
                    .grants = &script->grants,
+                   .ids = script->ids,
                    .folder = script->config.hide_folder ? NULL : script->folder,
                    .fleet = script->runtime->fleet,
                    .floor =

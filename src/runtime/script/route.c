@@ -115,6 +115,7 @@ static int ask(struct gbx_script *script, struct asking *asking,
         .has_trace = script->config.trace != NULL,
         .has_root = script->config.root != NULL,
         .has_mounts = script->grants.count > 0,
+        .has_user = script->ids.is_set,
         .asked = script->config.isolation,
         .policy = script->config.route};
     host_tell(&script->runtime->host, &asking->question, asking->facts);

@@ -15,9 +15,11 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
+#include "glovebox/image.h"
 #include "runtime/program/language.h"
 #include "runtime/script/script.h"
 #include "runtime/script/secret.h"
+#include "runtime/user/user.h"
 #include "store/file.h"
 
 static uint64_t default_spin(void)
@@ -72,6 +74,19 @@ static int take_mounts(struct gbx_script *script, struct gbx_error *err)
     return rc;
 }
 
+/* The image's, where nobody else is asked for.  The text is the caller's. */
+static int take_user(struct gbx_script *script, struct gbx_error *err)
+{
+    const char *text = script->config.user;
+
+    script->config.user = NULL;
+    if (text == NULL && script->image != NULL)
+        text = gbx_image_run(script->image)->user;
+    return text == NULL || text[0] == '\0'
+               ? 0
+               : user_find(&script->ids, text, script->config.root, err);
+}
+
 static int check_isolation(const struct gbx_script_config *config,
                            struct gbx_error *err)
 {
@@ -104,6 +119,7 @@ static int step_config(struct gbx_script *script,
     }
     if ((rc = script_own_texts(script, err)) < 0 ||
         (rc = take_mounts(script, err)) < 0 ||
+        (rc = take_user(script, err)) < 0 ||
         (rc = check_isolation(mine, err)) < 0 ||
         (rc = hosts_want(script->runtime, mine, err)) < 0)
         return rc;

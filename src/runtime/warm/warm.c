@@ -22,6 +22,7 @@ struct warm_language {
     char *folder;  /* owned; "": it serves those of any folder */
     char *root;    /* owned; "": the usual one */
     struct root_facts root_facts;
+    struct guest_ids ids;
     struct gbx_limits limits;
     uint32_t starts;
     struct template *template; /* counted, or NULL */
@@ -99,7 +100,10 @@ static struct root_facts facts_of(const char *root)
 static bool is_like(const struct warm_language *language,
                     const struct sandbox_config *config)
 {
-    return language->backend == config->backend &&
+    const struct guest_ids ids = bundle_ids(&config->bundle);
+
+    return language->ids.uid == ids.uid && language->ids.gid == ids.gid &&
+           language->backend == config->backend &&
            strcmp(language->program, config->bundle.program) == 0 &&
            strcmp(language->folder, text_of(folder_of(config))) == 0 &&
            strcmp(language->root, text_of(config->bundle.root)) == 0 &&
@@ -156,6 +160,7 @@ static struct warm_language *find_locked(struct warm *warm,
     }
     language->backend = config->backend;
     language->limits = config->bundle.limits;
+    language->ids = bundle_ids(&config->bundle);
     cache_key(&language->key, config);
     must(pthread_mutex_init(&language->making, NULL) == 0);
     language->next = warm->languages;

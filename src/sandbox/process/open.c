@@ -24,6 +24,7 @@ int process_take(struct process *self, const struct bundle *what,
                     "the process isolation runs no other programs and traces "
                     "no system calls: use the microvm isolation");
     self->limits = what->limits;
+    self->ids = bundle_ids(what);
     self->output = what->output;
     self->output_context = what->output_context;
     if ((rc = bundle_check(what, err)) < 0)
@@ -59,11 +60,9 @@ static int step_files(struct process *self, const struct bundle *what,
 static int step_plan(struct process *self, const struct bundle *what,
                      struct gbx_error *err)
 {
-    const bool root = geteuid() == 0;
-
     /* What the guest will be called (start.c does it). */
-    self->plan->uid = root ? NOBODY : geteuid();
-    self->plan->gid = root ? NOBODY : getegid();
+    self->plan->uid = self->ids.uid;
+    self->plan->gid = self->ids.gid;
     cgroup_open(&self->cgroup);
     /* A zygote's copies may have other limits. */
     self->cgroup.nests = self->is_zygote;

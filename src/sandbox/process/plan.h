@@ -164,7 +164,8 @@ struct plan {
     char text[PLAN_TEXT_MAX]; /* strings; only text_bytes of it are sent */
 };
 
-/* To a zygote: make a copy, and let its host speak to it. */
+/* To a zygote: make a copy, which is called this, and let its host speak to it.
+ */
 struct order {
     uint64_t magic;
     uint32_t in_cgroup; /* v2: its directory came with it */

@@ -23,7 +23,7 @@
 #include "sandbox/process/plan.h"
 
 #define OUTPUT_BYTES 65536
-#define NOBODY       65534u /* who the guest of a root is */
+#define NOBODY       BUNDLE_NOBODY /* who the guest of a root is, outside */
 
 /* What lives from start to stop. */
 struct cell {
@@ -85,8 +85,9 @@ struct process {
     const struct grants *grants; /* what is mounted, borrowed; or NULL */
     struct shown granted[GBX_MOUNTS_MAX];
     int epoll_fd;
-    bool brings_mounts; /* the host clones program and folders, not init */
-    uid_t uid;          /* the guest's, outside */
+    bool brings_mounts;   /* the host clones program and folders, not init */
+    struct guest_ids ids; /* the guest's, inside */
+    uid_t uid;            /* and outside */
     gid_t gid;
     struct cgroup cgroup;
 

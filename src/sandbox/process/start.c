@@ -260,23 +260,27 @@ static int fail_identity(const struct process *self, struct gbx_error *err)
 
 /*
  * Run by root, the guest is nobody, so that no file of root's is its own.  Run
- * by anybody else, it is its caller: nobody else could be had.  A root that may
- * not make somebody else (in some containers) is called nobody, too.
+ * by anybody else, it is its caller: nobody else could be had.  What it is
+ * called inside is another matter, and gives it nothing.  A zygote is called
+ * as ever, since none of its copies could be root in a namespace of root's.
  */
 static int step_identity(struct process *self, pid_t pid, struct gbx_error *err)
 {
     const struct birth_ids self_ids = {geteuid(), getegid()};
     const struct birth_ids nobody = {NOBODY, NOBODY};
+    const struct bundle usual = {0};
+    const struct guest_ids ids =
+        self->is_zygote ? bundle_ids(&usual) : self->ids;
+    const struct birth_ids inside = {ids.uid, ids.gid};
     const bool root = geteuid() == 0;
     struct plan *plan = self->plan;
-    const struct birth_ids *inside = root ? &nobody : &self_ids;
 
-    plan->uid = inside->uid;
-    plan->gid = inside->gid;
+    plan->uid = inside.uid;
+    plan->gid = inside.gid;
     plan->flags &= ~PLAN_SET_GROUPS;
     self->uid = geteuid();
     self->gid = getegid();
-    if (root && birth_map(pid, &nobody, &nobody, true) == 0) {
+    if (root && birth_map(pid, &inside, &nobody, true) == 0) {
         self->uid = self->gid = NOBODY;
         plan->flags |= PLAN_SET_GROUPS;
         plan_set_processes(plan, self->limits.processes);
@@ -284,7 +288,7 @@ static int step_identity(struct process *self, pid_t pid, struct gbx_error *err)
     }
     plan_set_processes(plan, self->limits.processes + 1ull);
     if ((root && errno != EPERM) ||
-        birth_map(pid, inside, &self_ids, false) < 0)
+        birth_map(pid, &inside, &self_ids, false) < 0)
         return fail_identity(self, err);
     return 0;
 }

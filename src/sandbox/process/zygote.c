@@ -129,6 +129,7 @@ static int check_same(const struct snapshot *snapshot,
                       const struct bundle *what, bool *brings,
                       struct gbx_error *err)
 {
+    const struct guest_ids ids = bundle_ids(what);
     const char *folder = what->folder != NULL ? what->folder : "",
                *shown = snapshot->folder != NULL ? snapshot->folder : "";
 
@@ -136,6 +137,9 @@ static int check_same(const struct snapshot *snapshot,
     if (what->root != NULL || has_grants(what))
         return fail(err, GBX_ESTALE,
                     "the template has neither a root of its own nor mounts");
+    if (ids.uid != snapshot->zygote.ids.uid ||
+        ids.gid != snapshot->zygote.ids.gid)
+        return fail(err, GBX_ESTALE, "the template is of another user");
     if (strcmp(what->program, snapshot->program) != 0)
         return fail(err, GBX_ESTALE, "the template is of %s, not of %s",
                     snapshot->program, what->program);
@@ -254,8 +258,8 @@ int zygote_order(struct process *self, const struct ends *ends,
     const struct process *zygote = &self->from->zygote;
     struct order order = {
         .magic = ORDER_MAGIC,
-        .uid = zygote->plan->uid,
-        .gid = zygote->plan->gid,
+        .uid = zygote->ids.uid,
+        .gid = zygote->ids.gid,
     };
     auto_fd int entry = -1;
     int rc;

@@ -28,8 +28,6 @@
 #define SYSTEM_FIRST (1ull << 20) /* what KVM knows of at first */
 #define FRAMES_FIRST (16ull << 20)
 
-#define NOBODY 65534u
-
 static uint64_t round_up(uint64_t bytes, uint64_t to)
 {
     return (bytes + to - 1) & ~(to - 1);
@@ -251,7 +249,7 @@ static uint64_t touchable_guest(const struct space_window *window)
 
 struct kernel_config microvm_kernel_config(struct microvm *vm)
 {
-    const bool root = geteuid() == 0;
+    const struct guest_ids ids = bundle_ids(&vm->what);
 
     return (struct kernel_config){
         .memory_bytes = vm->limits.memory_bytes,
@@ -259,8 +257,8 @@ struct kernel_config microvm_kernel_config(struct microvm *vm)
         .disk_bytes = vm->limits.disk_bytes,
         .tasks_max = vm->limits.processes,
         .files_max = vm->limits.files,
-        .uid = root ? NOBODY : geteuid(),
-        .gid = root ? NOBODY : getegid(),
+        .uid = ids.uid,
+        .gid = ids.gid,
         .memory = &vm->machine.memory,
         .handles = &vm->handles,
         .seen = vm->what.is_watched ? &vm->seen : NULL,

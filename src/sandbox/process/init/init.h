@@ -84,6 +84,9 @@ void capabilities_drop(uint64_t keep);
 /* Have this one alone after the next exec. */
 void capabilities_pass_on(int cap);
 
+/* Have no other from now on. */
+void capabilities_keep(int cap);
+
 /* ---- zygote.c ---- */
 
 /* Was this program started as one? */

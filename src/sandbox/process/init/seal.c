@@ -94,6 +94,19 @@ void capabilities_pass_on(int cap)
         init_fail(STEP_CAPABILITIES, (uint32_t)cap);
 }
 
+void capabilities_keep(int cap)
+{
+    struct __user_cap_header_struct head = {
+        .version = _LINUX_CAPABILITY_VERSION_3,
+    };
+    struct __user_cap_data_struct data[2] = {0};
+
+    data[cap / 32].effective = data[cap / 32].permitted =
+        data[cap / 32].inheritable = 1u << cap % 32;
+    if (syscall(SYS_capset, &head, data) < 0)
+        init_fail(STEP_CAPABILITIES, (uint32_t)cap);
+}
+
 void filter_read(int fd)
 {
     ssize_t got = recv(fd, &filter, sizeof(filter), 0);

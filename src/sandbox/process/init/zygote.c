@@ -56,6 +56,8 @@ static size_t fd_count;
 
 /* Of the zygote, above all that init and a guest have. */
 static int orders, proc;
+static uid_t own_uid; /* what it is called itself */
+static gid_t own_gid;
 
 /* Where it makes a copy. */
 static jmp_buf before;
@@ -176,15 +178,15 @@ static void write_own(const char *path, const char *text)
     close(fd);
 }
 
-/* The one user that we are, under its own name. */
+/* The one user that we are, under the name that was asked for. */
 static void map_identity(void)
 {
     char text[32];
 
     write_own("self/setgroups", "deny");
-    snprintf(text, sizeof(text), "%u %u 1\n", order.gid, order.gid);
+    snprintf(text, sizeof(text), "%u %u 1\n", order.gid, own_gid);
     write_own("self/gid_map", text);
-    snprintf(text, sizeof(text), "%u %u 1\n", order.uid, order.uid);
+    snprintf(text, sizeof(text), "%u %u 1\n", order.uid, own_uid);
     write_own("self/uid_map", text);
 }
 
@@ -199,6 +201,8 @@ static noreturn void be_first(pid_t guest)
     char *argv[] = {program, order.name, number, NULL}, *envp[] = {NULL};
 
     snprintf(number, sizeof(number), "%d", (int)guest);
+    if (order.uid == 0) /* from whom an exec takes nothing */
+        capabilities_keep(CAP_KILL);
     syscall(SYS_execveat, ORDER_FD_INIT, "", argv, envp, AT_EMPTY_PATH);
     init_fail(STEP_EXEC_INIT, 0);
 }
@@ -301,6 +305,8 @@ static void begin(void)
 {
     const uint64_t ring = 1;
 
+    own_uid = getuid();
+    own_gid = getgid();
     filter_read(ZYGOTE_FD_ORDERS);
     filter_install();
     filter_read(ZYGOTE_FD_ORDERS);
