@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * exec.c - `glovebox exec`: a Linux program in a micro-VM, in the place of this
+ * exec.c - `glovebox exec`: a Linux program, sealed, in the place of this
  * one: its streams, its exit status, and the signals that would end it.
  */
 #include <argp.h>
@@ -26,6 +26,7 @@ enum {
     OPTION_FOLDER,
     OPTION_MOUNT,
     OPTION_USER,
+    OPTION_ISOLATION,
     OPTION_WORKDIR,
     OPTION_ENV,
     OPTION_TRACE,
@@ -73,6 +74,10 @@ static const struct argp_option options[] = {
      "Set a variable of its environment; NAME alone hands yours on", 1},
     {"trace", OPTION_TRACE, NULL, 0,
      "Print its system calls to standard error, as strace does", 1},
+    {"isolation", OPTION_ISOLATION, "KIND", 0,
+     "microvm, or process: weaker, but without KVM, and a program may start "
+     "others there; default microvm",
+     1},
     {"config", OPTION_CONFIG, "FILE", 0,
      "Rules for programs, too; default: the file that is found", 1},
     {"no-config", OPTION_NO_CONFIG, NULL, 0, "No rules", 1},
@@ -86,16 +91,17 @@ static const struct argp_option options[] = {
     {0}};
 
 static const char doc[] =
-    "Run a Linux program in a micro-VM, with these standard streams.  It sees "
-    "a read-only system and a private /tmp; it has no network, and starts no "
-    "other programs.  Its streams are no terminal to it (python3 -i talks all "
-    "the same); Ctrl-C ends it.\v"
+    "Run a Linux program in a micro-VM (or a process), with these standard "
+    "streams.  It sees a read-only system and a private /tmp; it has no "
+    "network, and starts no other programs.  Its streams are no terminal to it "
+    "(python3 -i talks all the same); Ctrl-C ends it.\v"
     "Examples:\n"
     "  glovebox exec sha256sum <photo.jpg\n"
     "  glovebox exec --folder . python3 -c 'print(open(\"data\").read())'\n"
     "  glovebox exec --timeout 2s --memory 64M ./a.out\n"
     "  glovebox exec --root debian --trace /bin/ls -l\n"
     "  glovebox exec --image python:3.11-slim python3 -c 'print(6 * 7)'\n"
+    "  glovebox exec --isolation process sh -c 'ls /usr | wc -l'\n"
     "\n"
     "Exit status: the program's; 128 + the signal that killed it (137 at the "
     "memory limit, 152 at that of CPU time); 124 out of time; 125 Glovebox or "
@@ -168,6 +174,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case OPTION_USER:
         o->program.user = arg;
+        return 0;
+    case OPTION_ISOLATION:
+        o->program.isolation =
+            (enum gbx_isolation)cli_option_isolation(arg, state);
         return 0;
     case OPTION_WORKDIR:
         o->program.working_dir = arg;
@@ -301,13 +311,12 @@ static void choose_signals(sigset_t *signals)
 }
 
 static int run_program(struct gbx_program *program, const char *name,
-                       uint64_t deadline_ns)
+                       const sigset_t *signals, uint64_t deadline_ns)
 {
-    struct watch self = {.program = program};
+    struct watch self = {.program = program, .signals = *signals};
     struct gbx_error err = {0};
     int rc, status;
 
-    choose_signals(&self.signals);
     pthread_sigmask(SIG_BLOCK, &self.signals, NULL);
     if (pthread_create(&self.thread, NULL, watch, &self) != 0)
         return cli_say("no thread to wait for signals", CLI_HOST);
@@ -333,7 +342,9 @@ static int apply(const struct gbx_config *rules, struct exec_options *o,
     const bool is_module =
         dot != NULL && (strcmp(dot, ".wasm") == 0 || strcmp(dot, ".gbx") == 0);
     const enum gbx_isolation isolation =
-        is_module ? GBX_ISOLATION_WASM : GBX_ISOLATION_MICROVM;
+        o->program.isolation != GBX_ISOLATION_AUTO ? o->program.isolation
+        : is_module                                ? GBX_ISOLATION_WASM
+                                                   : GBX_ISOLATION_MICROVM;
     struct gbx_script_config how = {.limits = o->program.limits};
     struct gbx_error err = {0};
     char text[GBX_ERROR_TEXT_MAX];
@@ -428,6 +439,7 @@ static int exec_it(struct exec_options *o, uint64_t from_ns)
     struct gbx_error err = {0};
     struct gbx_config *rules;
     char cache[4096];
+    sigset_t signals;
     int code;
 
     if (cli_rules(&rules, o->config, o->no_config) != CLI_OK)
@@ -447,9 +459,12 @@ static int exec_it(struct exec_options *o, uint64_t from_ns)
     o->program.mount_count = o->mounts.count;
     signal(SIGPIPE, SIG_IGN); /* the program inside gets its own */
     signal(SIGXFSZ, SIG_IGN);
+    choose_signals(&signals);
+    if (o->program.isolation == GBX_ISOLATION_PROCESS) /* which runs at once */
+        pthread_sigmask(SIG_BLOCK, &signals, NULL);
     if (gbx_program_open(&program, o->words[0], &o->program, &err) < 0)
         return open_failed(&err);
-    code = run_program(program, o->words[0],
+    code = run_program(program, o->words[0], &signals,
                        o->timeout_ns != 0 ? from_ns + o->timeout_ns : 0);
     gbx_program_close(program);
     return code;

@@ -112,7 +112,7 @@ _glovebox() {
         return
         ;;
     exec:-*)
-        words='--image --store --mount --user --root --folder --workdir --env --trace --config --no-config
+        words='--image --store --mount --user --isolation --root --folder --workdir --env --trace --config --no-config
             --timeout --memory --cpu --threads --files --disk --help'
         ;;
     exec:*)

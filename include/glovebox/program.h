@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * glovebox/program.h - run any Linux program in a micro-VM, or a module of
- * WebAssembly that is a program (WASI preview 1, with a main; .wasm or .gbx) in
- * the calling thread.
+ * glovebox/program.h - run any Linux program in a micro-VM or a process, or a
+ * module of WebAssembly that is a program (WASI preview 1, with a main; .wasm
+ * or .gbx) in the calling thread.
  *
  * It sees a read-only system and a private /tmp, has no network and starts no
- * other programs; what it writes elsewhere stays in memory and dies with it.
- * Its standard streams are descriptors of yours.
+ * other programs (but in a process); what it writes elsewhere stays in memory
+ * and dies with it.  Its standard streams are descriptors of yours: a micro-VM
+ * reads and writes them for it, a process holds them itself.
  *
  *  static const int streams[] = {0, 1, 2};
  *  struct gbx_program_config config = {.struct_bytes = sizeof(config),
@@ -56,8 +57,8 @@ struct gbx_program_config {
 
     struct gbx_limits limits; /* as of scripts; memory: default 512 MiB */
 
-    const char *libexec_dir; /* of modules: what compiles them; default: where
-                                it was installed */
+    const char *libexec_dir; /* helpers: what compiles modules, what starts
+                                processes; default: where installed */
     const char *cache_dir; /* where they are kept compiled; default: nowhere */
     gbx_progress_fn progress;
     void *progress_context;
@@ -72,6 +73,10 @@ struct gbx_program_config {
     size_t mount_count;
     /* Whom it takes itself for (runtime.h); default: the caller, or nobody. */
     const char *user;
+
+    /* AUTO: a micro-VM, or wasm for a module.  PROCESS is the weaker one, but
+     * needs no KVM, and what it runs may start others (docs/threats.md). */
+    enum gbx_isolation isolation;
 };
 
 /*

@@ -174,11 +174,12 @@ static void what_is_mounted_is_where_it_is_mounted(void **state)
         const char *name, *want;
         int code;
     } cases[] = {
-        {"/bin/app", "/bin/app", 0},   {"/bin/in/x", "/bin/in/x", 0},
-        {"app", "/bin/app", 0},        {"/opt/one", "/opt/one", 0},
-        {"/bin/tool", "", GBX_EFILE},  {"/bin/in", "", GBX_ELOAD},
-        {"/opt/one/x", "", GBX_EFILE}, {"/opt/other", "/opt/other", 0},
-        {"/bin", "", GBX_ELOAD},
+        {"/bin/app", "/bin/app", 0},     {"/bin/in/x", "/bin/in/x", 0},
+        {"app", "/bin/app", 0},          {"/opt/one", "/opt/one", 0},
+        {"/bin/tool", "", GBX_EFILE},    {"/bin/in", "", GBX_ELOAD},
+        {"/opt/one/x", "", GBX_EFILE},   {"/opt/other", "/opt/other", 0},
+        {"/bin", "", GBX_ELOAD},         {"./x", "/bin/in/./x", 0},
+        {"../app", "/bin/in/../app", 0},
     };
     char apps[PATH_MAX + 64], one[PATH_MAX + 64], root[PATH_MAX + 64];
     const struct gbx_mount mounts[] = {{apps, "/bin", 0}, {one, "/opt/one", 0}};
@@ -190,8 +191,10 @@ static void what_is_mounted_is_where_it_is_mounted(void **state)
     strcpy(one, at("apps/in/x"));
     assert_int_equal(grants_open(&grants, mounts, 2, NULL), 0);
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        const struct lookup_view view = {
-            .root = root, .grants = &grants, .search_path = "/bin"};
+        const struct lookup_view view = {.root = root,
+                                         .grants = &grants,
+                                         .working_dir = "/bin/in",
+                                         .search_path = "/bin"};
         struct lookup found;
 
         assert_int_equal(lookup_program(&found, cases[i].name, &view, NULL),

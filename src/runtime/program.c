@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * program.c - any Linux program in a micro-VM, or a module of WebAssembly: a
- * backend without a region, driven by whoever runs it.
+ * program.c - any Linux program in a micro-VM or a process, or a module of
+ * WebAssembly: a backend without a region, driven by whoever runs it.
  */
 #include <errno.h>
 #include <signal.h>
@@ -156,12 +156,35 @@ static int settle(struct gbx_program *program, struct bundle *bundle,
             return rc;
     } else if ((rc = lookup_program(found, name, &view, err)) < 0)
         return rc;
+    if (program->backend == &backend_process)
+        bundle->libexec_dir = runtime_find_libexec(config->libexec_dir);
     bundle->program = found->path;
     if (found->folder[0] != '\0')
         bundle->folder = found->folder;
     if (bundle->working_dir == NULL && bundle->folder != NULL)
         bundle->working_dir = "/script";
     return 0;
+}
+
+/* A module runs in wasm, and nothing else does. */
+static int choose(const struct backend **backend, const char *name,
+                  enum gbx_isolation isolation, struct gbx_error *err)
+{
+    const bool is_module = language_is_module(name);
+
+    *backend = is_module                            ? &backend_wasm
+               : isolation == GBX_ISOLATION_PROCESS ? &backend_process
+                                                    : &backend_microvm;
+    if (isolation == GBX_ISOLATION_AUTO ||
+        (is_module ? isolation == GBX_ISOLATION_WASM
+                   : isolation == GBX_ISOLATION_MICROVM ||
+                         isolation == GBX_ISOLATION_PROCESS))
+        return 0;
+    return fail(err, GBX_EARGUMENT,
+                "%.100s is %s, and runs in %s: not in the isolation %s", name,
+                is_module ? "a module of WebAssembly" : "a program",
+                is_module ? "wasm" : "microvm or process",
+                gbx_isolation_name((int)isolation));
 }
 
 int gbx_program_open(struct gbx_program **program, const char *name,
@@ -187,12 +210,14 @@ int gbx_program_open(struct gbx_program **program, const char *name,
     if (made == NULL)
         return fail(err, GBX_EHOST, "no memory for a program");
     made->cache_fd = -1;
-    made->backend = language_is_module(name) ? &backend_wasm : &backend_microvm;
-    rc = settle(made, &bundle, name, config != NULL ? config : &none, &found,
-                err);
-    if (bundle.argv == NULL)
-        bundle.argv = just_name;
+    if (config == NULL)
+        config = &none;
+    rc = choose(&made->backend, name, config->isolation, err);
+    if (rc == 0)
+        rc = settle(made, &bundle, name, config, &found, err);
     if (rc == 0) {
+        if (bundle.argv == NULL)
+            bundle.argv = just_name;
         made->self = calloc(1, made->backend->self_bytes);
         rc = made->self == NULL
                  ? fail(err, GBX_EHOST, "no memory for a program")

@@ -613,6 +613,17 @@ class Exec(Case):
         self.assertIn("B=image", said)
         self.assertIn("PWD=/bin", said + ["PWD=/bin"])
 
+    def test_it_runs_in_a_process_too(self):
+        name = self.busybox(Env=["A=image"], Entrypoint=["/bin/busybox"],
+                            WorkingDir="/etc", User="7:8")
+        process = ("--isolation", "process")
+        self.assertEqual(self.exec(name, *process, "sh", "-c",
+                                   "b=/bin/busybox; $b cat motd; echo $A; $b id -u;"
+                                   "$b id -g; pwd"),
+                         "hello\nimage\n7\n8\n/etc\n")
+        self.exec(name, *process, "rm", "motd")
+        self.assertEqual(self.exec(name, "cat", "motd"), "hello\n")
+
     def test_what_it_writes_is_not_the_image_s(self):
         name = self.busybox(Entrypoint=["/bin/busybox"])
         self.exec(name, "touch", "/etc/new")

@@ -133,6 +133,45 @@ static void each_call_may_fail_with_mounts(void **state)
     grants_close(&grants);
 }
 
+/* One that is no guest program, and has no region. */
+static bool program_failing(int n)
+{
+    static const int streams[3] = {-1, -1, -1};
+    const int fds = count_fds();
+    int rc;
+
+    box_begin(&box, "hang", "");
+    box.bundle.program = "/usr/bin/true";
+    box.bundle.working_dir = "/usr";
+    box.bundle.stdio = streams;
+    begin_failing(n);
+    rc = box_backend->open(box.self, &box.bundle, NULL, &box.err);
+    fails_at = 0;
+    if (failed != NULL && rc < 0 && box.err.what[0] == '\0')
+        fail_msg("%s failed without a word", failed);
+    if (rc == 0) {
+        assert_int_equal(box_end(&box), GBX_EEXIT);
+        assert_int_equal(box_backend->status(box.self), 0);
+    }
+    box_close(&box);
+    if (count_fds() != fds || count_strays() != 0 || count_children() != 0 ||
+        count_cgroups() != 0)
+        fail_msg("call %d, %s, left something behind", n, failed);
+    return failed != NULL;
+}
+
+static void each_call_may_fail_of_a_program(void **state)
+{
+    int n = 1;
+
+    (void)state;
+    if (is_clone())
+        skip();
+    while (program_failing(n))
+        n++;
+    assert_in_range(n, 20, 200);
+}
+
 static void each_call_of_a_wipe_may_fail(void **state)
 {
     int n = 0, rc;
@@ -248,11 +287,11 @@ static void what_is_missing_is_named(void **state)
 
 static void too_many_arguments_are_refused(void **state)
 {
-    static const char *argv[100];
-    static char text[30000];
+    static const char *argv[600];
+    static char text[70000];
 
     (void)state;
-    for (int i = 0; i < 99; i++)
+    for (int i = 0; i < 599; i++)
         argv[i] = "x";
     box_begin(&box, "hang", "");
     box.bundle.argv = argv;
@@ -283,6 +322,7 @@ int main(void)
         cmocka_unit_test(each_call_may_fail),
         cmocka_unit_test(each_call_may_fail_with_a_folder),
         cmocka_unit_test(each_call_may_fail_with_mounts),
+        cmocka_unit_test(each_call_may_fail_of_a_program),
         cmocka_unit_test(each_call_may_fail_with_a_root),
         cmocka_unit_test(each_call_of_a_wipe_may_fail),
         cmocka_unit_test(an_init_that_is_none_is_told),

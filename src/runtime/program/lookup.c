@@ -129,21 +129,32 @@ static int place_host(struct lookup *found, const char *path,
                           : place_in_folder(found, real, view->folder);
 }
 
+/* An absolute path of the guest's.  False: it lies in no mount. */
+static bool place_mounted(struct lookup *found, const char *path,
+                          const struct lookup_view *view, int *rc)
+{
+    const struct grant *grant = NULL;
+    const char *rest;
+
+    if (view->grants != NULL && path[0] == '/')
+        grant = grants_find(view->grants, path, &rest);
+    if (grant == NULL)
+        return false;
+    *rc = look_in_mount(grant, rest);
+    if (*rc == 0)
+        *rc = put(found->path, "", path);
+    return true;
+}
+
 static int place(struct lookup *found, const char *path,
                  const struct lookup_view *view)
 {
     const char *from = view->working_dir != NULL ? view->working_dir : "/";
-    const struct grant *grant = NULL;
-    const char *rest;
     char absolute[PATH_MAX];
     int rc;
 
-    if (view->grants != NULL && path[0] == '/')
-        grant = grants_find(view->grants, path, &rest);
-    if (grant != NULL) {
-        rc = look_in_mount(grant, rest);
-        return rc < 0 ? rc : put(found->path, "", path);
-    }
+    if (place_mounted(found, path, view, &rc))
+        return rc;
     if (view->folder != NULL && begins(path, SCRIPT_DIR)) {
         rc = look_in(view->folder, path + strlen(SCRIPT_DIR));
         return rc < 0 ? rc : put(found->path, "", path);
@@ -154,6 +165,8 @@ static int place(struct lookup *found, const char *path,
                  path[0] == '/' ? "" : from, path[0] == '/' ? "" : "/",
                  path) >= (int)sizeof(absolute))
         return -ENAMETOOLONG;
+    if (place_mounted(found, absolute, view, &rc))
+        return rc;
     rc = look_in(view->root, absolute);
     return rc < 0 ? rc : put(found->path, "", absolute);
 }

@@ -234,15 +234,19 @@ static int list_root(struct draft *draft, const struct process *self,
     if (rc < 0)
         return rc;
     view_devices(see, draft);
-    operation(draft, OPERATION_DIR, "", ".glovebox", 0);
-    rc = show(draft, self->brings_mounts, INIT_FD_PROGRAM, what->program,
-              program + 1, OPERATION_FILE, err);
+    if (!self->is_program) {
+        operation(draft, OPERATION_DIR, "", ".glovebox", 0);
+        rc = show(draft, self->brings_mounts, INIT_FD_PROGRAM, what->program,
+                  program + 1, OPERATION_FILE, err);
+    }
     if (rc == 0 && what->folder != NULL)
         rc = show(draft, self->brings_mounts, INIT_FD_FOLDER, what->folder,
                   "script", 0, err);
     for (size_t i = 0; rc == 0 && i < grant_count(self); i++)
         rc = grant(draft, self, i, err);
-    plan->program = text(draft, program);
+    plan->program = text(draft, self->is_program ? what->program : program);
+    plan->working_dir =
+        text(draft, what->working_dir != NULL ? what->working_dir : "/");
     return rc;
 }
 
@@ -263,9 +267,11 @@ static void list_limits_of_all(struct plan *plan)
     limit(plan, RLIMIT_CORE, 1, 1);
 }
 
-static void list_limits(struct plan *plan, const struct gbx_limits *limits,
-                        uint64_t half_bytes)
+static void list_limits(struct plan *plan, const struct process *self)
 {
+    const struct gbx_limits *limits = &self->limits;
+    const uint64_t half_bytes =
+        self->shared != NULL ? self->shared->half_bytes : 0;
     const uint64_t addresses =
         limits->memory_bytes + 2 * half_bytes + ADDRESS_SLACK;
     const uint64_t seconds = (limits->cpu_ns + 999999999u) / 1000000000u;
@@ -276,7 +282,8 @@ static void list_limits(struct plan *plan, const struct gbx_limits *limits,
     limit(plan, RLIMIT_DATA, limits->memory_bytes, limits->memory_bytes);
     limit(plan, RLIMIT_AS, addresses, addresses);
     limit(plan, RLIMIT_NOFILE, limits->files, limits->files);
-    limit(plan, RLIMIT_FSIZE, limits->disk_bytes, limits->disk_bytes);
+    if (!self->is_program) /* whose output may be a file of any length */
+        limit(plan, RLIMIT_FSIZE, limits->disk_bytes, limits->disk_bytes);
     limit(plan, RLIMIT_MEMLOCK, 65536, 65536);
     limit(plan, RLIMIT_MSGQUEUE, 0, 0);
     limit(plan, RLIMIT_SIGPENDING, 1024, 1024);
@@ -323,7 +330,7 @@ int draft_plan(struct process *self, const struct bundle *what,
     if (self->is_zygote)
         plan->flags |= PLAN_ZYGOTE;
     else
-        list_limits(plan, &self->limits, self->shared->half_bytes);
+        list_limits(plan, self);
     if (draft.is_full)
         return fail(err, GBX_ELIMIT,
                     "arguments and paths of a guest exceed %d bytes",
@@ -347,7 +354,7 @@ int draft_copy(struct process *self, const struct bundle *what,
         rc = show(&draft, true, fd++, what->folder, "script", 0, err);
     plan->mounts = (uint32_t)(fd - COPY_FD_MOUNT);
     list_limits_of_all(plan);
-    list_limits(plan, &self->limits, self->shared->half_bytes);
+    list_limits(plan, self);
     plan->magic = PLAN_MAGIC;
     return rc;
 }

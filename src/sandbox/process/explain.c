@@ -116,10 +116,16 @@ static const char *remedy(const struct report *report, bool owns_root)
     }
 }
 
-static int code_of(const struct report *report)
+static int code_of(const struct report *report, bool is_program)
 {
+    if (report->step == STEP_EXEC_GUEST && report->sys == ENOMEM)
+        return GBX_EMEMORY;
     if (report->step == STEP_EXEC_GUEST)
-        return report->sys == ENOMEM ? GBX_EMEMORY : GBX_EFILE;
+        return is_program && (report->sys == ENOEXEC || report->sys == EACCES)
+                   ? GBX_ELOAD
+                   : GBX_EFILE;
+    if (report->step == STEP_WORKING_DIR)
+        return GBX_EFILE;
     if (is_in_the_way(report) || report->step == STEP_FOLDER ||
         report->sys == ESTALE)
         return GBX_EFILE;
@@ -132,25 +138,38 @@ static int code_of(const struct report *report)
     return GBX_EHOST;
 }
 
+/* What the step was about: a path in the root, or "". */
+static const char *place_of(const struct process *self,
+                            const struct report *report)
+{
+    const struct plan *plan = self->plan;
+
+    if (report->step == STEP_WORKING_DIR)
+        return plan->text + plan->working_dir;
+    if (report->step == STEP_EXEC_GUEST && self->is_program)
+        return plan->text + plan->program;
+    if ((report->step == STEP_OPERATION || report->step == STEP_COW) &&
+        report->detail < plan->operation_count)
+        return plan->text + plan->operations[report->detail].target;
+    return "";
+}
+
 int explain_report(const struct process *self, const struct report *report,
                    struct gbx_error *err)
 {
-    const struct plan *plan = self->plan;
-    const struct operation *operation = NULL;
-    const char *reason = strerrordesc_np(report->sys);
-    int code = code_of(report);
+    const char *reason = strerrordesc_np(report->sys),
+               *place = place_of(self, report);
+    int code = code_of(report, self->is_program);
 
     if (report->step == STEP_COPY)
         return explain_clone(report->sys, err);
-    if ((report->step == STEP_OPERATION || report->step == STEP_COW) &&
-        report->detail < plan->operation_count)
-        operation = &plan->operations[report->detail];
     errno = 0;
     fail(err, code, "%s%s%s: %s%s", step_text(report->step),
-         operation != NULL ? ": /" : "",
-         operation != NULL ? plan->text + operation->target : "",
-         reason != NULL ? reason : "unknown error",
-         remedy(report, plan->flags & PLAN_OWN_ROOT));
+         place[0] == '\0'  ? ""
+         : place[0] == '/' ? ": "
+                           : ": /",
+         place, reason != NULL ? reason : "unknown error",
+         remedy(report, self->plan->flags & PLAN_OWN_ROOT));
     if (err != NULL)
         err->sys = report->sys;
     return code;

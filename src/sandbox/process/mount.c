@@ -118,7 +118,7 @@ void mount_see(struct process *self)
     auto_fd int tree = -1;
 
     self->brings_mounts =
-        geteuid() == 0 && (tree = clone_tree(self->program_fd, -1, 0)) >= 0;
+        geteuid() == 0 && (tree = clone_tree(self->init_fd, -1, 0)) >= 0;
 }
 
 /* Its /tmp, which belongs to it. */
@@ -144,7 +144,7 @@ static int bring(struct shown *shown, unsigned how, int *end)
 
 int mount_bring(struct process *self, struct ends *ends, struct gbx_error *err)
 {
-    if (self->brings_mounts && self->from == NULL &&
+    if (self->brings_mounts && self->program_fd >= 0 &&
         (ends->program = clone_tree(self->program_fd, -1, 0)) < 0)
         return fail(err, GBX_EHOST, "clone the mount of the guest program");
     if (mount_brings_tmp(self) && (ends->tmp = open_tmp(self)) < 0)

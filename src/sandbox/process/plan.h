@@ -48,10 +48,11 @@
 #define ORDER_MAGIC  0x3172647278626767ull
 
 /*
- * File descriptors init is born with.  0 is closed; 1 to 5 are the guest's own:
- * its output pipes and what abi/region.h names.
+ * File descriptors init is born with.  0 is closed, but for a program's input;
+ * 1 to 5 are the guest's own: its output and what abi/region.h names.
  */
 enum {
+    INIT_FD_IN = 0,
     INIT_FD_OUT = 1,
     INIT_FD_ERR = 2,
     INIT_FD_HOST_HALF = 3,
@@ -133,8 +134,8 @@ struct operation {
 
 #define PLAN_OPERATIONS_MAX 56
 #define PLAN_RLIMITS_MAX    16
-#define PLAN_ARGS_MAX       64 /* of argv, and of envp */
-#define PLAN_TEXT_MAX       24576
+#define PLAN_ARGS_MAX       512 /* of argv, and of envp */
+#define PLAN_TEXT_MAX       65536
 #define PLAN_NAME_MAX       64 /* of a cgroup, with its end */
 
 #define PLAN_SET_GROUPS 1u  /* may, and must, leave all other groups */
@@ -143,15 +144,17 @@ struct operation {
 #define PLAN_ZYGOTE     8u  /* pid 2 becomes one, in cgroup NAME/zygote */
 #define PLAN_STAGE      16u /* the first operation is OPERATION_STAGE */
 #define PLAN_OWN_ROOT   32u /* and the second OPERATION_ROOT */
+#define PLAN_STREAMS    64u /* a filter for what a program holds comes first */
 
 #define PLAN_ZYGOTE_CGROUP "zygote"
 
 struct plan {
     uint64_t magic;
     uint32_t flags;
-    uint32_t uid, gid; /* inside */
-    uint32_t program;  /* text: path in the root */
-    uint32_t cgroups;  /* bit i: INIT_FD_CGROUP + i is to be joined (v1) */
+    uint32_t uid, gid;    /* inside */
+    uint32_t program;     /* text: path in the root */
+    uint32_t working_dir; /* the same */
+    uint32_t cgroups;     /* bit i: INIT_FD_CGROUP + i is to be joined (v1) */
     uint32_t operation_count, rlimit_count, arg_count, env_count;
     uint32_t text_bytes;
     uint32_t mounts; /* of a copy: how many come with it */
@@ -198,6 +201,7 @@ struct filter {
     X(COW, "lay the sandbox's changes over what is mounted at")                \
     X(OPERATION, "put into the sandbox's root")                                \
     X(PIVOT, "move into the sandbox's root")                                   \
+    X(WORKING_DIR, "enter the working directory")                              \
     X(FDS, "set up file descriptors")                                          \
     X(RLIMIT, "set a resource limit")                                          \
     X(CAPABILITIES, "drop all capabilities")                                   \

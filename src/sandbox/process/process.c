@@ -251,6 +251,8 @@ static int process_status(void *context)
 {
     const struct process *self = context;
 
+    if (self->last == GBX_EMEMORY) /* its cgroup's end says nothing else */
+        return 128 + SIGKILL;
     return self->ended.signal != 0 ? 128 + self->ended.signal
                                    : self->ended.status;
 }

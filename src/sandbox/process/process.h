@@ -69,6 +69,8 @@ struct ends {
 struct process {
     bool is_open;
     bool is_zygote;        /* a template's: never run once it is ready */
+    bool is_program;       /* no guest program: it has no region */
+    int stdio[3];          /* borrowed: its streams; -1: none */
     struct snapshot *from; /* counted: whose copy it is, or NULL */
     pthread_mutex_t lock;
     atomic_bool killed;
@@ -80,7 +82,7 @@ struct process {
     struct region *shared;
     struct plan *plan; /* owned */
     int init_fd;       /* glovebox-init */
-    int program_fd;    /* O_PATH */
+    int program_fd;    /* O_PATH; -1: what runs lies in its root */
     struct shown folder, root;
     const struct grants *grants; /* what is mounted, borrowed; or NULL */
     struct shown granted[GBX_MOUNTS_MAX];

@@ -52,11 +52,14 @@ static void close_ends(struct ends *ends)
         close_fd(&ends->grants[i]);
 }
 
-/* Our end never waits; the guest's does, that is how a flood is slowed down. */
-static int open_output(int *ours, int *theirs)
+/* Our end never waits; the guest's does, that is how a flood is slowed down.
+ * A program's own stream is not ours to read. */
+static int open_output(int own, int *ours, int *theirs)
 {
     int both[2];
 
+    if (own >= 0)
+        return *theirs = fcntl(own, F_DUPFD_CLOEXEC, 0);
     if (pipe2(both, O_CLOEXEC) < 0)
         return -1;
     *ours = both[0];
@@ -99,7 +102,8 @@ static int step_pipes(struct process *self, struct ends *ends,
     if ((cell->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0)
         return fail(err, GBX_EHOST, "open an eventfd");
     for (int i = 0; i < 2; i++)
-        if (open_output(&cell->output[i], &ends->output[i]) < 0)
+        if (open_output(self->stdio[i + 1], &cell->output[i],
+                        &ends->output[i]) < 0)
             return fail(err, GBX_EHOST, "open a pipe");
     return 0;
 }
@@ -137,7 +141,8 @@ static int step_watch(struct process *self, struct gbx_error *err)
         struct epoll_event event = {.events = watched[i].events,
                                     .data.fd = watched[i].fd};
 
-        if (epoll_ctl(self->epoll_fd, EPOLL_CTL_ADD, watched[i].fd, &event) < 0)
+        if (watched[i].fd >= 0 &&
+            epoll_ctl(self->epoll_fd, EPOLL_CTL_ADD, watched[i].fd, &event) < 0)
             return fail(err, GBX_EHOST, "watch a file descriptor");
     }
     return 0;
@@ -151,14 +156,14 @@ static int step_clone(struct process *self, struct ends *ends, pid_t *pid,
     struct birth birth = {
         .fd =
             {
-                [0] = -1,
+                [INIT_FD_IN] = self->stdio[0],
                 [INIT_FD_OUT] = ends->output[0],
                 [INIT_FD_ERR] = ends->output[1],
                 [INIT_FD_HOST_HALF] =
                     shared != NULL ? shared->host_read_fd : ends->orders,
                 [INIT_FD_GUEST_HALF] =
                     shared != NULL ? shared->fd[HALF_GUEST] : ends->proc,
-                [INIT_FD_BELL] = self->cell.bell,
+                [INIT_FD_BELL] = self->is_program ? -1 : self->cell.bell,
                 [INIT_FD_CONTROL] = ends->control,
                 [INIT_FD_START] = ends->start,
                 [INIT_FD_CALLER] = ends->caller,
@@ -204,7 +209,8 @@ int cell_limit(struct process *self, struct gbx_error *err)
         /* All that is charged to it: private memory, /tmp, what it writes in
          * its half of the region, and what the kernel keeps about it. */
         .memory_bytes = self->limits.memory_bytes + self->limits.disk_bytes +
-                        self->shared->half_bytes + KERNEL_BYTES,
+                        (self->shared != NULL ? self->shared->half_bytes : 0) +
+                        KERNEL_BYTES,
         /* v2: pid 1 of a copy is born in it, too. */
         .processes = self->limits.processes +
                      (self->from != NULL && self->cgroup.version == 2),
@@ -318,6 +324,8 @@ static int step_send(struct process *self, struct gbx_error *err)
     const struct cell *cell = &self->cell;
     int rc = send_all(cell->control, self->plan, plan_bytes(self->plan), err);
 
+    if (rc == 0 && self->plan->flags & PLAN_STREAMS)
+        rc = send_filter(cell->control, &process_filter_streams, err);
     if (rc < 0)
         return rc;
     if (!self->is_zygote)

@@ -15,4 +15,7 @@ extern const struct filter process_filter;
  */
 extern const struct filter process_filter_outer, process_filter_inner;
 
+/* Before the whole, of a program that holds what is its user's outside, too. */
+extern const struct filter process_filter_streams;
+
 #endif

@@ -6,6 +6,7 @@
  * answer of several (seccomp(2)); so does this file, for each call, with all
  * values that any of the filters compares with.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -201,9 +202,27 @@ static void one_may_seal_oneself_under_the_outer_part(void **state)
     }
 }
 
+static void who_holds_a_terminal_may_not_open_it_to_others(void **state)
+{
+    static const int free_calls[] = {SYS_read, SYS_write, SYS_chmod,
+                                     SYS_fchmodat, SYS_seccomp};
+    struct seccomp_data data = {.nr = SYS_fchmod, .arch = AUDIT_ARCH_X86_64};
+
+    (void)state;
+    assert_int_equal(run(&process_filter, &data), SECCOMP_RET_ALLOW);
+    assert_int_equal(run(&process_filter_streams, &data),
+                     SECCOMP_RET_ERRNO | EPERM);
+    for (size_t i = 0; i < ARRAY_SIZE(free_calls); i++) {
+        data.nr = free_calls[i];
+        assert_int_equal(run(&process_filter_streams, &data),
+                         SECCOMP_RET_ALLOW);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(who_holds_a_terminal_may_not_open_it_to_others),
         cmocka_unit_test(the_parts_answer_as_the_whole),
         cmocka_unit_test(also_where_two_arguments_count),
         cmocka_unit_test(another_machine_s_calls_are_deadly),

@@ -334,6 +334,16 @@ static bool fill_inner(scmp_filter_ctx context)
     return configure(context) && add_options(context, SCMP_ACT_ERRNO(ENOSYS));
 }
 
+/*
+ * A program that holds a terminal or a file of the user that it is outside,
+ * too, may write there, but could also open it to all the world.
+ */
+static bool fill_streams(scmp_filter_ctx context)
+{
+    return configure(context) &&
+           add_all(context, SCMP_ACT_ERRNO(EPERM), "fchmod fchmodat2 ", "");
+}
+
 static bool print(scmp_filter_ctx context, const char *name)
 {
     static struct sock_filter code[FILTER_CODE_MAX];
@@ -377,7 +387,8 @@ int main(void)
                     "#include \"sandbox/process/filter/filter.h\"\n");
     return make("process_filter", unknown, fill_whole) &&
                    make("process_filter_outer", unknown, fill_outer) &&
-                   make("process_filter_inner", SCMP_ACT_ALLOW, fill_inner)
+                   make("process_filter_inner", SCMP_ACT_ALLOW, fill_inner) &&
+                   make("process_filter_streams", SCMP_ACT_ALLOW, fill_streams)
                ? EXIT_SUCCESS
                : EXIT_FAILURE;
 }

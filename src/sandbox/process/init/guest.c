@@ -110,6 +110,8 @@ static noreturn void become_program(const struct plan *plan)
         argv[i] = texts + plan->args[i];
     for (uint32_t i = 0; i < plan->env_count; i++)
         envp[i] = texts + plan->envs[i];
+    if (chdir(texts + plan->working_dir) < 0)
+        init_fail(STEP_WORKING_DIR, 0);
     execve(texts + plan->program, argv, envp);
     init_fail(STEP_EXEC_GUEST, 0);
 }
@@ -135,6 +137,10 @@ noreturn void guest_start(const struct plan *plan, const char *cgroup)
         capabilities_drop(0);
         rlimits_lower(plan);
     } else {
+        if (plan->flags & PLAN_STREAMS) {
+            filter_read(INIT_FD_CONTROL);
+            filter_install();
+        }
         filter_read(INIT_FD_CONTROL);
         seal(plan);
     }

@@ -144,8 +144,9 @@ int main(int argc, char **argv)
     struct init_duty duty = {.cgroup = cgroup};
     int running[2];
 
-    /* 0 is closed, so it is what the first open gets. */
-    if (open("/dev/null", O_RDONLY) != STDIN_FILENO)
+    /* If 0 is closed, it is what the first open gets. */
+    if (fcntl(INIT_FD_IN, F_GETFD) < 0 &&
+        open("/dev/null", O_RDONLY) != INIT_FD_IN)
         init_fail(STEP_FDS, 0);
     setsid(); /* signals of the caller's terminal are not for us */
     await_host(cgroup);
@@ -161,7 +162,7 @@ int main(int argc, char **argv)
     /* From here on pid 2 reports. */
     close(running[1]);
     close(INIT_FD_START);
-    close_range(INIT_FD_OUT, INIT_FD_BELL, 0);
+    close_range(INIT_FD_IN, INIT_FD_BELL, 0);
     close_range(INIT_FD_PROGRAM, INIT_FD_ROOT, 0);
     close_range(INIT_FD_GRANT, INIT_FD_COUNT - 1, 0);
     /* Signals were blocked by the host before we came to be. */
