@@ -258,8 +258,9 @@ static int run_it(const struct run_options *options,
         if (mine.script.user == NULL && user[0] != '\0')
             mine.script.user = user;
     }
-    mine.script.mounts = options->mounts.all;
     mine.script.mount_count = options->mounts.count;
+    if (options->mounts.count > 0) /* else those of the rules */
+        mine.script.mounts = options->mounts.all;
     if (rules != NULL &&
         gbx_config_apply(rules, mine.file, &mine.script, &err) < 0) {
         rc = cli_fail(&err);
