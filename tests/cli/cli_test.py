@@ -298,6 +298,8 @@ class Cli(unittest.TestCase):
                 (["run", "--co"], ["--config"]),
                 (["run", "--s"], ["--script-config", "--secret", "--stats",
                                   "--store"]),
+                (["run", "--mo"], ["--mount"]),
+                (["exec", "--u"], ["--user"]),
                 (["run", "--config", "s"], ["script.py"]),
                 (["run", "--script-config", ""], []),
                 (["inspect", "--no"], ["--no-config"]),
