@@ -102,7 +102,7 @@ tsan:
 fuzz:
 	@tools/setup build fuzz
 	@touch tests/fuzz/meson.build # look for new targets
-	@CC=clang-19 tools/build build-fuzz -Dfuzz=true -Dwerror=false \
+	@CC=clang-19 CXX=clang++-19 tools/build build-fuzz -Dfuzz=true -Dwerror=false \
 	    -- fuzz-targets
 	@tools/fuzz build-fuzz $(FUZZ_SECONDS)
 
