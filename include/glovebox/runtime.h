@@ -73,7 +73,6 @@ struct gbx_runtime_config {
     const char *libexec_dir; /* guest programs; default: where installed */
     gbx_output_fn output;    /* what scripts print; default: dropped */
     void *output_context;
-
     const char *cache_dir; /* templates are kept there (glovebox/cache.h);
                               default: in memory alone */
     int is_brief; /* 1: this process runs what it has and ends within half a
@@ -138,6 +137,8 @@ struct gbx_script_config {
      * /etc/passwd and /etc/group have them; default: the image's User; without
      * one the caller, or nobody.  It has no rights from it.  As mounts. */
     const char *user;
+    gbx_output_fn output; /* what it prints; default: the runtime's */
+    void *output_context; /* until its close, and that of its branches */
 };
 
 /* Returns 0 and a runtime to close; else a code, and *runtime is NULL. */

@@ -145,6 +145,36 @@ static void outputs_are_delivered_at_once_and_in_order_with_prints(void **state)
     story_close(s, script);
 }
 
+struct heard {
+    char text[64];
+    size_t bytes;
+};
+
+static void hear(void *context, int stream, const void *text, size_t bytes)
+{
+    struct heard *heard = context;
+
+    assert_true(stream == 1 && bytes < sizeof(heard->text) - heard->bytes);
+    memcpy(heard->text + heard->bytes, text, bytes);
+    heard->bytes += bytes;
+}
+
+static void a_script_may_be_heard_apart(void **state)
+{
+    struct story *s = *state;
+    struct heard heard = {.bytes = 0};
+    struct gbx_script *script;
+
+    s->config.output = hear;
+    s->config.output_context = &heard;
+    script = story_open(s, "print('loaded')\n"
+                           "def process(c): print('called')\n");
+    story_ask(s, script, NULL);
+    story_close(s, script);
+    assert_string_equal(heard.text, "loaded\ncalled\n");
+    assert_int_equal(s->printed_bytes[0], 0);
+}
+
 static void prints_are_streams_and_never_results(void **state)
 {
     struct story *s = *state;
@@ -413,6 +443,7 @@ static void the_standard_library_is_there(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        story_test(a_script_may_be_heard_apart),
         story_test(reflows_positional_actor_runs_unchanged),
         story_test(reflows_documented_actor_runs_unchanged),
         story_test(a_bare_decorator_with_a_metadata_variable_works),

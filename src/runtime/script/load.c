@@ -60,10 +60,9 @@ static int take_loaded(struct gbx_script *script, struct scratch *scratch,
         if (rc == GBX_EBROKEN)
             return fail(err, rc, "the guest sent a malformed report");
         rc = rc == GBX_ESCRIPT ? GBX_ELOAD : rc;
-        if (script->runtime->output != NULL)
-            script->runtime->output(script->runtime->output_context, 2,
-                                    failure.traceback,
-                                    strlen(failure.traceback));
+        if (script->config.output != NULL)
+            script->config.output(script->config.output_context, 2,
+                                  failure.traceback, strlen(failure.traceback));
         return fail(err, rc, "%s: %s: %s", script->file, failure.type,
                     failure.message);
     }
@@ -144,8 +143,8 @@ struct sandbox_config script_sandbox_config(struct gbx_script *script)
                    .is_idempotent = script->config.is_idempotent != 0,
                    .limits = script->config.limits},
         .spin_ns = script->config.spin_ns,
-        .output = script->runtime->output,
-        .output_context = script->runtime->output_context,
+        .output = script->config.output,
+        .output_context = script->config.output_context,
         .calls = &script->calls,
     };
 }

@@ -111,6 +111,10 @@ static int step_config(struct gbx_script *script,
             return rc;
         *mine = *config;
     }
+    if (mine->output == NULL) {
+        mine->output = script->runtime->output;
+        mine->output_context = script->runtime->output_context;
+    }
     rc = rules == NULL ? 0 : gbx_config_apply(rules, script->path, mine, err);
     if (rc < 0) {
         /* They are the caller's. */
