@@ -61,10 +61,10 @@ uint32_t gbx_config_hosts(const struct gbx_config *config,
 
 /*
  * Fill in, of what is 0 in script, what the defaults and the rules for this
- * path say; later rules come before earlier ones.  (A runtime that has the
- * configuration does so by itself.)  Texts and lists are borrowed from the
- * configuration.  The path need not exist, but links in it are followed; NULL:
- * what holds for all.
+ * path, and for script's actor_id, say; later rules come before earlier ones.
+ * (A runtime that has the configuration does so by itself.)  Texts and lists
+ * are borrowed from the configuration.  The path need not exist, but links in
+ * it are followed; NULL: what holds for all.
  * Returns 0, or GBX_EHOST.
  */
 int gbx_config_apply(const struct gbx_config *config, const char *path,

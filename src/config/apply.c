@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * apply.c - what holds for a script: the defaults, and over them, field by
- * field, each rule that matches its path, in their order.
+ * field, each rule that matches its path and its actor's name, in their order.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -34,10 +34,9 @@ char *config_real_path(const char *path)
 }
 
 /* Relative ones are below the file's folder, whose name is no pattern. */
-static bool matches(const struct gbx_config *config,
-                    const struct config_rule *rule, const char *path)
+static bool matches_path(const struct gbx_config *config, const char *match,
+                         const char *path)
 {
-    const char *match = rule->match;
     const size_t bytes = strlen(config->folder);
     const bool is_root = bytes == 1;
 
@@ -48,6 +47,17 @@ static bool matches(const struct gbx_config *config,
     return strncmp(path, config->folder, bytes) == 0 &&
            (is_root || path[bytes] == '/') &&
            pattern_matches(match, path + bytes + !is_root);
+}
+
+static bool matches(const struct gbx_config *config,
+                    const struct config_rule *rule, const char *path,
+                    const char *actor)
+{
+    if (rule->actor != NULL &&
+        (actor == NULL || strcmp(rule->actor, actor) != 0))
+        return false;
+    return rule->match == NULL ||
+           (path != NULL && matches_path(config, rule->match, path));
 }
 
 static void copy_field(void *to, const void *from, enum config_field field)
@@ -69,11 +79,11 @@ void config_override(struct config_settings *settings,
 }
 
 void config_merge(const struct gbx_config *config, const char *path,
-                  struct config_settings *merged)
+                  const char *actor, struct config_settings *merged)
 {
     *merged = config->defaults;
-    for (uint32_t i = 0; path != NULL && i < config->rule_count; i++)
-        if (matches(config, &config->rules[i], path))
+    for (uint32_t i = 0; i < config->rule_count; i++)
+        if (matches(config, &config->rules[i], path, actor))
             config_override(merged, &config->rules[i].settings);
 }
 
@@ -93,7 +103,7 @@ int gbx_config_apply(const struct gbx_config *config, const char *path,
 
     if (real == NULL && path != NULL)
         return fail(err, GBX_EHOST, "%s", path);
-    config_merge(config, real, &merged);
+    config_merge(config, real, script->actor_id, &merged);
     free(real);
     for (enum config_field i = 0; i < CONFIG_FIELDS; i++) {
         if (!(merged.given & 1u << i) || !is_zero(&values, config_key(i)))

@@ -27,6 +27,7 @@
 #define CONFIG_NAMES_MAX   64u /* host calls in a list */
 #define CONFIG_HOSTS_MAX   64u
 #define CONFIG_PATTERN_MAX 1024u
+#define CONFIG_ACTOR_MAX   255u
 #define CONFIG_DEPTH_MAX   16u
 
 enum config_kind {
@@ -38,7 +39,8 @@ enum config_kind {
     ISOLATIONS,
     NAMES,
     PATH,
-    TEXT
+    TEXT,
+    OBJECT
 };
 
 enum config_field {
@@ -68,7 +70,8 @@ struct config_settings {
 };
 
 struct config_rule {
-    const char *match; /* as it was written */
+    const char *match; /* as it was written; or NULL: any path */
+    const char *actor; /* or NULL: any */
     struct config_settings settings;
 };
 
@@ -101,9 +104,10 @@ int config_read(struct gbx_config *config, const char *text, size_t bytes,
 int config_find(struct gbx_config *config, const char *path, char **text,
                 size_t *bytes, struct gbx_error *err);
 
-/* apply.c: what holds for a path, its links followed; NULL: the defaults. */
+/* apply.c: what holds for a path, its links followed, and an actor's name;
+ * NULL: of none. */
 void config_merge(const struct gbx_config *config, const char *path,
-                  struct config_settings *merged);
+                  const char *actor, struct config_settings *merged);
 /* What the other gives, in place of what was there. */
 void config_override(struct config_settings *settings,
                      const struct config_settings *by);

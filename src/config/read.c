@@ -16,14 +16,14 @@
 #include "config/text/near.h"
 #include "config/value.h"
 
-enum { COMMENT, LIMITS, POOL, MATCH };
+enum { COMMENT, LIMITS, POOL, MATCH, ACTOR };
 #define ALL UINT32_MAX
 
 static const char *const top_keys[] = {"comment", "defaults", "rules", "hosts",
                                        NULL};
 static const char *const setting_keys[] = {"comment", "limits", "pool", NULL};
-static const char *const rule_keys[] = {"comment", "limits", "pool", "match",
-                                        NULL};
+static const char *const rule_keys[] = {"comment", "limits", "pool",
+                                        "match",   "actor",  NULL};
 static const char *const group_keys[] = {"comment", NULL};
 
 static bool is_key_of(const struct object *object, enum config_field field)
@@ -36,7 +36,7 @@ static bool is_key_of(const struct object *object, enum config_field field)
 static int unknown(const struct reader *reader, const struct object *object,
                    const char *name)
 {
-    const char *words[CONFIG_FIELDS + 4], *nearest;
+    const char *words[CONFIG_FIELDS + 5], *nearest;
     char known[GBX_ERROR_TEXT_MAX] = "";
     size_t count = 0, at = 0;
 
@@ -137,12 +137,29 @@ static int read_match(struct reader *reader, struct config_rule *rule,
                : fail(reader->err, GBX_EHOST, "no memory for a configuration");
 }
 
+static int read_actor(struct reader *reader, struct config_rule *rule,
+                      json_t *value)
+{
+    if (!json_is_string(value) || json_string_length(value) == 0 ||
+        json_string_length(value) > CONFIG_ACTOR_MAX)
+        return value_fail(reader,
+                          "\"actor\" must be the name that an actor has, of 1 "
+                          "to %u bytes",
+                          CONFIG_ACTOR_MAX);
+    rule->actor = value_keep(reader, value);
+    return rule->actor != NULL
+               ? 0
+               : fail(reader->err, GBX_EHOST, "no memory for a configuration");
+}
+
 static int read_rule_other(struct reader *reader, void *to, size_t number,
                            json_t *value)
 {
     struct config_rule *rule =
         (void *)((char *)to - offsetof(struct config_rule, settings));
 
+    if (number == ACTOR)
+        return read_actor(reader, rule, value);
     return number == MATCH ? read_match(reader, rule, value)
                            : read_group(reader, to, number, value);
 }
@@ -223,9 +240,9 @@ static int read_rule(struct reader *reader, size_t i, json_t *value)
     struct config_rule *rule = &reader->config->rules[i];
     int rc = read_settings(reader, &object, &rule->settings, value);
 
-    if (rc == 0 && rule->match == NULL)
+    if (rc == 0 && rule->match == NULL && rule->actor == NULL)
         rc = value_fail(reader, "a rule must say what it is for: "
-                                "\"match\": \"**/*.py\"");
+                                "\"match\": \"**/*.py\", or \"actor\"");
     reader->config->rule_count += rc == 0;
     return rc;
 }

@@ -72,6 +72,8 @@ static json_t *show_value(const struct config_values *values,
         return names(values->script.host_calls);
     case TEXT:
         return json_string(values->script.image);
+    case OBJECT:
+        return json_loads(values->script.config_json, JSON_ALLOW_NUL, NULL);
     case PATH:
         return json_string(values->cache);
     case FLAG:
@@ -107,6 +109,11 @@ static bool add_settings(json_t *to, const struct config_settings *settings)
     return true;
 }
 
+static bool add_text(json_t *to, const char *key, const char *text)
+{
+    return text == NULL || json_object_set_new(to, key, json_string(text)) == 0;
+}
+
 static bool add_rules(json_t *to, const struct gbx_config *config)
 {
     json_t *list = json_array();
@@ -117,8 +124,8 @@ static bool add_rules(json_t *to, const struct gbx_config *config)
         json_t *rule = json_object();
 
         if (json_array_append_new(list, rule) < 0 ||
-            json_object_set_new(rule, "match",
-                                json_string(config->rules[i].match)) < 0 ||
+            !add_text(rule, "match", config->rules[i].match) ||
+            !add_text(rule, "actor", config->rules[i].actor) ||
             !add_settings(rule, &config->rules[i].settings))
             return false;
     }
@@ -138,9 +145,7 @@ static bool add_host(json_t *list, const struct gbx_host_config *config)
     if (json_array_append_new(list, host) < 0)
         return false;
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-        if (texts[i].text != NULL &&
-            json_object_set_new(host, texts[i].key,
-                                json_string(texts[i].text)) < 0)
+        if (!add_text(host, texts[i].key, texts[i].text))
             return false;
     amount_show(AMOUNT_TIME, config->heartbeat_ms * UINT64_C(1000000),
                 heartbeat);
@@ -170,7 +175,7 @@ int gbx_config_show(const struct gbx_config *config, const char *path,
     json_t *all = json_object(), *defaults = json_object();
 
     *json = NULL;
-    config_merge(config, real, &settings);
+    config_merge(config, real, NULL, &settings);
     if (json_object_set_new(all, "defaults", defaults) == 0 &&
         (path == NULL || real != NULL) && add_settings(defaults, &settings) &&
         (path != NULL || add_rules(all, config)) && add_hosts(all, config))

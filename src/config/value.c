@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -319,6 +320,24 @@ static int read_text(struct reader *reader, struct config_values *values,
     return 0;
 }
 
+/* Kept as text, as a script's configuration is given to the runtime. */
+static int read_config(struct reader *reader, struct config_values *values,
+                       const struct config_key *key, const json_t *value)
+{
+    char *text = json_is_object(value) ? json_dumps(value, JSON_COMPACT) : NULL;
+    const char *kept = NULL;
+
+    if (!json_is_object(value))
+        return unexpected(reader, key, value, "an object, {...}");
+    if (text != NULL)
+        kept = scratch_text(&reader->config->texts, text, strlen(text));
+    free(text);
+    if (kept == NULL)
+        return no_memory(reader);
+    memcpy((char *)values + key->off, &kept, sizeof(kept));
+    return 0;
+}
+
 int value_read(struct reader *reader, struct config_settings *settings,
                enum config_field field, const json_t *value)
 {
@@ -336,6 +355,8 @@ int value_read(struct reader *reader, struct config_settings *settings,
         return read_path(reader, &settings->values, key, value);
     case TEXT:
         return read_text(reader, &settings->values, key, value);
+    case OBJECT:
+        return read_config(reader, &settings->values, key, value);
     case FLAG:
         return read_flag(reader, &settings->values, key, value);
     default:
