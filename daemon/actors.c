@@ -58,6 +58,7 @@ static void drop(struct actor *actor)
     if (actor->folder != NULL)
         rmdir(actor->folder);
     gbx_script_close(actor->script);
+    voice_close(&actor->voice);
     free(actor->id);
     free(actor->path);
     free(actor->folder);
@@ -132,38 +133,73 @@ bool actors_remove(struct daemon *daemon, const char *id)
     return actor != NULL;
 }
 
+/* As it will be opened: calls run at once, unless rules say otherwise. */
+static int settle(const struct daemon *daemon, const char *path,
+                  struct actor *actor, struct gbx_script_config *config,
+                  struct gbx_error *err)
+{
+    int rc = daemon->rules != NULL
+                 ? gbx_config_apply(daemon->rules, path, config, err)
+                 : 0;
+
+    if (config->pool.total_max == 0)
+        config->pool.total_max = config->pool.ready_min > daemon->workers
+                                     ? config->pool.ready_min
+                                     : daemon->workers;
+    config->output = voice_print;
+    config->output_context = &actor->voice;
+    return rc;
+}
+
+static int open_script(struct daemon *daemon, struct actor *actor,
+                       const char *path, const struct gbx_script_config *how,
+                       struct gbx_error *err)
+{
+    struct gbx_script_config config = *how;
+    int rc;
+
+    actor->path = realpath(path, NULL);
+    if (actor->path == NULL) {
+        rc = errno == ENOMEM ? GBX_EHOST : GBX_EFILE;
+        *err = (struct gbx_error){.code = rc};
+        snprintf(err->what, sizeof(err->what), "%s: %s", path,
+                 strerrordesc_np(errno));
+        return rc;
+    }
+    rc = settle(daemon, path, actor, &config, err);
+    return rc < 0 ? rc
+                  : gbx_script_open(&actor->script, daemon->runtime, path,
+                                    &config, err);
+}
+
 int actors_open(struct daemon *daemon, const char *path,
                 const struct gbx_script_config *config, struct actor **made,
                 struct gbx_error *err)
 {
     struct actor *actor = calloc(1, sizeof(*actor));
     struct printed said;
-    int rc = GBX_EHOST;
+    int rc;
 
     *made = NULL;
+    if (actor == NULL) {
+        *err = (struct gbx_error){.code = GBX_EHOST, .what = "no memory"};
+        return GBX_EHOST;
+    }
+    voice_open(&actor->voice,
+               config->actor_id != NULL ? config->actor_id : file_of(path));
     printed_begin(&said); /* why it cannot be loaded */
-    if (actor != NULL)
-        actor->path = realpath(path, NULL);
-    if (actor != NULL && actor->path == NULL && errno != ENOMEM) {
-        rc = GBX_EFILE;
-        *err = (struct gbx_error){.code = rc};
-        snprintf(err->what, sizeof(err->what), "%s: %s", path,
-                 strerrordesc_np(errno));
-    } else if (actor != NULL && actor->path != NULL)
-        rc = gbx_script_open(&actor->script, daemon->runtime, path, config,
-                             err);
-    else
-        *err = (struct gbx_error){.code = rc, .what = "no memory"};
+    rc = open_script(daemon, actor, path, config, err);
     printed_end(&said);
     if (rc < 0)
         trouble_note(file_of(path), rc, err->what, said.text);
     printed_fini(&said);
     if (rc < 0) {
-        if (actor != NULL)
-            free(actor->path);
+        voice_close(&actor->voice);
+        free(actor->path);
         free(actor);
         return rc;
     }
+    voice_settle(&actor->voice);
     actor->id = name_of(actor->script, path);
     actor->holders = 1;
     *made = actor;
@@ -171,24 +207,33 @@ int actors_open(struct daemon *daemon, const char *path,
 }
 
 /* Of a file, which may be ours; the caller's. */
-static int open_actor(struct daemon *daemon, const char *path, bool is_upload,
-                      struct actor **actor, struct gbx_error *err)
+static int open_actor(struct daemon *daemon, const char *name, const char *path,
+                      bool is_upload, struct actor **actor,
+                      struct gbx_error *err)
 {
     struct gbx_script_config config = daemon->script;
+    char *id = name != NULL ? strdup(name) : NULL;
     int rc;
 
     config.hide_folder = is_upload;
+    config.actor_id = id;
     rc = actors_open(daemon, path, &config, actor, err);
+    if (rc < 0 || id == NULL) {
+        free(id);
+    } else {
+        free((*actor)->id);
+        (*actor)->id = id;
+    }
     if (rc == 0)
         (*actor)->is_upload = is_upload;
     return rc;
 }
 
-int actors_load(struct daemon *daemon, const char *path, bool is_upload,
-                char **id, struct gbx_error *err)
+int actors_load_as(struct daemon *daemon, const char *name, const char *path,
+                   bool is_upload, char **id, struct gbx_error *err)
 {
     struct actor *actor, *was;
-    int rc = open_actor(daemon, path, is_upload, &actor, err);
+    int rc = open_actor(daemon, name, path, is_upload, &actor, err);
 
     *id = NULL;
     if (rc < 0)
@@ -200,6 +245,12 @@ int actors_load(struct daemon *daemon, const char *path, bool is_upload,
     pthread_mutex_unlock(&daemon->actors.lock);
     actors_put(daemon, was);    /* who runs it, finishes */
     return 0;
+}
+
+int actors_load(struct daemon *daemon, const char *path, bool is_upload,
+                char **id, struct gbx_error *err)
+{
+    return actors_load_as(daemon, NULL, path, is_upload, id, err);
 }
 
 int actors_write(struct daemon *daemon, const char *name, const void *text,
@@ -273,7 +324,7 @@ int actors_of_source(struct daemon *daemon, const char *source, const char *dot,
              dot);
     rc = actors_write(daemon, name, source, strlen(source), path, err);
     if (rc == 0)
-        rc = open_actor(daemon, path, true, actor, err);
+        rc = open_actor(daemon, NULL, path, true, actor, err);
     if (rc < 0) {
         unlink(path);
         return rc;
@@ -314,7 +365,7 @@ static int open_load(struct daemon *daemon, const struct load *load,
 
     config.limits_max = load->limits;
     if (config.route.floor == GBX_ISOLATION_AUTO &&
-        config.isolation == GBX_ISOLATION_AUTO && !daemon->has_rules)
+        config.isolation == GBX_ISOLATION_AUTO && daemon->rules == NULL)
         config.route.floor = load->floor;
     config.hide_folder = 1;
     config.config_json = load->config_json;

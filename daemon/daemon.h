@@ -25,6 +25,7 @@
 #include "net/server.h"
 
 struct daemon;
+struct gbx_graph;
 struct link;
 struct link_call;
 struct link_load;
@@ -66,6 +67,26 @@ bool access_is_local(const char *address);
 /* The same of a socket that listens. */
 bool access_is_socket_local(int fd);
 
+/* ---- voice.c: what scripts print, and whose it is ---- */
+
+#define VOICE_LINE_BYTES 3900u /* longer ones are broken */
+
+struct voice {
+    char name[64];
+    pthread_mutex_t lock;           /* of: */
+    char text[2][VOICE_LINE_BYTES]; /* stdout's, stderr's, of no whole line */
+    size_t bytes[2];
+};
+
+/* Each line of a script says whose it is. */
+void voice_names(void);
+void voice_open(struct voice *voice, const char *name);
+/* gbx_output_fn; the context is the voice. */
+void voice_print(void *context, int stream, const void *text, size_t bytes);
+/* A call is over: what is no whole line becomes one. */
+void voice_settle(struct voice *voice);
+void voice_close(struct voice *voice);
+
 /* ---- actors.c: scripts that are loaded ---- */
 
 struct actor {
@@ -83,6 +104,7 @@ struct actor {
     _Atomic uint64_t calls, failures, wall_ns;
     atomic_uint running, most; /* at once: now, and ever: so many are open */
     struct lately lately;
+    struct voice voice; /* what it prints */
     SLIST_ENTRY(actor) next;
 };
 
@@ -97,6 +119,9 @@ struct actors {
  * or as gbx_script_open. */
 int actors_load(struct daemon *daemon, const char *path, bool is_upload,
                 char **id, struct gbx_error *err);
+/* The same under this name, which is the actor_id, too; NULL: its own. */
+int actors_load_as(struct daemon *daemon, const char *name, const char *path,
+                   bool is_upload, char **id, struct gbx_error *err);
 /* One of a config of its own, that is in no table; the caller's to put. */
 int actors_open(struct daemon *daemon, const char *path,
                 const struct gbx_script_config *config, struct actor **actor,
@@ -239,6 +264,22 @@ void printed_end(struct printed *printed);
 void printed_add(const void *text, size_t bytes);
 void printed_fini(struct printed *printed);
 
+/* ---- load.c: what is there from the start ---- */
+
+#define LOAD_NAME_BYTES 64
+/* Of NAME=FILE: the file.  name is empty where there is none. */
+const char *load_split(const char *text, char name[LOAD_NAME_BYTES]);
+/* [NAME=]FILE.  Returns as actors_load. */
+int load_actor(struct daemon *daemon, const char *text, struct gbx_error *err);
+/* NAME=FILE, a graph.  Returns 0 or a code. */
+int load_flow(struct daemon *daemon, const char *text, struct gbx_error *err);
+
+/* ---- control.c: whoever started it asks how it is ---- */
+
+/* fd: a socket that listens; taken. */
+int control_open(struct daemon *daemon, int fd, struct gbx_error *err);
+void control_close(void);
+
 /* ---- rpc.c, http.c, metrics.c ---- */
 
 void daemon_rpc(struct daemon *daemon, struct job *job);
@@ -252,6 +293,10 @@ void flows_listen(struct daemon *daemon, struct job *job);
 /* The client of a request is gone: it may be one that listens. */
 void flows_gone(struct net_request *request);
 bool flows_remove(const char *name, size_t bytes);
+/* Takes the graph: it runs under this name, or what runs there follows it.
+ * Returns 0, 1 for a new one, or a code. */
+int flows_put(struct daemon *daemon, const char *name, struct gbx_graph *graph,
+              struct gbx_error *err);
 /* Nodes and connections of the one of this name; NULL: of all.  until_ns: they
  * are left out of one that is being changed for longer; 0: never. */
 json_t *flows_list(const char *whole, uint64_t until_ns);
@@ -283,7 +328,7 @@ struct daemon {
     struct gbx_runtime *runtime;
     struct gbx_script_config script;
     uint64_t timeout_ns, bytes_max; /* of a call; of a body or message */
-    bool has_rules; /* --config: they say what a script may use */
+    const struct gbx_config *rules; /* --config; or NULL */
     bool offers[GBX_ISOLATIONS + 1]; /* what scripts can be isolated by here */
     size_t queue_max;
     unsigned workers;

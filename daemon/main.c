@@ -23,6 +23,7 @@
 #define TIMEOUT_NS 30000000000ull
 #define QUEUE_MAX  1024
 #define ACTORS_MAX 256
+#define FLOWS_MAX  100
 #define BODY_MIB   64
 
 const char *argp_program_bug_address = NULL;
@@ -33,6 +34,9 @@ struct options {
     const char *tokens, *cert, *key, *audit, *config, *libexec;
     const char *actors[ACTORS_MAX];
     size_t actor_count;
+    const char *flows[FLOWS_MAX];
+    size_t flow_count;
+    int listener, control; /* sockets that were handed over, or -1 */
     const char *worker; /* a URL of NATS, or NULL */
     unsigned body_mib, connections, deliveries;
     bool is_silent; /* listens nowhere */
@@ -51,7 +55,9 @@ enum {
     OPTION_LIBEXEC,
     OPTION_ISOLATION,
     OPTION_WORKER,
-    OPTION_DELIVERIES
+    OPTION_DELIVERIES,
+    OPTION_FLOW,
+    OPTION_NAMES
 };
 
 static const struct argp_option known[] = {
@@ -67,7 +73,10 @@ static const struct argp_option known[] = {
      "those "
      "of a route (docs/nats.md)",
      1},
-    {"actor", 'a', "FILE", 0, "Load a script at the start; may come again", 1},
+    {"actor", 'a', "[NAME=]FILE", 0,
+     "Load a script at the start, under this name; may come again", 1},
+    {"flow", OPTION_FLOW, "NAME=FILE", 0,
+     "Run a graph of them from the start; may come again", 1},
     {"scripts", 's', "FOLDER", 0,
      "Clients may load scripts from below it; default: none", 1},
     {"workers", 'w', "N", 0, "Calls at once; default: two a CPU", 2},
@@ -94,6 +103,8 @@ static const struct argp_option known[] = {
     {"key", OPTION_KEY, "FILE", 0, "TLS: its key", 3},
     {"audit", OPTION_AUDIT, "FILE", 0,
      "Append a line of JSON for each call, load, upload and removal", 3},
+    {"names", OPTION_NAMES, NULL, 0,
+     "What scripts print: each line begins with its script's name", 3},
     {"libexec", OPTION_LIBEXEC, "FOLDER", OPTION_HIDDEN, NULL, 4},
     {0}};
 
@@ -162,6 +173,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
             argp_error(state, "--actor: at most %d", ACTORS_MAX);
         o->actors[o->actor_count++] = arg;
         return 0;
+    case OPTION_FLOW:
+        if (o->flow_count == FLOWS_MAX)
+            argp_error(state, "--flow: at most %d", FLOWS_MAX);
+        o->flows[o->flow_count++] = arg;
+        return 0;
+    case OPTION_NAMES:
+        voice_names();
+        return 0;
     case 's':
         d->folder = arg;
         return 0;
@@ -210,8 +229,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case ARGP_KEY_END:
         if ((o->cert == NULL) != (o->key == NULL))
             argp_error(state, "--cert and --key go together");
-        if (o->is_silent && o->worker == NULL)
-            argp_error(state, "--listen none needs a --worker");
+        if (o->is_silent && o->worker == NULL && o->control < 0)
+            argp_error(state, "--listen none needs a --worker, or a control "
+                              "socket (sd_listen_fds)");
         if (!access_is_local(o->address) &&
             (o->cert == NULL || o->tokens == NULL))
             argp_error(state,
@@ -565,26 +585,23 @@ static void find_offers(struct daemon *daemon)
     }
 }
 
-static int load_actors(struct daemon *daemon, const struct options *o)
+static sigset_t ends; /* the signals that do */
+
+/* Flows have threads, which leave the signals to ours. */
+static int load_all(struct daemon *daemon, const struct options *o)
 {
     struct gbx_error err = {.what = ""};
-    char *id;
+    int rc = 0;
 
-    for (size_t i = 0; i < o->actor_count; i++) {
-        if (actors_load(daemon, o->actors[i], false, &id, &err) < 0)
-            return complain(&err);
-        fprintf(stderr, "gloveboxd: actor %s: %s\n", id, o->actors[i]);
-        free(id);
-    }
-    return 0;
-}
-
-static void print(void *context, int stream, const void *text, size_t bytes)
-{
-    (void)context;
-    printed_add(text, bytes);
-    if (!link_print(stream, text, bytes))
-        fwrite(text, 1, bytes, stderr);
+    for (size_t i = 0; i < o->actor_count && rc >= 0; i++)
+        rc = load_actor(daemon, o->actors[i], &err);
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &ends, NULL);
+    for (size_t i = 0; i < o->flow_count && rc >= 0; i++)
+        rc = load_flow(daemon, o->flows[i], &err);
+    return rc < 0 ? complain(&err) : 0;
 }
 
 static int open_runtime(struct daemon *daemon, const struct options *o,
@@ -595,14 +612,13 @@ static int open_runtime(struct daemon *daemon, const struct options *o,
         .struct_bytes = sizeof(config),
         .libexec_dir = o->libexec,
         .cache_dir =
-            gbx_cache_default(cache, sizeof(cache)) == 0 ? cache : NULL,
-        .output = print};
+            gbx_cache_default(cache, sizeof(cache)) == 0 ? cache : NULL};
     struct gbx_error err = {.what = ""};
 
     if (o->config != NULL && gbx_config_open(rules, o->config, &err) < 0)
         return complain(&err);
     config.rules = *rules;
-    daemon->has_rules = *rules != NULL;
+    daemon->rules = *rules;
     return gbx_runtime_open(&daemon->runtime, &config, &err) < 0
                ? complain(&err)
                : 0;
@@ -612,8 +628,7 @@ static int serve(struct daemon *daemon, const struct options *o)
 {
     daemon->bytes_max = (uint64_t)(o->body_mib > 0 ? o->body_mib : BODY_MIB)
                         << 20;
-    const int listener =
-        sd_listen_fds(1) > 0 && !o->is_silent ? SD_LISTEN_FDS_START : 0;
+    const int listener = o->listener >= 0 && !o->is_silent ? o->listener : 0;
     const struct net_config config = {
         .address = o->address,
         .port = o->port,
@@ -625,7 +640,6 @@ static int serve(struct daemon *daemon, const struct options *o)
         .handler = &handler,
         .context = daemon};
     struct gbx_error err = {.what = ""};
-    static sigset_t set;
     pthread_t waiter;
 
     if (listener > 0 && !access_is_socket_local(listener) &&
@@ -635,19 +649,16 @@ static int serve(struct daemon *daemon, const struct options *o)
                         "needed there\n");
         return EX_USAGE;
     }
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &set, NULL);
     if ((!o->is_silent &&
          net_server_open(&daemon->server, &config, &err) < 0) ||
         (o->worker != NULL &&
          worker_open(daemon, o->worker, o->deliveries, &err) < 0) ||
-        stats_open(daemon, &err) < 0 || work_open(daemon, &err) < 0)
+        stats_open(daemon, &err) < 0 || work_open(daemon, &err) < 0 ||
+        (o->control >= 0 && control_open(daemon, o->control, &err) < 0))
         return complain(&err);
     the_daemon = daemon;
     sem_init(&stopped, 0, 0);
-    if (pthread_create(&waiter, NULL, await_signal, &set) != 0)
+    if (pthread_create(&waiter, NULL, await_signal, &ends) != 0)
         return EX_UNAVAILABLE;
     pthread_detach(waiter);
     if (o->worker != NULL && worker_start(daemon, &err) < 0)
@@ -666,6 +677,25 @@ static int serve(struct daemon *daemon, const struct options *o)
     work_close(daemon);
     worker_close(daemon);
     return 0;
+}
+
+/* Those that a service manager hands over: to listen at; "control" (control.c);
+ * and "lock", a file that is locked for as long as this process is there. */
+static void find_sockets(struct options *o)
+{
+    char **names = NULL;
+    const int count = sd_listen_fds_with_names(1, &names);
+
+    for (int i = 0; i < count; i++) {
+        const int fd = SD_LISTEN_FDS_START + i;
+
+        if (strcmp(names[i], "control") == 0)
+            o->control = fd;
+        else if (strcmp(names[i], "lock") != 0 && o->listener < 0)
+            o->listener = fd;
+        free(names[i]);
+    }
+    free(names);
 }
 
 /* In $TMPDIR, if its name is not too long; else in /tmp. */
@@ -690,17 +720,19 @@ int main(int argc, char **argv)
     struct options o = {.address = "127.0.0.1",
                         .port = PORT,
                         .daemon = &daemon,
+                        .listener = -1,
+                        .control = -1,
                         .libexec = find_libexec()};
     struct gbx_config *rules = NULL;
     struct gbx_error err = {.what = ""};
     int rc;
 
     argp_err_exit_status = EX_USAGE;
+    find_sockets(&o);
     argp_parse(&argp, argc, argv, 0, NULL, &o);
     signal(SIGPIPE, SIG_IGN);
     if (daemon.workers == 0)
         daemon.workers = 2 * (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
-    daemon.script.pool.total_max = daemon.workers;
     daemon.started_ns = daemon_now_ns();
     pthread_mutex_init(&daemon.actors.lock, NULL);
     SLIST_INIT(&daemon.actors.loads);
@@ -724,9 +756,10 @@ int main(int argc, char **argv)
     if (rc == 0)
         find_offers(&daemon);
     if (rc == 0)
-        rc = load_actors(&daemon, &o);
+        rc = load_all(&daemon, &o);
     if (rc == 0)
         rc = serve(&daemon, &o);
+    control_close();
     stats_close();
     flows_close();
     daemon_msb_close(&daemon);

@@ -209,6 +209,7 @@ struct gbx_call *call_begin_now(struct actor *actor, const char *key)
 
 void call_leave(struct actor *actor)
 {
+    voice_settle(&actor->voice);
     atomic_fetch_sub(&actor->running, 1);
 }
 

@@ -47,6 +47,7 @@ struct served {
     int to_lines;   /* owned; the trace writes there */
     pthread_t teller;
     atomic_ulong outputs, letters;
+    struct voice voice; /* what its scripts print */
 
     pthread_mutex_t lock; /* of: */
     SLIST_HEAD(, listener) listeners;
@@ -201,6 +202,7 @@ static void close_served(struct served *served)
     gbx_graph_close(served->graph);
     pthread_mutex_destroy(&served->change);
     pthread_mutex_destroy(&served->lock);
+    voice_close(&served->voice);
     free(served);
 }
 
@@ -301,6 +303,10 @@ static int begin(struct daemon *daemon, struct served *served,
 
     pthread_once(&once, find_harmless);
     script.hide_folder = 1; /* others' uploads lie there */
+    script.output = voice_print;
+    script.output_context = &served->voice;
+    if (daemon->rules == NULL)
+        script.pool.total_max = daemon->workers;
     if (rc == 0)
         rc = gbx_flow_open(&served->flow, &config, err);
     if (rc == 0)
@@ -325,10 +331,10 @@ static int follow(struct daemon *daemon, struct served *served,
     return rc;
 }
 
-/* Takes the graph.  Returns 0, 1 for a new one, or a code. */
-static int put_graph(struct daemon *daemon, const char *name, size_t bytes,
-                     struct gbx_graph *graph, struct gbx_error *err)
+int flows_put(struct daemon *daemon, const char *name, struct gbx_graph *graph,
+              struct gbx_error *err)
 {
+    const size_t bytes = strlen(name);
     struct served *made = calloc(1, sizeof(*made)), *was;
     bool is_new = false;
     int rc;
@@ -339,6 +345,7 @@ static int put_graph(struct daemon *daemon, const char *name, size_t bytes,
         return GBX_EHOST;
     }
     memcpy(made->name, name, bytes);
+    voice_open(&made->voice, made->name);
     made->holders = 2; /* the list's and ours */
     made->to_lines = -1;
     made->graph = graph;
@@ -507,7 +514,7 @@ static void put_flow(struct daemon *daemon, struct job *job, const char *name)
                  NODES_MAX);
     }
     if (rc == 0)
-        rc = put_graph(daemon, name, strlen(name), graph, &err);
+        rc = flows_put(daemon, name, graph, &err);
     daemon_audit(daemon, job->token, "flow", name, rc < 0 ? rc : 0, 0);
     if (rc < 0)
         http_reply_code(request, rc, err.what);

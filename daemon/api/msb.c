@@ -267,7 +267,7 @@ static struct actor *get_actor(struct daemon *daemon, struct msb *msb,
     config.wipe = GBX_WIPE_NEVER;
     config.pool = (struct gbx_pool_config){.total_max = 1};
     config.hide_folder = 1;
-    if (msb->memory_bytes > 0 && !daemon->has_rules)
+    if (msb->memory_bytes > 0 && daemon->rules == NULL)
         config.limits.memory_bytes = msb->memory_bytes;
     snprintf(path, sizeof(path), "%s/%s", daemon->uploads, files[language]);
     pthread_mutex_lock(&msb->lock);

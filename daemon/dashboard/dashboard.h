@@ -69,6 +69,8 @@ json_t *text_json(const char *text);
  * of their components. */
 void wires_add(json_t *flow, json_t *nodes, const struct gbx_graph *graph);
 
+/* All of it; query: as of the request. */
+json_t *stats_json(struct daemon *daemon, const char *query);
 int stats_open(struct daemon *daemon, struct gbx_error *err);
 /* True: the request is for it, and taken. */
 bool stats_take(struct daemon *daemon, struct net_request *request);

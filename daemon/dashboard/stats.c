@@ -29,7 +29,9 @@ static struct {
 
 static json_t *of_daemon(struct daemon *daemon, uint64_t now_ns)
 {
-    const struct net_counts net = net_server_counts(daemon->server);
+    const struct net_counts net = daemon->server != NULL
+                                      ? net_server_counts(daemon->server)
+                                      : (struct net_counts){.open = 0};
     const struct lately_facts lately =
         lately_read(&daemon->lately, now_ns, daemon->started_ns);
     unsigned waiting, busy;
@@ -133,7 +135,7 @@ static const char *member(const char *query, const char *name, char room[64])
     return room;
 }
 
-static json_t *of_all(struct daemon *daemon, const char *query)
+json_t *stats_json(struct daemon *daemon, const char *query)
 {
     const uint64_t now_ns = daemon_now_ns();
     char name[64], number[64] = "0";
@@ -177,7 +179,7 @@ static void *answer(void *context)
         stats.count--;
         pthread_mutex_unlock(&stats.lock);
         net_reply_headers(request, headers);
-        http_reply_json(request, 200, of_all(daemon, request->query));
+        http_reply_json(request, 200, stats_json(daemon, request->query));
         pthread_mutex_lock(&stats.lock);
     }
     pthread_mutex_unlock(&stats.lock);

@@ -64,6 +64,7 @@ static void what_is_wrong_says_its_line(void **state)
         {"\na = \"x\\u0000\"", 2},
         {"a = 1\n\"\\u0000\" = 2", 2},
         {"a = 'x\xff'", 1},
+        {"\n[\001", 2},
         {"\xc3\xa9 = 1", 1},
         {"a = \xc3\xa9", 1},
         {"\n\xcf\x99", 2},
