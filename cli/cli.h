@@ -62,6 +62,10 @@ void cli_progress(void *context, const char *path, unsigned permille);
 /* Print "glovebox: text" and return `code`. */
 int cli_say(const char *text, int code);
 
+/* Become gloveboxd, which lies beside this program; returns an exit code where
+ * there is none, with that said. */
+int cli_exec_daemon(char **argv);
+
 uint64_t cli_now_ns(void); /* CLOCK_MONOTONIC */
 
 /* The value of --name, as 5s, 250ms, 2m or 1.5 (seconds), in nanoseconds; what

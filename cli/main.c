@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/project/project.h"
 #include "glovebox/runtime.h"
 
 static const char usage[] =
@@ -19,6 +20,8 @@ static const char usage[] =
     "  glovebox exec PROGRAM run a Linux program in a micro-VM\n"
     "  glovebox flow CMD     graphs of actors: check, draw and run one\n"
     "  glovebox serve FILE   run scripts for others, over HTTP and WebSocket\n"
+    "  glovebox up           start a project (glovebox.toml); down ends it\n"
+    "  glovebox ps           what of it runs, and how; logs, status\n"
     "  glovebox nodes URL    which workers take calls from a NATS server\n"
     "  glovebox build MODULE compile a module of WebAssembly ahead\n"
     "  glovebox image CMD    images to run in: pull, list, remove them\n"
@@ -126,7 +129,7 @@ static bool is_beside(const char *name)
 }
 
 /* So is the server, which lies beside this one. */
-static int exec_daemon(char **argv)
+int cli_exec_daemon(char **argv)
 {
     static const char name[] = "gloveboxd";
     char path[4096 + sizeof(name)];
@@ -150,6 +153,8 @@ static const struct {
     {"run", cli_run},     {"image", cli_image},   {"inspect", cli_inspect},
     {"exec", cli_exec},   {"build", cli_build},   {"doctor", cli_doctor},
     {"cache", cli_cache}, {"config", cli_config}, {"flow", cli_flow},
+    {"up", cli_up},       {"down", cli_down},     {"ps", cli_ps},
+    {"logs", cli_logs},   {"status", cli_status},
 };
 
 static command_fn *find(const char *name)
@@ -171,7 +176,7 @@ static int help(int argc, char **argv)
     if (argc > 2 && is_beside(argv[2]))
         return exec_beside(argv[2], of);
     if (argc > 2 && strcmp(argv[2], "serve") == 0)
-        return exec_daemon(of);
+        return cli_exec_daemon(of);
     fputs(usage, argc > 2 ? stderr : stdout);
     return argc > 2 ? CLI_USAGE : CLI_OK;
 }
@@ -218,7 +223,7 @@ int main(int argc, char **argv)
     if (is_beside(command))
         return exec_beside(command, argv + 1);
     if (strcmp(command, "serve") == 0)
-        return exec_daemon(argv + 1);
+        return cli_exec_daemon(argv + 1);
     if (strcmp(command, "help") == 0 || strcmp(command, "--help") == 0 ||
         strcmp(command, "-h") == 0)
         return help(argc, argv);

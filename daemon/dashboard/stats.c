@@ -41,8 +41,9 @@ static json_t *of_daemon(struct daemon *daemon, uint64_t now_ns)
     busy = daemon->work.busy;
     pthread_mutex_unlock(&daemon->work.lock);
     return json_pack(
-        "{s:s,s:f,s:b,s:i,s:i,s:i,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "version",
-        gbx_version(), "uptime_s", (double)(now_ns - daemon->started_ns) / 1e9,
+        "{s:s,s:i,s:f,s:b,s:i,s:i,s:i,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o}",
+        "version", gbx_version(), "port",
+        daemon->server != NULL ? (int)net_server_port(daemon->server) : 0, "uptime_s", (double)(now_ns - daemon->started_ns) / 1e9,
         "is_draining", (int)atomic_load(&daemon->is_draining), "workers",
         (int)daemon->workers, "workers_busy", (int)busy, "queued", (int)waiting,
         "queue_max", (json_int_t)daemon->queue_max, "connections",
