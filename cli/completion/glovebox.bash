@@ -22,7 +22,7 @@ _glovebox_value() {
         mapfile -t COMPREPLY < <(compgen -d -- "$word")
         compopt -o filenames
         ;;
-    --config | --for | --remote-token | --remote-ca | --auth-file)
+    --config | --for | --file | --remote-token | --remote-ca | --auth-file)
         mapfile -t COMPREPLY < <(compgen -f -- "$word")
         compopt -o filenames
         ;;
@@ -62,7 +62,7 @@ _glovebox() {
 
     if [ "$COMP_CWORD" -eq 1 ]; then
         mapfile -t COMPREPLY < <(compgen -W \
-            'run inspect flow exec build image cache config doctor nodes bench help --version --help' -- "$word")
+            'run inspect flow exec build image cache config up down ps logs status doctor nodes bench help --version --help' -- "$word")
         return
     fi
 
@@ -79,8 +79,8 @@ _glovebox() {
     esac
 
     case $command:$word in
-    run:-* | inspect:-* | exec:-* | image:-* | cache:-* | config:-* | flow:-*) ;;
-    run:* | inspect:* | exec:* | image:* | cache:* | config:* | flow:*) _glovebox_value "$before" "$word" && return ;;
+    run:-* | inspect:-* | exec:-* | image:-* | cache:-* | config:-* | flow:-* | up:-* | down:-* | ps:-* | logs:-* | status:-*) ;;
+    run:* | inspect:* | exec:* | image:* | cache:* | config:* | flow:* | up:* | down:* | ps:* | logs:* | status:*) _glovebox_value "$before" "$word" && return ;;
     esac
 
     case $command:$word in
@@ -166,10 +166,19 @@ _glovebox() {
             return
         }
         ;;
+    up:*) words='--file --check --foreground --detach --timeout --help' ;;
+    down:*) words='--file --timeout --help' ;;
+    ps:*) words='--file --json --help' ;;
+    status:*) words='--file --help' ;;
+    logs:-*) words='--file --follow --tail --help' ;;
+    logs:*)
+        words=$("$1" ps 2>/dev/null |
+            awk '/^SCRIPT /{s=1; next} /^$/{s=0} s{print $1} /^FLOW /{sub(":", "", $2); print $2}')
+        ;;
     doctor:*) words='--json --help' ;;
     nodes:*) words='nats:// tls:// --json --help' ;;
     bench:*) words='call payload start wipe written density floor isolation languages compute wasm serve nats flow image --json --help' ;;
-    help:*) words='run inspect flow exec build image cache config doctor nodes bench' ;;
+    help:*) words='run inspect flow exec build image cache config up down ps logs status doctor nodes bench' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 }

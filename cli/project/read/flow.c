@@ -51,9 +51,6 @@ static int read_flow(struct reading *reading, void *to, const char *name,
     if (rc == 0 && json_object_get(reading->facts, "path") == NULL)
         rc = node_fail(reading, node, "%s must have a \"graph\", its file",
                        what);
-    if (rc == 0 && json_object_get(reading->project->scripts, name) != NULL)
-        rc = node_fail(reading, node, "%s: there is a script of this name, too",
-                       what);
     return rc;
 }
 
@@ -115,6 +112,10 @@ int flows_settle(struct reading *reading, json_t *sections)
         struct gbx_graph *graph;
         size_t i = 0;
 
+        if (json_object_get(reading->project->scripts, name) != NULL)
+            return node_fail(reading, json_object_get(sections, name),
+                             "[flows.%s]: there is a script of this name, too",
+                             name);
         rc = gbx_graph_open(&graph, path, reading->err);
         if (rc < 0)
             return rc;
