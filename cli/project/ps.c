@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/image/image.h"
@@ -231,12 +232,26 @@ static void show(const json_t *all)
     json_array_foreach(json_object_get(all, "flows"), i, flow) show_flow(flow);
 }
 
+/* One that ends meanwhile is one that has ended. */
+static int ask(struct running *running, json_t **stats)
+{
+    struct gbx_error err = {.code = 0};
+
+    if (running->pidfd < 0 ||
+        run_ask(&running->place, running->pidfd, ASK_MS, stats, &err) == 0)
+        return CLI_OK;
+    if (err.code != GBX_ECANCELED)
+        return cli_fail(&err);
+    close(running->pidfd);
+    running->pidfd = -1;
+    return CLI_OK;
+}
+
 int cli_ps(int argc, char **argv)
 {
     static char name[] = "glovebox ps";
     struct ps_options o = {.file = NULL};
     struct running running;
-    struct gbx_error err;
     json_t *stats = NULL, *all;
     int code;
 
@@ -246,9 +261,7 @@ int cli_ps(int argc, char **argv)
     code = running_open(&running, o.file);
     if (code != CLI_OK)
         return code;
-    if (running.pidfd >= 0 &&
-        run_ask(&running.place, running.pidfd, ASK_MS, &stats, &err) < 0)
-        code = cli_fail(&err);
+    code = ask(&running, &stats);
     if (code == CLI_OK) {
         all = all_json(&running, stats);
         if (o.json) {

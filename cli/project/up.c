@@ -123,6 +123,9 @@ static int pull_images(const struct project *project)
         if (wanted == NULL)
             continue;
         code = cli_image_open(&images, &image, NULL, wanted);
+        if (image != NULL) /* what the name means now: it may mean another */
+            json_object_set_new(facts, "image_digest",
+                                json_string(gbx_image_info(image)->digest));
         gbx_image_close(image);
         gbx_images_close(images);
         if (code != CLI_OK)

@@ -42,7 +42,8 @@ FAULTS = [
      ['line 2: [scripts.a] must have a "path"']),
     ("[scripts.a]\npath = 'b.py'", ['line 2: "path": ', "b.py: No such file"]),
     ("[scripts.a]\npath = '~/a.py'", ["has no ~"]),
-    ("[scripts.a]\npath = '.'", ['line 2: "path": ']),
+    ("[scripts.a]\npath = '.'", ['line 2: "path": ', "not a file"]),
+    ("[scripts.a]\npath = '/dev/zero'", ["/dev/zero: not a file"]),
     (A + "wype = 1", ['line 3: [scripts.a] has no "wype"; it may have path, '
                       "trust, isolation"]),
     (A + "wipe = 'always'",
@@ -60,6 +61,9 @@ FAULTS = [
      ['line 3: "pool" has 3 "ready", more than its "total" of 2']),
     (A + "isolation = ['wasm',\n 'vm']", ['"isolation" is "vm"']),
     (A + "image = ''", ['line 3: "image" is ""']),
+    (A + "image = 'oci:layout'",
+     ['line 3: "image" is "oci:layout"; it must be a name of the store: '
+      "glovebox image pull oci:layout --name my/app"]),
     (A + "config = 1", ['line 3: "config" is 1; it must be an object']),
     (A + "start = 2026-01-01", ["line 3: a date, a time, inf or nan"]),
     (A + "config = {a = [1, {b = nan}]}", ["line 3: a date"]),

@@ -17,6 +17,9 @@ import tempfile
 import time
 import unittest
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "image"))
+from images import Image, Registry
+
 PROGRAM = os.path.abspath(sys.argv.pop(1))
 
 PY = """import time
@@ -518,6 +521,50 @@ class Logs(Project):
         self.assertIn("No module named 'nothing_of_this_name'", err)
         self.assertIn("gloveboxd did not start: it ended with status 69", err)
         self.glovebox("status", code=3)
+
+
+@unittest.skipIf(shutil.which("skopeo") is None, "no skopeo here")
+class Images(Project):
+    def setUp(self):
+        super().setUp()
+        self.env["XDG_DATA_HOME"] = str(self.folder / "data")
+        self.registry = Registry({"a/b:1": self.image(b"first")})
+        self.addCleanup(self.registry.server_close)
+        self.name = self.registry.host + "/a/b:1"
+        self.write("a.py", "def process(c):\n"
+                   "    return {'out': open('/etc/motd').read()}\n")
+        self.toml(BASIC.replace("[serve]", f"image = '{self.name}'\n[serve]"))
+
+    @staticmethod
+    def image(motd):
+        """What Python's guest needs, and a file."""
+        guest = os.path.join(os.path.dirname(PROGRAM), "libexec",
+                             "glovebox-python")
+        ldd = subprocess.run(["ldd", guest], capture_output=True, text=True)
+        files = [word for word in ldd.stdout.split() if word[0] == "/"]
+        files += map(str, pathlib.Path("/usr/lib/python3.11").glob("*.py"))
+        return Image([{file[1:]: pathlib.Path(file).read_bytes()
+                       for file in files}, {"etc/motd": motd}])
+
+    def test_an_image_that_is_not_there_is_pulled(self):
+        self.glovebox("up")
+        self.assertEqual(self.call("a"), {"out": "first"})
+        self.assertEqual(self.ps()["scripts"][0]["image"], self.name)
+        self.assertIn(self.name, self.glovebox("ps")[0])
+        sent = len(self.registry.sent)
+        self.assertIn("nothing has changed", self.glovebox("up")[0])
+        self.assertEqual(len(self.registry.sent), sent)
+        # Its name means another one now: that is a change.
+        self.registry.images["a/b:1"] = self.image(b"second")
+        self.glovebox("image", "pull", self.name)
+        self.assertIn("changed: script a", self.glovebox("up")[0])
+        self.assertEqual(self.call("a"), {"out": "second"})
+
+    def test_one_that_cannot_be_had_is_named_and_nothing_is_started(self):
+        del self.registry.images["a/b:1"]
+        _, err = self.glovebox("up", code=127)
+        self.assertIn(self.name, err)
+        self.assertFalse(self.run_dir.joinpath("glovebox").exists())
 
 
 if __name__ == "__main__":

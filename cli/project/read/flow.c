@@ -54,7 +54,8 @@ static int read_flow(struct reading *reading, void *to, const char *name,
     return rc;
 }
 
-int flows_read(struct reading *reading, void *to, const char *key, json_t *node)
+int section_flows(struct reading *reading, void *to, const char *key,
+                  json_t *node)
 {
     (void)to;
     return read_sections(reading, key, read_flow, node);

@@ -1,58 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* read.c - a project file as a whole. */
-#include <dlfcn.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
 #include "cli/project/read/read.h"
-#include "cli/project/toml/toml.h"
-
-static toml_read_fn *find_reader(struct gbx_error *err)
-{
-    const char *folder = cli_libexec();
-    char path[PATH_MAX];
-    void *module;
-    toml_read_fn *fn;
-
-    snprintf(path, sizeof(path), "%s/glovebox-toml.so",
-             folder != NULL ? folder : GLOVEBOX_LIBEXEC_DIR);
-    module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    fn = module != NULL ? (toml_read_fn *)dlsym(module, "toml_read") : NULL;
-    if (fn == NULL)
-        project_fail(err, GBX_EUNSUPPORTED,
-                     "what reads TOML cannot be loaded: %s", dlerror());
-    return fn;
-}
-
-/* The tree of its values, or NULL. */
-static json_t *parse(const struct project *project, struct gbx_error *err)
-{
-    toml_read_fn *read = find_reader(err);
-    struct toml_error bad;
-    char *text, *json;
-    size_t bytes;
-    json_t *tree;
-
-    if (read == NULL || project_read_file(project->path, TOML_BYTES_MAX, &text,
-                                          &bytes, err) < 0)
-        return NULL;
-    json = read(text, bytes, &bad);
-    free(text);
-    if (json == NULL) {
-        project_fail(err, bad.line > 0 ? GBX_EFORMAT : GBX_EHOST,
-                     "%s, line %u: %s", project->shown, bad.line, bad.what);
-        return NULL;
-    }
-    tree = json_loads(json, 0, NULL);
-    free(json);
-    if (tree == NULL)
-        project_fail(err, GBX_EHOST, "no memory for a project");
-    return tree;
-}
 
 /* What JSON lacks is nowhere a value. */
 static int check_values(struct reading *reading, const json_t *node)
@@ -93,11 +46,14 @@ static json_t *sections_of(const json_t *tree, const char *name)
 
 static int read_all(struct reading *reading, json_t *tree)
 {
-    static const struct key keys[] = {
-        {"name", read_name, NULL},       {"scripts", scripts_read, NULL},
-        {"flows", flows_read, NULL},     {"serve", serve_read, NULL},
-        {"secrets", secrets_read, NULL}, {"defaults", defaults_read, NULL},
-        {"hosts", hosts_read, NULL},     {NULL, NULL, NULL}};
+    static const struct key keys[] = {{"name", read_name, NULL},
+                                      {"scripts", section_scripts, NULL},
+                                      {"flows", section_flows, NULL},
+                                      {"serve", section_serve, NULL},
+                                      {"secrets", section_secrets, NULL},
+                                      {"defaults", section_defaults, NULL},
+                                      {"hosts", section_hosts, NULL},
+                                      {NULL, NULL, NULL}};
     int rc = check_values(reading, tree);
 
     if (rc == 0)
@@ -135,8 +91,8 @@ static void show(struct project *project)
     free(here);
 }
 
-int project_open(struct project *project, const char *path,
-                 struct gbx_error *err)
+int project_take(struct project *project, const char *path,
+                 project_tree_fn *parse, struct gbx_error *err)
 {
     const char *slash = strrchr(path, '/');
     struct reading reading = {.project = project, .err = err};

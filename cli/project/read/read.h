@@ -25,6 +25,13 @@ struct key {
     const char *instead; /* it is refused, and this is why */
 };
 
+/* The tree of the file's values, or NULL, with what is wrong in err. */
+typedef json_t *project_tree_fn(const struct project *project,
+                                struct gbx_error *err);
+/* project_open, of a tree from elsewhere. */
+int project_take(struct project *project, const char *path,
+                 project_tree_fn *parse, struct gbx_error *err);
+
 unsigned node_line(const json_t *node);
 json_t *node_value(const json_t *node);
 /* Without its lines: a reference of one's own. */
@@ -54,37 +61,40 @@ int setting_read(struct reading *reading, void *to, const char *key,
 /* The same in a group: "limits", "pool". */
 int setting_put(struct reading *reading, json_t *to, const char *group,
                 const char *key, const json_t *node);
+/* One that `up` can have in the store by this name. */
+int image_read(struct reading *reading, void *to, const char *key,
+               json_t *node);
 #define SETTING_KEYS                                                           \
     {"trust", setting_read, NULL}, {"isolation", setting_read, NULL},          \
         {"floor", setting_read, NULL}, {"limits", setting_read, NULL},         \
         {"wipe", setting_read, NULL}, {"pool", setting_read, NULL},            \
         {"spin", setting_read, NULL}, {"start", setting_read, NULL},           \
-        {"image", setting_read, NULL}, {"config", setting_read, NULL},         \
+        {"image", image_read, NULL}, {"config", setting_read, NULL},           \
         {"hide_folder", setting_read, NULL},                                   \
         {"idempotent", setting_read, NULL},                                    \
     {                                                                          \
         "host_calls", setting_read, NULL                                       \
     }
 
-int defaults_read(struct reading *reading, void *to, const char *key,
+int section_defaults(struct reading *reading, void *to, const char *key,
+                     json_t *node);
+int section_hosts(struct reading *reading, void *to, const char *key,
                   json_t *node);
-int hosts_read(struct reading *reading, void *to, const char *key,
-               json_t *node);
 /* script.c: [scripts.NAME]; flow.c: [flows.NAME] */
-int scripts_read(struct reading *reading, void *to, const char *key,
-                 json_t *node);
-int flows_read(struct reading *reading, void *to, const char *key,
-               json_t *node);
+int section_scripts(struct reading *reading, void *to, const char *key,
+                    json_t *node);
+int section_flows(struct reading *reading, void *to, const char *key,
+                  json_t *node);
 /* When all sections are read: what they say of each other, and the rules. */
 int scripts_settle(struct reading *reading, json_t *sections);
 int flows_settle(struct reading *reading, json_t *sections);
 /* serve.c: [serve] */
-int serve_read(struct reading *reading, void *to, const char *key,
-               json_t *node);
+int section_serve(struct reading *reading, void *to, const char *key,
+                  json_t *node);
 /* secret.c: [secrets.NAME]; and whether those are there that a script names. */
 int secrets_check(struct reading *reading, const json_t *names, json_t *node);
-int secrets_read(struct reading *reading, void *to, const char *key,
-                 json_t *node);
+int section_secrets(struct reading *reading, void *to, const char *key,
+                    json_t *node);
 
 /* What the file's bytes are, in 16 digits; or a code. */
 int digest_file(const char *path, char digest[17], struct gbx_error *err);

@@ -191,7 +191,7 @@ static int read_script(struct reading *reading, void *to, const char *name,
         {"shell", NULL, program},
         {NULL, NULL, NULL}};
     char what[PROJECT_NAME_BYTES + 16];
-    json_t *rule = json_object(), *pool, *image;
+    json_t *rule = json_object();
     int rc;
 
     (void)to;
@@ -205,17 +205,11 @@ static int read_script(struct reading *reading, void *to, const char *name,
     if (json_object_get(reading->facts, "path") == NULL)
         return node_fail(reading, node, "%s must have a \"path\", its file",
                          what);
-    image = json_object_get(rule, "image");
-    if (image != NULL)
-        json_object_set(reading->facts, "image", image);
-    pool = json_object_get(json_object_get(rule, "pool"), "ready");
-    if (pool != NULL)
-        json_object_set(reading->facts, "ready", pool);
     return 0;
 }
 
-int scripts_read(struct reading *reading, void *to, const char *key,
-                 json_t *node)
+int section_scripts(struct reading *reading, void *to, const char *key,
+                    json_t *node)
 {
     (void)to;
     return read_sections(reading, key, read_script, node);
@@ -230,6 +224,24 @@ static unsigned count_of(json_t *scripts, const char *path)
     json_object_foreach(scripts, name, facts) count +=
         strcmp(json_string_value(json_object_get(facts, "path")), path) == 0;
     return count;
+}
+
+/* What is to be there before it is up, of its own or by default. */
+static void note_needs(const struct project *project, json_t *facts,
+                       const json_t *rule)
+{
+    const json_t *all[] = {json_object_get(project->config, "defaults"), rule};
+
+    for (size_t i = 0; i < 2; i++) {
+        json_t *image = json_object_get(all[i], "image"),
+               *ready =
+                   json_object_get(json_object_get(all[i], "pool"), "ready");
+
+        if (image != NULL)
+            json_object_set(facts, "image", image);
+        if (ready != NULL)
+            json_object_set(facts, "ready", ready);
+    }
 }
 
 int scripts_settle(struct reading *reading, json_t *sections)
@@ -248,6 +260,7 @@ int scripts_settle(struct reading *reading, json_t *sections)
         if (count_of(scripts, path) > 1)
             json_object_set_new(rule, "actor", json_string(name));
         json_array_append(rules, rule);
+        note_needs(reading->project, facts, rule);
         json_object_del(facts, "rule");
         if (rc == 0)
             rc = secrets_check(reading, json_object_get(facts, "secrets"),

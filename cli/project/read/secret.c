@@ -71,8 +71,8 @@ static int read_secret(struct reading *reading, void *to, const char *name,
     return rc;
 }
 
-int secrets_read(struct reading *reading, void *to, const char *key,
-                 json_t *node)
+int section_secrets(struct reading *reading, void *to, const char *key,
+                    json_t *node)
 {
     json_t *table = node_value(node), *member;
     const char *name;

@@ -73,7 +73,7 @@ static int read_one(struct reading *reading, void *to, const char *key,
     const char *text;
     int rc = read_text(reading, key, node, &text);
 
-    (void)to;
+    json_object_set(to, key, node);
     if (rc == 0)
         add(reading, key, text);
     return rc;
@@ -166,7 +166,8 @@ static int check_together(struct reading *reading, const json_t *seen)
     return 0;
 }
 
-int serve_read(struct reading *reading, void *to, const char *key, json_t *node)
+int section_serve(struct reading *reading, void *to, const char *key,
+                  json_t *node)
 {
     static const struct key keys[] = {
         {"listen", read_listen, NULL},
@@ -195,7 +196,10 @@ int serve_read(struct reading *reading, void *to, const char *key, json_t *node)
         rc = check_together(reading, seen);
     listen = json_string_value(node_value(json_object_get(seen, "listen")));
     if (rc == 0)
-        add(reading, "listen", listen != NULL ? listen : "127.0.0.1:5556");
+        add(reading, "listen",
+            listen != NULL                            ? listen
+            : json_object_get(seen, "worker") != NULL ? "none"
+                                                      : "127.0.0.1:5556");
     json_decref(seen);
     return rc;
 }

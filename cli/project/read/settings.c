@@ -79,6 +79,32 @@ int setting_read(struct reading *reading, void *to, const char *key,
         node_line(node));
 }
 
+int image_read(struct reading *reading, void *to, const char *key, json_t *node)
+{
+    static const char folder[] = "rootfs:";
+    const char *text = json_string_value(node_value(node));
+    json_t *moved;
+    int rc;
+
+    if (text == NULL || (strncmp(text, "oci:", 4) != 0 &&
+                         strncmp(text, "docker-archive:", 15) != 0 &&
+                         strncmp(text, folder, 7) != 0))
+        return setting_put(reading, to, NULL, key, node);
+    if (text[0] != 'r')
+        return node_fail(reading, node,
+                         "\"image\" is \"%.60s\"; it must be a name of the "
+                         "store: glovebox image pull %.60s --name my/app",
+                         text, text);
+    /* From the project's folder on, whoever reads it. */
+    moved = text[7] == '/' ? json_string(text)
+                           : json_sprintf("%s%s/%s", folder,
+                                          reading->project->folder, text + 7);
+    moved = json_pack("[i,o]", (int)node_line(node), moved);
+    rc = setting_put(reading, to, NULL, key, moved);
+    json_decref(moved);
+    return rc;
+}
+
 static int read_cache(struct reading *reading, void *to, const char *key,
                       json_t *node)
 {
@@ -91,8 +117,8 @@ static int read_cache(struct reading *reading, void *to, const char *key,
     return rc;
 }
 
-int defaults_read(struct reading *reading, void *to, const char *key,
-                  json_t *node)
+int section_defaults(struct reading *reading, void *to, const char *key,
+                     json_t *node)
 {
     static const struct key keys[] = {
         SETTING_KEYS, {"cache", read_cache, NULL}, {NULL, NULL, NULL}};
@@ -124,7 +150,8 @@ static int move_files(struct reading *reading, json_t *host, json_t *node)
     return rc;
 }
 
-int hosts_read(struct reading *reading, void *to, const char *key, json_t *node)
+int section_hosts(struct reading *reading, void *to, const char *key,
+                  json_t *node)
 {
     json_t *hosts = json_array(), *member;
     size_t i;

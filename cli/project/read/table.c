@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* table.c - tables of a project file: known keys, and errors with lines. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli/project/read/read.h"
 
@@ -162,19 +165,23 @@ int read_path(struct reading *reading, const char *key, const json_t *node,
 /* FNV-1a: whether a file is as it was, not whether somebody made it so. */
 int digest_file(const char *path, char digest[17], struct gbx_error *err)
 {
-    FILE *file = fopen(path, "re");
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     unsigned long long hash = 0xcbf29ce484222325u;
-    int c;
+    unsigned char some[4096];
+    struct stat st;
+    ssize_t n = fd >= 0 && fstat(fd, &st) == 0 ? 1 : -1;
+    const bool is_file = n > 0 && S_ISREG(st.st_mode);
 
-    if (file == NULL)
-        return project_fail(err, GBX_EFILE, "%s: %s", path,
-                            strerrordesc_np(errno));
-    while ((c = getc(file)) != EOF)
-        hash = (hash ^ (unsigned)c) * 0x100000001b3u;
-    c = ferror(file) ? errno : 0;
-    fclose(file);
+    while (is_file && n > 0) {
+        n = read(fd, some, sizeof(some));
+        for (ssize_t i = 0; i < n; i++)
+            hash = (hash ^ some[i]) * 0x100000001b3u;
+    }
+    if (!is_file || n < 0)
+        project_fail(err, GBX_EFILE, "%s: %s", path,
+                     n < 0 ? strerrordesc_np(errno) : "not a file");
     snprintf(digest, 17, "%016llx", hash);
-    return c == 0 ? 0
-                  : project_fail(err, GBX_EFILE, "%s: %s", path,
-                                 strerrordesc_np(c));
+    if (fd >= 0)
+        close(fd);
+    return is_file && n == 0 ? 0 : GBX_EFILE;
 }
