@@ -240,7 +240,8 @@ static void check(struct run_options *o, struct argp_state *state)
     remotes_settle(&o->remotes, &o->script);
     if (o->config != NULL && o->no_config)
         argp_error(state, "--config or --no-config?");
-    o->script.secrets = o->secrets.all;
+    if (o->secrets.count > 0)
+        o->script.secrets = o->secrets.all;
     o->script.secret_count = o->secrets.count;
 }
 

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -44,10 +46,75 @@ static void a_rule_may_be_for_an_actor(void **state)
     gbx_config_close(config);
 }
 
+static void secrets_are_names_and_where_their_values_are(void **state)
+{
+    static const char text[] =
+        "{\"defaults\": {\"secrets\": {\"A\": \"env:HOME\"}}, \"rules\": [\n"
+        " {\"match\": \"/s/*\", \"secrets\": {\"B\": \"file:/b\", \"C\": "
+        "\"file:c\"}},\n"
+        " {\"match\": \"/s/none\", \"secrets\": {}}]}";
+    struct gbx_script_config script = {0};
+    struct gbx_config *config;
+    struct gbx_error err;
+    char *shown;
+
+    (void)state;
+    assert_int_equal(
+        gbx_config_read(&config, "f.json", text, strlen(text), &err), 0);
+    assert_int_equal(gbx_config_apply(config, "/t/x", &script, &err), 0);
+    assert_int_equal(script.secret_count, 1);
+    assert_string_equal(script.secrets[0].name, "A");
+    assert_string_equal(script.secrets[0].source, "env:HOME");
+    script = (struct gbx_script_config){0};
+    assert_int_equal(gbx_config_apply(config, "/s/x", &script, &err), 0);
+    assert_int_equal(script.secret_count, 2);
+    assert_string_equal(script.secrets[0].source, "file:/b");
+    assert_int_equal(strncmp(script.secrets[1].source, "file:/", 6), 0);
+    assert_non_null(strstr(script.secrets[1].source, "/c"));
+    script = (struct gbx_script_config){0};
+    assert_int_equal(gbx_config_apply(config, "/s/none", &script, &err), 0);
+    assert_int_equal(script.secret_count, 0);
+    assert_int_equal(gbx_config_show(config, "/t/x", &shown, &err), 0);
+    assert_non_null(strstr(shown, "\"A\": \"env:HOME\""));
+    free(shown);
+    gbx_config_close(config);
+}
+
+static void what_is_no_secret_is_told_with_its_line(void **state)
+{
+    static const struct {
+        const char *value, *said;
+    } cases[] = {
+        {"1", "line 2: \"secrets\" must be an object"},
+        {"{\"A\":\n\"hunter2\"}", "line 2: secret \"A\" must be \"file:PATH\""},
+        {"{\"A\": \"env:\"}", "must be \"file:PATH\" or"},
+        {"{\"A\": \"file:\"}", "must be \"file:PATH\" or"},
+        {"{\"A\": 1}", "must be \"file:PATH\" or"},
+        {"{\"A\": \"env:B\",\n\"A B\": \"env:B\"}",
+         "line 3: secret \"A B\": a name has"},
+    };
+    struct gbx_config *config;
+    struct gbx_error err;
+    char text[300];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        snprintf(text, sizeof(text), "{\"defaults\": {\n\"secrets\": %s}}",
+                 cases[i].value);
+        assert_int_equal(
+            gbx_config_read(&config, "f.json", text, strlen(text), &err),
+            GBX_EFORMAT);
+        assert_non_null(strstr(err.what, cases[i].said));
+        assert_null(strstr(err.what, "hunter2"));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_rule_may_be_for_an_actor),
+        cmocka_unit_test(secrets_are_names_and_where_their_values_are),
+        cmocka_unit_test(what_is_no_secret_is_told_with_its_line),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -60,11 +60,15 @@ static bool matches(const struct gbx_config *config,
            (path != NULL && matches_path(config, rule->match, path));
 }
 
-static void copy_field(void *to, const void *from, enum config_field field)
+static void copy_field(struct config_values *to,
+                       const struct config_values *from,
+                       enum config_field field)
 {
     const struct config_key *key = config_key(field);
 
     memcpy((char *)to + key->off, (const char *)from + key->off, key->bytes);
+    if (key->kind == SECRETS)
+        to->script.secret_count = from->script.secret_count;
 }
 
 void config_override(struct config_settings *settings,

@@ -40,7 +40,8 @@ enum config_kind {
     NAMES,
     PATH,
     TEXT,
-    OBJECT
+    OBJECT,
+    SECRETS
 };
 
 enum config_field {

@@ -60,6 +60,19 @@ static json_t *names(const char *const *all)
     return list;
 }
 
+static json_t *secrets(const struct gbx_script_config *script)
+{
+    json_t *all = json_object();
+
+    for (size_t i = 0; i < script->secret_count; i++)
+        if (json_object_set_new(all, script->secrets[i].name,
+                                json_string(script->secrets[i].source)) < 0) {
+            json_decref(all);
+            return NULL;
+        }
+    return all;
+}
+
 static json_t *show_value(const struct config_values *values,
                           const struct config_key *key)
 {
@@ -72,6 +85,8 @@ static json_t *show_value(const struct config_values *values,
         return names(values->script.host_calls);
     case TEXT:
         return json_string(values->script.image);
+    case SECRETS:
+        return secrets(&values->script);
     case OBJECT:
         return json_loads(values->script.config_json, JSON_ALLOW_NUL, NULL);
     case PATH:

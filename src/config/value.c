@@ -339,7 +339,7 @@ static int read_config(struct reader *reader, struct config_values *values,
 }
 
 int value_read(struct reader *reader, struct config_settings *settings,
-               enum config_field field, const json_t *value)
+               enum config_field field, json_t *value)
 {
     const struct config_key *key = config_key(field);
 
@@ -355,6 +355,8 @@ int value_read(struct reader *reader, struct config_settings *settings,
         return read_path(reader, &settings->values, key, value);
     case TEXT:
         return read_text(reader, &settings->values, key, value);
+    case SECRETS:
+        return secrets_read_value(reader, &settings->values, value);
     case OBJECT:
         return read_config(reader, &settings->values, key, value);
     case FLAG:

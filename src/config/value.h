@@ -47,6 +47,9 @@ int read_settings(struct reader *reader, const struct object *object,
  * is not 0. */
 int read_list(struct reader *reader, json_t *list,
               int (*fn)(struct reader *reader, size_t i, json_t *item));
+/* grant/secrets.c: names, and where their values are. */
+int secrets_read_value(struct reader *reader, struct config_values *values,
+                       json_t *value);
 /* hosts.c */
 int hosts_read(struct reader *reader, json_t *value);
 
@@ -56,7 +59,7 @@ int value_fail(const struct reader *reader, const char *format, ...)
 
 /* Returns 0, GBX_EFORMAT, or GBX_EHOST. */
 int value_read(struct reader *reader, struct config_settings *settings,
-               enum config_field field, const json_t *value);
+               enum config_field field, json_t *value);
 
 /* The text of a value, to keep; NULL: no memory. */
 const char *value_keep(struct reader *reader, const json_t *value);

@@ -71,6 +71,23 @@ class Secret(unittest.TestCase):
         os.close(read)
         self.assertEqual(json.loads(run.stdout)["data"], len(VALUE))
 
+    def test_a_configuration_says_where_it_is(self):
+        config = self.folder / "c.json"
+        config.write_text(json.dumps({"rules": [
+            {"match": "x.py", "secrets": {"KEY": "file:secret"}}]}))
+        words = [word for word in self.words("--config", str(config))
+                 if word != "--no-config"]
+        run = subprocess.run(words, text=True, capture_output=True, timeout=60,
+                             check=True)
+        self.assertEqual(json.loads(run.stdout)["data"], len(VALUE))
+        # Not one that only happens to lie there.
+        config.rename(self.folder / "glovebox.json")
+        words = words[:-2]
+        run = subprocess.run(words, text=True, capture_output=True, timeout=60,
+                             check=False, cwd=self.folder)
+        self.assertEqual(run.returncode, 2, run.stderr)
+        self.assertIn("name it (--config FILE", run.stderr)
+
     def test_no_file_and_no_word_has_it(self):
         for isolation in ("process", *(["microvm"] if os.path.exists("/dev/kvm")
                                        else [])):
