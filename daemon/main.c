@@ -680,7 +680,8 @@ static int serve(struct daemon *daemon, const struct options *o)
 }
 
 /* Those that a service manager hands over: to listen at; "control" (control.c);
- * and "lock", a file that is locked for as long as this process is there. */
+ * "lock", a file that is locked for as long as this process is there; and
+ * "secret", which a configuration names (/dev/fd/N). */
 static void find_sockets(struct options *o)
 {
     char **names = NULL;
@@ -691,7 +692,8 @@ static void find_sockets(struct options *o)
 
         if (strcmp(names[i], "control") == 0)
             o->control = fd;
-        else if (strcmp(names[i], "lock") != 0 && o->listener < 0)
+        else if (strcmp(names[i], "lock") != 0 &&
+                 strcmp(names[i], "secret") != 0 && o->listener < 0)
             o->listener = fd;
         free(names[i]);
     }

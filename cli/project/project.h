@@ -32,7 +32,7 @@ struct project {
                         "secrets"?}} */
     json_t *flows;   /* owned: {NAME: {"path", "digest"}} */
     json_t *files;   /* owned: {PATH: digest} of others that the daemon reads */
-    json_t *secrets; /* owned: {NAME: {"env"} or {"file"}, and "line"} */
+    json_t *secrets; /* owned: {NAME: {"env"}, or {"file", "changed"}} */
 };
 
 /*
@@ -61,22 +61,16 @@ int project_read_file(const char *path, size_t most, char **text, size_t *bytes,
                       struct gbx_error *err);
 
 /*
- * Values of secrets, as long as they are needed: in pages that are not swapped
- * where that is allowed, not dumped, and zeroed when they are closed.
+ * Secrets of the environment are handed to the daemon as files in memory, from
+ * this descriptor on, in the project's order: so none is in its environment.
  */
-struct project_secret {
-    const char *name; /* the project's */
-    char *value;      /* pages of its own */
-    size_t bytes, room;
-};
+#define PROJECT_SECRET_FD 5
+#define PROJECT_SECRETS   64
+#define SECRET_BYTES_MAX  (64u << 10)
 
-/* Those that the project declares: *all is a list of json_object_size(secrets).
- * Returns 0; GBX_EFILE: a variable is not set, a file is not there, or others
- * may read it; GBX_ELIMIT; GBX_EHOST. */
-int project_open_secrets(const struct project *project,
-                         struct project_secret **all, struct gbx_error *err);
-void project_close_secrets(const struct project *project,
-                           struct project_secret *all);
+/* Are they there?  Returns 0; GBX_EFILE: a variable is not set, a file is not
+ * there, or others may read it; GBX_ELIMIT. */
+int project_check_secrets(const struct project *project, struct gbx_error *err);
 
 int cli_up(int argc, char **argv);
 int cli_down(int argc, char **argv);

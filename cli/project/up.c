@@ -15,7 +15,7 @@
 #include "cli/project/run/run.h"
 
 #define DRAIN_NS 10000000000ull /* as down */
-#define POOLS_NS 30000000000ull
+#define POOLS_NS 10000000000ull /* then it is up, and that is said */
 
 enum { OPTION_FOREGROUND = 256, OPTION_CHECK };
 
@@ -76,37 +76,6 @@ static const struct argp argp = {
            "it cannot be started, and why is said; 127 there is no file."};
 
 /* ---- before it is started ---- */
-
-static int refuse_secrets(const struct project *project)
-{
-    const char *name;
-    json_t *facts;
-    char text[300];
-
-    json_object_foreach(project->scripts, name, facts)
-    {
-        if (json_array_size(json_object_get(facts, "secrets")) == 0)
-            continue;
-        snprintf(text, sizeof(text),
-                 "%.100s: [scripts.%s] wants secrets, which scripts cannot be "
-                 "given yet: take \"secrets\" out",
-                 project->shown, name);
-        return cli_say(text, CLI_USAGE);
-    }
-    return CLI_OK;
-}
-
-/* That they are there; a script that is given one would get it here. */
-static int check_secrets(const struct project *project)
-{
-    struct project_secret *secrets;
-    struct gbx_error err;
-
-    if (project_open_secrets(project, &secrets, &err) < 0)
-        return cli_fail(&err);
-    project_close_secrets(project, secrets);
-    return refuse_secrets(project);
-}
 
 static int pull_images(const struct project *project)
 {
@@ -179,6 +148,10 @@ static int await_ready(const struct place *place, const struct project *project,
         json_decref(*stats);
         rc = run_ask(place, pidfd, -1, stats, err);
     }
+    if (rc == 0 && missing(project, *stats) > 0)
+        cli_say("not all sandboxes that pools want are there yet: glovebox ps "
+                "says how many, glovebox logs perhaps why",
+                0);
     return rc;
 }
 
@@ -255,7 +228,7 @@ static int start(const struct place *place, const struct project *project,
 
 /* One is up.  1: it is as the file says; 0: it was another, and is no more. */
 static int replace(const struct place *place, const struct project *project,
-                   int pidfd, const struct up_options *o)
+                   int pidfd, pid_t pid, const struct up_options *o)
 {
     json_t *was = place_json(place, "plan.json"), *is = plan_of(project);
     struct gbx_error err;
@@ -263,6 +236,8 @@ static int replace(const struct place *place, const struct project *project,
     int rc = 1;
 
     plan_differs(was, is, differs);
+    if (differs[0] == '\0')
+        secret_differs(project, pid, differs);
     json_decref(was);
     json_decref(is);
     if (differs[0] == '\0') {
@@ -290,7 +265,7 @@ static int bring_up(const struct project *project, const struct up_options *o)
     lock = place_lock(&place, "up"); /* one at a time */
     pidfd = place_daemon(&place, &pid);
     if (pidfd >= 0) {
-        rc = replace(&place, project, pidfd, o);
+        rc = replace(&place, project, pidfd, pid, o);
         close(pidfd);
         pidfd = -1;
     }
@@ -327,7 +302,8 @@ int cli_up(int argc, char **argv)
     free(path);
     if (code != CLI_OK)
         return code;
-    code = check_secrets(&project);
+    if (project_check_secrets(&project, &err) < 0)
+        code = cli_fail(&err);
     if (code == CLI_OK && o.checks) {
         count(&project, text);
         printf("%s: all well: %s\n", project.shown, text);

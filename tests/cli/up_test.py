@@ -523,6 +523,81 @@ class Logs(Project):
         self.glovebox("status", code=3)
 
 
+# Nobody else's, who runs these tests at the same time.
+VALUES = [f"8Zx-of-the-environment-Qk4-{os.getpid()}",
+          f"9Yw-of-a-file-Rl5-{os.getpid()}"]
+ASKER = """import decimal, email.message, html.parser, http.client, json, random
+def process(c):
+    if c.get_input('sleep'): time.sleep(c.get_input('sleep'))
+    try:
+        print('knows', len(c.secret('TOKEN')), len(c.secret('KEY')))
+        return {'out': [len(c.secret('TOKEN')), len(c.secret('KEY'))]}
+    except Exception as e:
+        return {'out': str(e)}
+"""
+
+
+class Secrets(Project):
+    def setUp(self):
+        super().setUp()
+        self.env["XDG_CACHE_HOME"] = str(self.folder / "cache")
+        self.env["GBX_TEST_TOKEN"] = VALUES[0]
+        self.write("kept", VALUES[1] + "\n", 0o600)
+        self.write("a.py", ASKER)
+        self.toml(BASIC.replace("[serve]", """secrets = ["TOKEN", "KEY"]
+wipe = "never"
+pool = {ready = 2, total = 2}
+[scripts.b]
+path = "b.py"
+secrets = ["KEY"]
+[secrets.KEY]
+file = "kept"
+[secrets.TOKEN]
+env = "GBX_TEST_TOKEN"
+[serve]"""))
+        self.write("b.py", ASKER)
+
+    def assert_nowhere(self):
+        for path in [*self.folder.rglob("*"), *self.place().iterdir()]:
+            if path.is_file() and path.name != "kept":
+                for value in VALUES:
+                    self.assertNotIn(value.encode(), path.read_bytes(), path)
+        for entry in pathlib.Path("/proc").glob("[0-9]*"):
+            for name in ("environ", "cmdline"):
+                with contextlib.suppress(OSError):
+                    for value in VALUES:
+                        self.assertNotIn(value.encode(),
+                                         (entry / name).read_bytes(), entry)
+
+    def test_a_script_is_told_those_that_it_was_granted(self):
+        self.glovebox("up")
+        lengths = [len(value) for value in VALUES]
+        self.assertEqual(self.call("a"), {"out": lengths})
+        self.assertIn("not granted to this script, which has KEY",
+                      self.call("b")["out"])
+        self.assert_nowhere()
+        self.assertTrue(list((self.folder / "cache").rglob("*")))
+        self.glovebox("down")
+        self.assert_nowhere()
+
+    def test_another_value_is_a_change(self):
+        self.glovebox("up")
+        self.assertIn("nothing has changed", self.glovebox("up")[0])
+        self.env["GBX_TEST_TOKEN"] = VALUES[0] + "more"
+        self.assertIn("changed: secret TOKEN;", self.glovebox("up")[0])
+        self.assertEqual(self.call("a")["out"][0], len(VALUES[0]) + 4)
+        self.write("kept", "other\n", 0o600)
+        self.assertIn("changed: secret KEY;", self.glovebox("up")[0])
+        self.assertEqual(self.call("a")["out"][1], 5)
+
+    def test_one_that_is_not_there_is_named_and_nothing_is_started(self):
+        del self.env["GBX_TEST_TOKEN"]
+        _, err = self.glovebox("up", code=127)
+        self.assertIn("secret TOKEN: the variable GBX_TEST_TOKEN is not set",
+                      err)
+        self.assertFalse(self.run_dir.joinpath("glovebox").exists())
+
+
 @unittest.skipIf(shutil.which("skopeo") is None, "no skopeo here")
 class Images(Project):
     def setUp(self):

@@ -91,8 +91,9 @@ int flows_settle(struct reading *reading, json_t *sections);
 /* serve.c: [serve] */
 int section_serve(struct reading *reading, void *to, const char *key,
                   json_t *node);
-/* secret.c: [secrets.NAME]; and whether those are there that a script names. */
-int secrets_check(struct reading *reading, const json_t *names, json_t *node);
+/* secret.c: [secrets.NAME]; and those that a script names, into its rule. */
+int secrets_grant(struct reading *reading, json_t *rule, const json_t *names,
+                  json_t *node);
 int section_secrets(struct reading *reading, void *to, const char *key,
                     json_t *node);
 

@@ -226,22 +226,29 @@ static unsigned count_of(json_t *scripts, const char *path)
     return count;
 }
 
-/* What is to be there before it is up, of its own or by default. */
+/* What is to be there before it is up, of its own or by default.  Where each
+ * key keeps a sandbox of its own, none is made ahead. */
 static void note_needs(const struct project *project, json_t *facts,
                        const json_t *rule)
 {
     const json_t *all[] = {json_object_get(project->config, "defaults"), rule};
+    const char *wipe = "";
 
     for (size_t i = 0; i < 2; i++) {
         json_t *image = json_object_get(all[i], "image"),
                *ready =
-                   json_object_get(json_object_get(all[i], "pool"), "ready");
+                   json_object_get(json_object_get(all[i], "pool"), "ready"),
+               *policy = json_object_get(all[i], "wipe");
 
         if (image != NULL)
             json_object_set(facts, "image", image);
         if (ready != NULL)
             json_object_set(facts, "ready", ready);
+        if (policy != NULL)
+            wipe = json_string_value(policy);
     }
+    if (strcmp(wipe, "never") == 0)
+        json_object_del(facts, "ready");
 }
 
 int scripts_settle(struct reading *reading, json_t *sections)
@@ -261,10 +268,10 @@ int scripts_settle(struct reading *reading, json_t *sections)
             json_object_set_new(rule, "actor", json_string(name));
         json_array_append(rules, rule);
         note_needs(reading->project, facts, rule);
-        json_object_del(facts, "rule");
         if (rc == 0)
-            rc = secrets_check(reading, json_object_get(facts, "secrets"),
+            rc = secrets_grant(reading, rule, json_object_get(facts, "secrets"),
                                json_object_get(sections, name));
+        json_object_del(facts, "rule");
     }
     return rc;
 }

@@ -8,11 +8,12 @@
 
 json_t *plan_of(const struct project *project)
 {
-    return json_pack("{s:s,s:s,s:s,s:O,s:O,s:O,s:O,s:O}", "version",
+    return json_pack("{s:s,s:s,s:s,s:O,s:O,s:O,s:O,s:O,s:O}", "version",
                      gbx_version(), "name", project->name, "file",
                      project->path, "options", project->options, "config",
                      project->config, "scripts", project->scripts, "flows",
-                     project->flows, "files", project->files);
+                     project->flows, "files", project->files, "secrets",
+                     project->secrets);
 }
 
 static void say(char text[400], const char *what, const char *name)
@@ -52,6 +53,8 @@ void plan_differs(const json_t *was, const json_t *is, char text[400])
             json_object_get(is, "flows"));
     compare(text, "file", json_object_get(was, "files"),
             json_object_get(is, "files"));
+    compare(text, "secret", json_object_get(was, "secrets"),
+            json_object_get(is, "secrets"));
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
         if (!json_equal(json_object_get(was, others[i].key),
                         json_object_get(is, others[i].key)))

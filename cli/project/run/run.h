@@ -60,6 +60,23 @@ int place_take(const struct place *place);
 int run_start(const struct place *place, const struct project *project,
               int *pidfd, struct gbx_error *err);
 
+/* ---- secret.c: those that are in the environment ---- */
+
+struct secret_files {
+    int fds[PROJECT_SECRETS];
+    size_t count;
+};
+
+/* As files in memory, for a daemon to inherit.  Returns 0 or GBX_EHOST. */
+int secret_open(struct secret_files *files, const struct project *project,
+                struct gbx_error *err);
+void secret_close(struct secret_files *files);
+/* They are not in what this process was started with any more. */
+void secret_forget(const struct project *project);
+/* Those that a daemon has other values of, as "secret KEY", or "". */
+void secret_differs(const struct project *project, pid_t daemon,
+                    char text[400]);
+
 /* ---- watch.c ---- */
 
 /* Before the daemon is started.  Returns a descriptor for watch, or -1. */

@@ -25,14 +25,38 @@
 #define BACKLOG 64
 #define FD_MAX  1024
 
-enum { CONTROL = 3, LOCK }; /* as the daemon finds them */
+enum { CONTROL = 3, LOCK, SECRETS }; /* as the daemon finds them */
+_Static_assert(SECRETS == PROJECT_SECRET_FD, "where its configuration says");
 
 struct start {
     const struct place *place;
     const struct project *project;
     char **argv; /* owned, as are its texts but the first */
     int control, lock, told[2];
+    struct secret_files secrets;
 };
+
+/* They are moved out of the way, and then to where the daemon finds them. */
+static void hand_over(const struct start *start)
+{
+    char number[16], names[32 + 8 * PROJECT_SECRETS] = "control:lock";
+    int fds[2 + PROJECT_SECRETS] = {start->control, start->lock}, count = 2;
+
+    for (size_t i = 0; i < start->secrets.count; i++) {
+        fds[count++] = start->secrets.fds[i];
+        strcat(names, ":secret");
+    }
+    for (int i = 0; i < count; i++)
+        fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, CONTROL + count);
+    for (int i = 0; i < count; i++)
+        if (fds[i] < 0 || dup2(fds[i], CONTROL + i) < 0)
+            _exit(CLI_HOST);
+    snprintf(number, sizeof(number), "%d", (int)getpid());
+    setenv("LISTEN_PID", number, 1);
+    snprintf(number, sizeof(number), "%d", count);
+    setenv("LISTEN_FDS", number, 1);
+    setenv("LISTEN_FDNAMES", names, 1);
+}
 
 static int listen_there(const struct place *place, struct gbx_error *err)
 {
@@ -107,45 +131,25 @@ static char **command_of(const struct place *place,
 
 /* ---- the processes ---- */
 
-/* Secrets are not in what a process was started with, nor can one be found
- * there (/proc/PID/environ). */
-static void forget_secrets(const struct project *project)
-{
-    const char *name;
-    json_t *secret;
-
-    json_object_foreach(project->secrets, name, secret)
-    {
-        const char *variable =
-            json_string_value(json_object_get(secret, "env"));
-        char *value = variable != NULL ? getenv(variable) : NULL;
-
-        if (value == NULL)
-            continue;
-        explicit_bzero(value, strlen(value));
-        unsetenv(variable);
-    }
-}
-
 static void become_daemon(const struct start *start, int lines)
 {
-    const int control = fcntl(start->control, F_DUPFD_CLOEXEC, 16),
-              lock = fcntl(start->lock, F_DUPFD_CLOEXEC, 16);
-    char number[16];
-
     dup2(lines, STDOUT_FILENO);
     dup2(lines, STDERR_FILENO);
-    if (dup2(control, CONTROL) < 0 || dup2(lock, LOCK) < 0 ||
-        chdir(start->project->folder) < 0)
+    hand_over(start);
+    if (chdir(start->project->folder) < 0)
         _exit(CLI_HOST);
-    snprintf(number, sizeof(number), "%d", (int)getpid());
-    setenv("LISTEN_PID", number, 1);
-    setenv("LISTEN_FDS", "2", 1);
-    setenv("LISTEN_FDNAMES", "control:lock", 1);
     unsetenv("NOTIFY_SOCKET");
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
     _exit(cli_exec_daemon(start->argv));
+}
+
+static bool is_secret(const struct start *start, int fd)
+{
+    for (size_t i = 0; i < start->secrets.count; i++)
+        if (start->secrets.fds[i] == fd)
+            return true;
+    return false;
 }
 
 /* All that this program has open is not the watcher's: it would hold locks. */
@@ -153,11 +157,11 @@ static void close_others(const struct start *start)
 {
     for (int fd = 3; fd < FD_MAX; fd++)
         if (fd != start->place->fd && fd != start->control &&
-            fd != start->lock && fd != start->told[1])
+            fd != start->lock && fd != start->told[1] && !is_secret(start, fd))
             close(fd);
 }
 
-static void become_watcher(const struct start *start)
+static void become_watcher(struct start *start)
 {
     const int nothing = open("/dev/null", O_RDWR);
     int lines[2], ended;
@@ -173,7 +177,7 @@ static void become_watcher(const struct start *start)
     signal(SIGTERM, SIG_IGN); /* the daemon's end is its own */
     signal(SIGPIPE, SIG_IGN);
     (void)!chdir("/");
-    forget_secrets(start->project);
+    secret_forget(start->project);
     ended = watch_begin(start->place);
     if (ended < 0 || pipe2(lines, O_CLOEXEC) < 0)
         _exit(CLI_HOST);
@@ -188,6 +192,7 @@ static void become_watcher(const struct start *start)
         (void)!pwrite(start->lock, text, (size_t)bytes, 0);
         (void)!write(start->told[1], text, (size_t)bytes);
     }
+    secret_close(&start->secrets);
     close(start->lock); /* the daemon alone holds it from now on */
     close(start->told[1]);
     if (daemon > 0)
@@ -269,9 +274,12 @@ int run_start(const struct place *place, const struct project *project,
                           "%s/lock cannot be locked: another daemon has it",
                           place->path);
     if (rc == 0)
+        rc = secret_open(&start.secrets, project, err);
+    if (rc == 0)
         start.control = listen_there(place, err);
     if (rc == 0)
         rc = start.control >= 0 ? spawn(&start, pidfd, err) : GBX_EHOST;
+    secret_close(&start.secrets);
     if (start.control >= 0)
         close(start.control);
     if (start.lock >= 0)
