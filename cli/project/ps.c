@@ -177,6 +177,18 @@ static int widest(const json_t *list, const char *key, int width)
     return width;
 }
 
+/* A text that a client of the daemon may have chosen, in a column. */
+static void show_text(const json_t *json, const char *key, int width)
+{
+    const char *text = text_of(json, key);
+    const int bytes = (int)strlen(text);
+
+    cli_print(stdout, text[0] != '\0' ? text : "-",
+              bytes > 0 ? (size_t)bytes : 1, true);
+    printf("%*s", (bytes < width ? width - (bytes > 0 ? bytes : 1) : 0) + 2,
+           "");
+}
+
 static void show_scripts(const json_t *scripts)
 {
     const int names = widest(scripts, "name", 6),
@@ -188,34 +200,36 @@ static void show_scripts(const json_t *scripts)
            "ISOLATION", images, "IMAGE", "READY", "BUSY", "TOTAL", "CALLS",
            "ERRORS");
     json_array_foreach(scripts, i, one)
-        printf("%-*s  %-9s  %-*s  %5lld  %5lld  %5lld  %9lld  %7lld\n", names,
-               text_of(one, "name"), text_of(one, "isolation"), images,
-               text_of(one, "image"), number_of(one, "ready"),
+    {
+        show_text(one, "name", names);
+        show_text(one, "isolation", 9);
+        show_text(one, "image", images);
+        printf("%5lld  %5lld  %5lld  %9lld  %7lld\n", number_of(one, "ready"),
                number_of(one, "busy"), number_of(one, "total"),
                number_of(one, "calls"), number_of(one, "failures"));
+    }
 }
 
 static void show_flow(const json_t *flow)
 {
     const json_t *nodes = json_object_get(flow, "nodes");
     const int names = widest(nodes, "node", 4),
-              components = widest(nodes, "component", 6);
+              components = widest(nodes, "component", 9);
     json_t *node;
     size_t i;
 
     printf("\nFLOW %s: %lld outputs, %lld letters\n", text_of(flow, "name"),
            number_of(flow, "outputs"), number_of(flow, "letters"));
     printf("%-*s  %-*s  %-9s  %-9s  %8s  %9s  %7s\n", names, "NODE", components,
-           "RUNS", "ISOLATION", "STATE", "QUEUED", "RUNS", "ERRORS");
+           "COMPONENT", "ISOLATION", "STATE", "QUEUED", "RUNS", "ERRORS");
     json_array_foreach(nodes, i, node)
     {
-        const char *isolation = text_of(node, "isolation");
-
-        printf("%-*s  %-*s  %-9s  %-9s  %8lld  %9lld  %7lld\n", names,
-               text_of(node, "node"), components, text_of(node, "component"),
-               isolation[0] != '\0' ? isolation : "-", text_of(node, "state"),
-               number_of(node, "queued"), number_of(node, "runs"),
-               number_of(node, "failures"));
+        show_text(node, "node", names);
+        show_text(node, "component", components);
+        show_text(node, "isolation", 9);
+        show_text(node, "state", 9);
+        printf("%8lld  %9lld  %7lld\n", number_of(node, "queued"),
+               number_of(node, "runs"), number_of(node, "failures"));
     }
 }
 

@@ -239,8 +239,8 @@ int place_take(const struct place *place)
 
     /* Who looks whether it is held, holds it for a moment. */
     for (int i = 0; fd >= 0 && i < TRIES; i++) {
-        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-            return ftruncate(fd, 0) == 0 ? fd : -1;
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0 && ftruncate(fd, 0) == 0)
+            return fd;
         pause_ms(10);
     }
     if (fd >= 0)

@@ -139,8 +139,10 @@ static void become_daemon(const struct start *start, int lines)
     if (chdir(start->project->folder) < 0)
         _exit(CLI_HOST);
     unsetenv("NOTIFY_SOCKET");
+    signal(SIGHUP, SIG_DFL);
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
+    signal(SIGPIPE, SIG_DFL);
     _exit(cli_exec_daemon(start->argv));
 }
 
@@ -264,15 +266,17 @@ int run_start(const struct place *place, const struct project *project,
                           .argv = command_of(place, project),
                           .control = -1,
                           .lock = place_take(place)};
-    int rc = write_config(place, project, err);
+    int rc = 0;
 
     *pidfd = -1;
-    if (rc == 0 && start.argv == NULL)
+    if (start.argv == NULL)
         rc = project_fail(err, GBX_EHOST, "no memory for a project");
     if (rc == 0 && start.lock < 0)
         rc = project_fail(err, GBX_EHOST,
                           "%s/lock cannot be locked: another daemon has it",
                           place->path);
+    if (rc == 0)
+        rc = write_config(place, project, err);
     if (rc == 0)
         rc = secret_open(&start.secrets, project, err);
     if (rc == 0)

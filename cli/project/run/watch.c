@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -91,27 +91,46 @@ int watch_begin(const struct place *place)
     return ended;
 }
 
+/* Until nobody writes lines any more; and, once the daemon has ended, not for
+ * long: what it has started may still have the pipe. */
+static void gather_all(struct gathered *g, pid_t daemon, int lines)
+{
+    struct pollfd wait[] = {{.fd = lines, .events = POLLIN},
+                            {.fd = pidfd_open(daemon, 0), .events = POLLIN}};
+    uint64_t until_ns = UINT64_MAX, now_ns;
+    bool is_open = true;
+
+    while (is_open && (now_ns = cli_now_ns()) < until_ns) {
+        const int timeout_ms = until_ns == UINT64_MAX
+                                   ? -1
+                                   : (int)((until_ns - now_ns) / 1000000) + 1;
+
+        if (poll(wait, 2, timeout_ms) <= 0)
+            continue;
+        if (wait[0].revents != 0)
+            is_open = gather(g, lines);
+        if (wait[1].revents != 0) {
+            until_ns = cli_now_ns() + LAST_MS * 1000000ull;
+            wait[1].events = 0;
+            close(wait[1].fd);
+            wait[1].fd = -1;
+        }
+    }
+    if (wait[1].fd >= 0)
+        close(wait[1].fd);
+    if (g->bytes > 0)
+        log_line(&g->log, g->text, g->bytes);
+}
+
 void watch(const struct place *place, int ended, pid_t daemon, int lines)
 {
     static struct gathered g;
-    uint64_t until_ns = UINT64_MAX;
-    bool is_open = true;
     int status = 0;
 
     log_open(&g.log, place->fd);
-    while (is_open && cli_now_ns() < until_ns) {
-        struct pollfd wait = {.fd = lines, .events = POLLIN};
-
-        if (poll(&wait, 1, 100) > 0)
-            is_open = gather(&g, lines);
-        if (until_ns == UINT64_MAX && waitpid(daemon, &status, WNOHANG) > 0)
-            until_ns = cli_now_ns() + LAST_MS * 1000000ull;
-    }
-    while (until_ns == UINT64_MAX && waitpid(daemon, &status, 0) < 0)
-        if (errno != EINTR)
-            break;
-    if (g.bytes > 0)
-        log_line(&g.log, g.text, g.bytes);
+    gather_all(&g, daemon, lines);
+    while (waitpid(daemon, &status, 0) < 0 && errno == EINTR)
+        ;
     note(&g, ended, status);
     log_close(&g.log);
     if (ended >= 0)
