@@ -40,6 +40,7 @@ struct options {
     const char *worker; /* a URL of NATS, or NULL */
     unsigned body_mib, connections, deliveries;
     bool is_silent; /* listens nowhere */
+    bool is_trial;  /* --check */
     struct daemon *daemon;
 };
 
@@ -57,7 +58,8 @@ enum {
     OPTION_WORKER,
     OPTION_DELIVERIES,
     OPTION_FLOW,
-    OPTION_NAMES
+    OPTION_NAMES,
+    OPTION_CHECK
 };
 
 static const struct argp_option known[] = {
@@ -105,6 +107,8 @@ static const struct argp_option known[] = {
      "Append a line of JSON for each call, load, upload and removal", 3},
     {"names", OPTION_NAMES, NULL, 0,
      "What scripts print: each line begins with its script's name", 3},
+    {"check", OPTION_CHECK, NULL, 0,
+     "Load all that is to be there from the start, and end", 3},
     {"libexec", OPTION_LIBEXEC, "FOLDER", OPTION_HIDDEN, NULL, 4},
     {0}};
 
@@ -180,6 +184,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case OPTION_NAMES:
         voice_names();
+        return 0;
+    case OPTION_CHECK:
+        o->is_trial = true;
         return 0;
     case 's':
         d->folder = arg;
@@ -759,7 +766,7 @@ int main(int argc, char **argv)
         find_offers(&daemon);
     if (rc == 0)
         rc = load_all(&daemon, &o);
-    if (rc == 0)
+    if (rc == 0 && !o.is_trial)
         rc = serve(&daemon, &o);
     control_close();
     stats_close();

@@ -73,7 +73,8 @@ static const struct argp argp = {
            "  glovebox up && glovebox ps && glovebox logs -f\n"
            "\n"
            "Exit status: 0 it is up; 2 wrong usage, or the file is wrong; 125 "
-           "it cannot be started, and why is said; 127 there is no file."};
+           "it cannot be started, and why is said; 126 what has changed cannot "
+           "be loaded, and what is up stays; 127 there is no file."};
 
 /* ---- before it is started ---- */
 
@@ -244,7 +245,10 @@ static int replace(const struct place *place, const struct project *project,
         printf("%s is up already, and nothing has changed\n", project->name);
         return 1;
     }
-    printf("changed: %s; it ends, and starts anew\n", differs);
+    printf("changed: %s\n", differs);
+    if (run_try(place, project, &err) < 0)
+        return -cli_fail(&err);
+    printf("it ends, and starts anew\n");
     fflush(stdout);
     rc = run_end(pidfd, o->drain_ns, &err);
     if (rc == 1)

@@ -215,9 +215,26 @@ listen = "127.0.0.1:0"
                  "the name, [serve]")]:
             change()
             out, _ = self.glovebox("up")
-            self.assertIn(f"changed: {said}; it ends, and starts anew\n", out)
+            self.assertIn(f"changed: {said}\nit ends, and starts anew\n", out)
             self.assertNotEqual(self.ps()["pid"], pid)
             pid = self.ps()["pid"]
+
+    def test_what_cannot_be_loaded_ends_nothing(self):
+        self.toml()
+        self.glovebox("up")
+        pid = self.ps()["pid"]
+        self.write("a.py", "import nothing_of_this_name\n")
+        out, err = self.glovebox("up", code=126)
+        self.assertEqual(out, "changed: script a\n")
+        self.assertIn("a: ModuleNotFoundError: No module named "
+                      "'nothing_of_this_name'\n", err)
+        self.assertIn("it cannot be loaded; what is up stays as it was", err)
+        self.assertEqual(self.ps()["pid"], pid)
+        self.assertEqual(self.call("a"), {"out": "a"})
+        self.assertNotIn("nothing_of", self.glovebox("logs")[0])
+        self.assertFalse((self.place() / "trial.json").exists())
+        self.write("a.py", PY)
+        self.assertIn("nothing has changed", self.glovebox("up")[0])
 
     def test_what_is_wrong_changes_nothing_that_is_up(self):
         self.toml()
@@ -584,10 +601,10 @@ env = "GBX_TEST_TOKEN"
         self.glovebox("up")
         self.assertIn("nothing has changed", self.glovebox("up")[0])
         self.env["GBX_TEST_TOKEN"] = VALUES[0] + "more"
-        self.assertIn("changed: secret TOKEN;", self.glovebox("up")[0])
+        self.assertIn("changed: secret TOKEN\n", self.glovebox("up")[0])
         self.assertEqual(self.call("a")["out"][0], len(VALUES[0]) + 4)
         self.write("kept", "other\n", 0o600)
-        self.assertIn("changed: secret KEY;", self.glovebox("up")[0])
+        self.assertIn("changed: secret KEY\n", self.glovebox("up")[0])
         self.assertEqual(self.call("a")["out"][1], 5)
 
     def test_one_that_is_not_there_is_named_and_nothing_is_started(self):

@@ -6,7 +6,7 @@
  *     lock         locked by the daemon for as long as it is there; its pid
  *     up           locked by whoever starts or ends it
  *     plan.json    what was started: the next `up` compares
- *     config.json  what the daemon reads
+ *     config.json  what the daemon reads; trial.json, while it is tried
  *     control      its socket (daemon/control.c)
  *     log, log.1   what it and its scripts print
  *     ended        locked by who watches; how it ended
@@ -53,13 +53,6 @@ int place_daemon(const struct place *place, pid_t *pid);
 /* Its lock, for a daemon to inherit.  Returns a descriptor, or -1. */
 int place_take(const struct place *place);
 
-/* ---- start.c ---- */
-
-/* Start the daemon, and who watches it.  Returns 0, and a pidfd to close; or
- * GBX_EHOST. */
-int run_start(const struct place *place, const struct project *project,
-              int *pidfd, struct gbx_error *err);
-
 /* ---- secret.c: those that are in the environment ---- */
 
 struct secret_files {
@@ -76,6 +69,40 @@ void secret_forget(const struct project *project);
 /* Those that a daemon has other values of, as "secret KEY", or "". */
 void secret_differs(const struct project *project, pid_t daemon,
                     char text[400]);
+
+/* ---- launch.c: a daemon that is to be executed ---- */
+
+struct launch {
+    const struct place *place;
+    const struct project *project;
+    char **argv;       /* owned, as are its texts but the first */
+    int control, lock; /* owned; -1: what follows is to set them */
+    struct secret_files secrets;
+};
+
+/* is_trial: it only loads what it is told to, by trial.json.  Returns 0 or
+ * GBX_EHOST. */
+int launch_open(struct launch *launch, const struct place *place,
+                const struct project *project, bool is_trial,
+                struct gbx_error *err);
+/* In a child: become it; lines: where what it prints goes.  Does not return. */
+void launch_exec(const struct launch *launch, int lines)
+    __attribute__((noreturn));
+void launch_close(struct launch *launch);
+
+/* ---- start.c ---- */
+
+/* Start the daemon, and who watches it.  Returns 0, and a pidfd to close; or
+ * GBX_EHOST. */
+int run_start(const struct place *place, const struct project *project,
+              int *pidfd, struct gbx_error *err);
+
+/* ---- trial.c ---- */
+
+/* Can all of it be loaded?  Nothing that is up is touched.  Returns 0;
+ * GBX_ELOAD, with what the daemon said on standard error; or GBX_EHOST. */
+int run_try(const struct place *place, const struct project *project,
+            struct gbx_error *err);
 
 /* ---- watch.c ---- */
 

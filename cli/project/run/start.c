@@ -25,38 +25,10 @@
 #define BACKLOG 64
 #define FD_MAX  1024
 
-enum { CONTROL = 3, LOCK, SECRETS }; /* as the daemon finds them */
-_Static_assert(SECRETS == PROJECT_SECRET_FD, "where its configuration says");
-
 struct start {
-    const struct place *place;
-    const struct project *project;
-    char **argv; /* owned, as are its texts but the first */
-    int control, lock, told[2];
-    struct secret_files secrets;
+    struct launch launch;
+    int told[2]; /* the pid, by the watcher */
 };
-
-/* They are moved out of the way, and then to where the daemon finds them. */
-static void hand_over(const struct start *start)
-{
-    char number[16], names[32 + 8 * PROJECT_SECRETS] = "control:lock";
-    int fds[2 + PROJECT_SECRETS] = {start->control, start->lock}, count = 2;
-
-    for (size_t i = 0; i < start->secrets.count; i++) {
-        fds[count++] = start->secrets.fds[i];
-        strcat(names, ":secret");
-    }
-    for (int i = 0; i < count; i++)
-        fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, CONTROL + count);
-    for (int i = 0; i < count; i++)
-        if (fds[i] < 0 || dup2(fds[i], CONTROL + i) < 0)
-            _exit(CLI_HOST);
-    snprintf(number, sizeof(number), "%d", (int)getpid());
-    setenv("LISTEN_PID", number, 1);
-    snprintf(number, sizeof(number), "%d", count);
-    setenv("LISTEN_FDS", number, 1);
-    setenv("LISTEN_FDNAMES", names, 1);
-}
 
 static int listen_there(const struct place *place, struct gbx_error *err)
 {
@@ -77,79 +49,12 @@ static int listen_there(const struct place *place, struct gbx_error *err)
     return -1;
 }
 
-/* ---- its command line ---- */
-
-static void add(char **argv, size_t *at, char *text)
-{
-    argv[(*at)++] = text;
-}
-
-static void add_named(char **argv, size_t *at, const char *option,
-                      json_t *things)
-{
-    const char *name;
-    json_t *facts;
-    char *text;
-
-    json_object_foreach(things, name, facts)
-    {
-        if (asprintf(&text, "%s=%s=%s", option, name,
-                     json_string_value(json_object_get(facts, "path"))) < 0)
-            text = NULL;
-        add(argv, at, text);
-    }
-}
-
-static char **command_of(const struct place *place,
-                         const struct project *project)
-{
-    static char program[] = "gloveboxd";
-    const size_t count = 3 + json_array_size(project->options) +
-                         json_object_size(project->scripts) +
-                         json_object_size(project->flows);
-    char **argv = calloc(count + 1, sizeof(*argv));
-    json_t *option;
-    size_t i, at = 0;
-    char *text;
-
-    if (argv == NULL)
-        return NULL;
-    add(argv, &at, program);
-    add(argv, &at, strdup("--names"));
-    if (asprintf(&text, "--config=%s/config.json", place->path) < 0)
-        text = NULL;
-    add(argv, &at, text);
-    json_array_foreach(project->options, i, option)
-        add(argv, &at, strdup(json_string_value(option)));
-    add_named(argv, &at, "--actor", project->scripts);
-    add_named(argv, &at, "--flow", project->flows);
-    for (i = 0; i < count; i++)
-        if (argv[i] == NULL)
-            return NULL;
-    return argv;
-}
-
 /* ---- the processes ---- */
-
-static void become_daemon(const struct start *start, int lines)
-{
-    dup2(lines, STDOUT_FILENO);
-    dup2(lines, STDERR_FILENO);
-    hand_over(start);
-    if (chdir(start->project->folder) < 0)
-        _exit(CLI_HOST);
-    unsetenv("NOTIFY_SOCKET");
-    signal(SIGHUP, SIG_DFL);
-    signal(SIGINT, SIG_DFL);
-    signal(SIGTERM, SIG_DFL);
-    signal(SIGPIPE, SIG_DFL);
-    _exit(cli_exec_daemon(start->argv));
-}
 
 static bool is_secret(const struct start *start, int fd)
 {
-    for (size_t i = 0; i < start->secrets.count; i++)
-        if (start->secrets.fds[i] == fd)
+    for (size_t i = 0; i < start->launch.secrets.count; i++)
+        if (start->launch.secrets.fds[i] == fd)
             return true;
     return false;
 }
@@ -158,8 +63,9 @@ static bool is_secret(const struct start *start, int fd)
 static void close_others(const struct start *start)
 {
     for (int fd = 3; fd < FD_MAX; fd++)
-        if (fd != start->place->fd && fd != start->control &&
-            fd != start->lock && fd != start->told[1] && !is_secret(start, fd))
+        if (fd != start->launch.place->fd && fd != start->launch.control &&
+            fd != start->launch.lock && fd != start->told[1] &&
+            !is_secret(start, fd))
             close(fd);
 }
 
@@ -179,26 +85,26 @@ static void become_watcher(struct start *start)
     signal(SIGTERM, SIG_IGN); /* the daemon's end is its own */
     signal(SIGPIPE, SIG_IGN);
     (void)!chdir("/");
-    secret_forget(start->project);
-    ended = watch_begin(start->place);
+    secret_forget(start->launch.project);
+    ended = watch_begin(start->launch.place);
     if (ended < 0 || pipe2(lines, O_CLOEXEC) < 0)
         _exit(CLI_HOST);
     daemon = fork();
     if (daemon == 0)
-        become_daemon(start, lines[1]);
+        launch_exec(&start->launch, lines[1]);
     close(lines[1]);
-    close(start->control);
+    close(start->launch.control);
     if (daemon > 0) {
         const int bytes = snprintf(text, sizeof(text), "%d\n", (int)daemon);
 
-        (void)!pwrite(start->lock, text, (size_t)bytes, 0);
+        (void)!pwrite(start->launch.lock, text, (size_t)bytes, 0);
         (void)!write(start->told[1], text, (size_t)bytes);
     }
-    secret_close(&start->secrets);
-    close(start->lock); /* the daemon alone holds it from now on */
+    secret_close(&start->launch.secrets);
+    close(start->launch.lock); /* the daemon alone holds it from now on */
     close(start->told[1]);
     if (daemon > 0)
-        watch(start->place, ended, daemon, lines[0]);
+        watch(start->launch.place, ended, daemon, lines[0]);
     _exit(0);
 }
 
@@ -261,35 +167,24 @@ static int write_config(const struct place *place,
 int run_start(const struct place *place, const struct project *project,
               int *pidfd, struct gbx_error *err)
 {
-    struct start start = {.place = place,
-                          .project = project,
-                          .argv = command_of(place, project),
-                          .control = -1,
-                          .lock = place_take(place)};
-    int rc = 0;
+    struct start start;
+    struct launch *launch = &start.launch;
+    int rc = launch_open(launch, place, project, false, err);
 
     *pidfd = -1;
-    if (start.argv == NULL)
-        rc = project_fail(err, GBX_EHOST, "no memory for a project");
-    if (rc == 0 && start.lock < 0)
+    if (rc < 0)
+        return rc;
+    launch->lock = place_take(place);
+    if (launch->lock < 0)
         rc = project_fail(err, GBX_EHOST,
                           "%s/lock cannot be locked: another daemon has it",
                           place->path);
     if (rc == 0)
         rc = write_config(place, project, err);
     if (rc == 0)
-        rc = secret_open(&start.secrets, project, err);
+        launch->control = listen_there(place, err);
     if (rc == 0)
-        start.control = listen_there(place, err);
-    if (rc == 0)
-        rc = start.control >= 0 ? spawn(&start, pidfd, err) : GBX_EHOST;
-    secret_close(&start.secrets);
-    if (start.control >= 0)
-        close(start.control);
-    if (start.lock >= 0)
-        close(start.lock);
-    for (size_t i = 1; start.argv != NULL && start.argv[i] != NULL; i++)
-        free(start.argv[i]);
-    free(start.argv);
+        rc = launch->control >= 0 ? spawn(&start, pidfd, err) : GBX_EHOST;
+    launch_close(launch);
     return rc;
 }
