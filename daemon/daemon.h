@@ -293,10 +293,11 @@ void flows_listen(struct daemon *daemon, struct job *job);
 /* The client of a request is gone: it may be one that listens. */
 void flows_gone(struct net_request *request);
 bool flows_remove(const char *name, size_t bytes);
-/* Takes the graph: it runs under this name, or what runs there follows it.
- * Returns 0, 1 for a new one, or a code. */
+/* Takes the graph: it runs under this name, or what runs there follows it, but
+ * not the one that is not a client's to one that is.  Returns 0, 1 for a new one,
+ * or a code. */
 int flows_put(struct daemon *daemon, const char *name, struct gbx_graph *graph,
-              struct gbx_error *err);
+              bool is_client, struct gbx_error *err);
 /* Nodes and connections of the one of this name; NULL: of all.  until_ns: they
  * are left out of one that is being changed for longer; 0: never. */
 json_t *flows_list(const char *whole, uint64_t until_ns);

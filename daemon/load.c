@@ -52,7 +52,7 @@ int load_flow(struct daemon *daemon, const char *text, struct gbx_error *err)
     }
     rc = gbx_graph_open(&graph, path, err);
     if (rc == 0)
-        rc = flows_put(daemon, name, graph, err);
+        rc = flows_put(daemon, name, graph, false, err);
     if (rc < 0)
         return rc;
     fprintf(stderr, "gloveboxd: flow %s: %s\n", name, path);

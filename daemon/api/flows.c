@@ -39,6 +39,7 @@ struct served {
     SLIST_ENTRY(served) next;
     char name[64];
     unsigned holders; /* with the list's lock */
+    bool is_client;   /* whose graph it is, and may change it */
     pthread_mutex_t change; /* of what is run: one at a time */
     struct gbx_flow *flow;
     struct gbx_graph *graph;
@@ -297,7 +298,7 @@ static int begin(struct daemon *daemon, struct served *served,
         .letter = on_letter,
         .event = on_event,
         .context = served,
-        .is_client = 1};
+        .is_client = served->is_client};
     struct finding finding = {.daemon = daemon};
     int rc = open_lines(served, err);
 
@@ -305,7 +306,7 @@ static int begin(struct daemon *daemon, struct served *served,
     script.hide_folder = 1; /* others' uploads lie there */
     script.output = voice_print;
     script.output_context = &served->voice;
-    if (daemon->rules == NULL)
+    if (served->is_client || daemon->rules == NULL)
         script.pool.total_max = daemon->workers;
     if (rc == 0)
         rc = gbx_flow_open(&served->flow, &config, err);
@@ -331,8 +332,29 @@ static int follow(struct daemon *daemon, struct served *served,
     return rc;
 }
 
+/* Takes the graph. */
+static int put_again(struct daemon *daemon, struct served *served,
+                     struct gbx_graph *graph, bool is_client,
+                     struct gbx_error *err)
+{
+    int rc;
+
+    if (is_client && !served->is_client) {
+        gbx_graph_close(graph);
+        *err = (struct gbx_error){
+            .code = GBX_EARGUMENT,
+            .what = "it runs from the daemon's start, and is not a client's to "
+                    "change"};
+        return GBX_EARGUMENT;
+    }
+    pthread_mutex_lock(&served->change);
+    rc = follow(daemon, served, graph, err);
+    pthread_mutex_unlock(&served->change);
+    return rc;
+}
+
 int flows_put(struct daemon *daemon, const char *name, struct gbx_graph *graph,
-              struct gbx_error *err)
+              bool is_client, struct gbx_error *err)
 {
     const size_t bytes = strlen(name);
     struct served *made = calloc(1, sizeof(*made)), *was;
@@ -349,6 +371,7 @@ int flows_put(struct daemon *daemon, const char *name, struct gbx_graph *graph,
     made->holders = 2; /* the list's and ours */
     made->to_lines = -1;
     made->graph = graph;
+    made->is_client = is_client;
     pthread_mutex_init(&made->change, NULL);
     pthread_mutex_init(&made->lock, NULL);
     SLIST_INIT(&made->listeners);
@@ -381,9 +404,7 @@ int flows_put(struct daemon *daemon, const char *name, struct gbx_graph *graph,
                                   .what = "there are 100 flows already"};
         return GBX_ELIMIT;
     }
-    pthread_mutex_lock(&was->change);
-    rc = follow(daemon, was, graph, err);
-    pthread_mutex_unlock(&was->change);
+    rc = put_again(daemon, was, graph, is_client, err);
     put(was);
     return rc;
 }
@@ -514,7 +535,7 @@ static void put_flow(struct daemon *daemon, struct job *job, const char *name)
                  NODES_MAX);
     }
     if (rc == 0)
-        rc = flows_put(daemon, name, graph, &err);
+        rc = flows_put(daemon, name, graph, true, &err);
     daemon_audit(daemon, job->token, "flow", name, rc < 0 ? rc : 0, 0);
     if (rc < 0)
         http_reply_code(request, rc, err.what);

@@ -72,14 +72,21 @@ class Start(Daemon):
 
     def test_a_flow_runs_from_the_start(self):
         script = self.file("tell.py", TELL)
-        graph = self.file("g.json", self.graph(
-            {"n": "tell"}, [], inports={"go": "n.in"}))
+        whole = json.loads(self.graph({"n": "tell"}, [],
+                                      inports={"go": "n.in"}))
+        whole["processes"]["n"]["metadata"] = {"isolation": "process"}
+        graph = self.file("g.json", json.dumps(whole))
         server = self.serve("--names", "--actor", f"tell={script}",
                             "--flow", f"main={graph}")
         status, _ = self.ask(server, "POST", "/v1/flows/main/go", "1")
         self.assertEqual(status, 202)
         _, reply = self.ask(server, "GET", "/v1/flows")
         self.assertEqual([f["name"] for f in reply["flows"]], ["main"])
+        # It may say what a client's may not; so it is not a client's to change.
+        status, reply = self.ask(server, "PUT", "/v1/flows/main",
+                                 graph.read_text())
+        self.assertEqual(status, 400, reply)
+        self.assertIn("not a client's to change", reply["error"]["message"])
         self.assertEqual(server.end(), 0)
         self.assertIn("main: loaded\n", server.said)
 
