@@ -109,11 +109,48 @@ static void what_is_no_secret_is_told_with_its_line(void **state)
     }
 }
 
+static void mounts_start_at_the_files_folder(void **state)
+{
+    static const char text[] =
+        "{\"defaults\": {\"mounts\": [\"/a:/b\", \"c:/d:cow\"]}}";
+    static const struct {
+        const char *value, *said;
+    } bad[] = {{"1", "line 2: \"mounts\" must be a list of at most 16"},
+               {"[1]", "line 2: \"mounts\" must be a list of"},
+               {"[\"/a:/b\",\n\"c\"]", "line 3: \"mounts\": c: SOURCE:TARGET"}};
+    struct gbx_script_config script = {0};
+    struct gbx_config *config;
+    struct gbx_error err;
+    char wrong[200];
+
+    (void)state;
+    assert_int_equal(
+        gbx_config_read(&config, "f.json", text, strlen(text), &err), 0);
+    assert_int_equal(gbx_config_apply(config, "/x", &script, &err), 0);
+    assert_int_equal(script.mount_count, 2);
+    assert_string_equal(script.mounts[0].source, "/a");
+    assert_string_equal(script.mounts[0].target, "/b");
+    assert_false(script.mounts[0].is_writable);
+    assert_int_equal(script.mounts[1].source[0], '/');
+    assert_non_null(strstr(script.mounts[1].source, "/c"));
+    assert_true(script.mounts[1].is_writable);
+    gbx_config_close(config);
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        snprintf(wrong, sizeof(wrong), "{\"defaults\": {\n\"mounts\": %s}}",
+                 bad[i].value);
+        assert_int_equal(
+            gbx_config_read(&config, "f.json", wrong, strlen(wrong), &err),
+            GBX_EFORMAT);
+        assert_non_null(strstr(err.what, bad[i].said));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_rule_may_be_for_an_actor),
         cmocka_unit_test(secrets_are_names_and_where_their_values_are),
+        cmocka_unit_test(mounts_start_at_the_files_folder),
         cmocka_unit_test(what_is_no_secret_is_told_with_its_line),
     };
 

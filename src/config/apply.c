@@ -67,6 +67,8 @@ static void copy_field(struct config_values *to,
     const struct config_key *key = config_key(field);
 
     memcpy((char *)to + key->off, (const char *)from + key->off, key->bytes);
+    if (key->kind == MOUNTS)
+        to->script.mount_count = from->script.mount_count;
     if (key->kind == SECRETS)
         to->script.secret_count = from->script.secret_count;
 }

@@ -41,7 +41,8 @@ enum config_kind {
     PATH,
     TEXT,
     OBJECT,
-    SECRETS
+    SECRETS,
+    MOUNTS
 };
 
 enum config_field {

@@ -73,6 +73,23 @@ static json_t *secrets(const struct gbx_script_config *script)
     return all;
 }
 
+static json_t *mounts(const struct gbx_script_config *script)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < script->mount_count; i++) {
+        const struct gbx_mount *mount = &script->mounts[i];
+
+        if (json_array_append_new(
+                list, json_sprintf("%s:%s:%s", mount->source, mount->target,
+                                   mount->is_writable ? "cow" : "ro")) < 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
 static json_t *show_value(const struct config_values *values,
                           const struct config_key *key)
 {
@@ -85,6 +102,8 @@ static json_t *show_value(const struct config_values *values,
         return names(values->script.host_calls);
     case TEXT:
         return json_string(values->script.image);
+    case MOUNTS:
+        return mounts(&values->script);
     case SECRETS:
         return secrets(&values->script);
     case OBJECT:

@@ -355,6 +355,8 @@ int value_read(struct reader *reader, struct config_settings *settings,
         return read_path(reader, &settings->values, key, value);
     case TEXT:
         return read_text(reader, &settings->values, key, value);
+    case MOUNTS:
+        return mounts_read_value(reader, &settings->values, value);
     case SECRETS:
         return secrets_read_value(reader, &settings->values, value);
     case OBJECT:

@@ -50,6 +50,9 @@ int read_list(struct reader *reader, json_t *list,
 /* grant/secrets.c: names, and where their values are. */
 int secrets_read_value(struct reader *reader, struct config_values *values,
                        json_t *value);
+/* grant/mounts.c: what a script sees of the host. */
+int mounts_read_value(struct reader *reader, struct config_values *values,
+                      json_t *value);
 /* hosts.c */
 int hosts_read(struct reader *reader, json_t *value);
 

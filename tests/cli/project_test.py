@@ -67,6 +67,13 @@ FAULTS = [
     (A + "config = 1", ['line 3: "config" is 1; it must be an object']),
     (A + "start = 2026-01-01", ["line 3: a date, a time, inf or nan"]),
     (A + "config = {a = [1, {b = nan}]}", ["line 3: a date"]),
+    (A + "mounts = 'x'", ['line 3: "mounts" must be a list of']),
+    (A + "mounts = ['x']", ['line 3: "mounts": x: SOURCE:TARGET']),
+    (A + "mounts = ['a.py:/a',\n'none:/b']",
+     ['line 4: "mounts": ', "none: No such file"]),
+    (A + "volumes = ['.:/x:rw']", ["a sandbox writes nothing to the host"]),
+    (A + "volumes = ['.:/x']\nmounts = ['.:/y']", ["which is there already"]),
+    (A + f"mounts = {['.:/x'] * 17}", ["a list of at most 16"]),
     (A + "cache = 'x'", ['[scripts.a] has no "cache"']),
     (A + "env = 1", ['line 3: "env" must be {NAME = "VALUE"}']),
     (A + "env = {A = 1}", ['line 3: "A" must be a text']),
@@ -175,6 +182,8 @@ class Project(unittest.TestCase):
                 "[scripts.a.pool]\nready = 1\ntotal = 2\nidle = '1m'\n",
                 "hosts = ['ws://h:1', {url = 'wss://i', token_file = 't',"
                 " heartbeat = '5s'}]\n[defaults]\ncache = 'c'\n" + A,
+                A + "mounts = ['a.py:/a', '/etc:/b/c:ro', '.:/d:cow']",
+                "[defaults]\nvolumes = ['.:/x']\n" + A,
                 A + "[serve]\nlisten = '[::1]:0'\nworkers = 3\ntimeout = 5\n"
                 "body = 1\nscripts = '.'\naudit = 'log'\n",
                 A + "[flows.f]\ngraph = 'empty.json'\n"]:

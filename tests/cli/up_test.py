@@ -292,6 +292,18 @@ listen = "127.0.0.1:0"
             self.assertEqual(run.wait(timeout=60), 0)
         self.glovebox("status", code=3)
 
+    def test_a_script_sees_what_is_mounted(self):
+        self.write("data/x", "kept")
+        self.write("a.py", "def process(c):\n"
+                   "    open('/srv/own/x', 'a').write(' and more')\n"
+                   "    return {'out': [open('/srv/x').read(),\n"
+                   "                    open('/srv/own/x').read()]}\n")
+        self.toml(BASIC.replace("[serve]", "mounts = ['data/x:/srv/x', "
+                                "'./data:/srv/own:cow']\n[serve]"))
+        self.glovebox("up", cwd=self.home / "data")
+        self.assertEqual(self.call("a"), {"out": ["kept", "kept and more"]})
+        self.assertEqual((self.home / "data/x").read_text(), "kept")
+
     def test_with_no_serve_it_listens_nowhere(self):
         self.toml("[scripts.a]\npath = 'a.py'\nisolation = 'process'\n")
         self.assertEqual(self.glovebox("up")[0], "shop is up: 1 script\n")

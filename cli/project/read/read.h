@@ -64,12 +64,16 @@ int setting_put(struct reading *reading, json_t *to, const char *group,
 /* One that `up` can have in the store by this name. */
 int image_read(struct reading *reading, void *to, const char *key,
                json_t *node);
+/* mount.c: "mounts", and "volumes" as they are called elsewhere. */
+int mounts_read(struct reading *reading, void *to, const char *key,
+                json_t *node);
 #define SETTING_KEYS                                                           \
     {"trust", setting_read, NULL}, {"isolation", setting_read, NULL},          \
         {"floor", setting_read, NULL}, {"limits", setting_read, NULL},         \
         {"wipe", setting_read, NULL}, {"pool", setting_read, NULL},            \
         {"spin", setting_read, NULL}, {"start", setting_read, NULL},           \
         {"image", image_read, NULL}, {"config", setting_read, NULL},           \
+        {"mounts", mounts_read, NULL}, {"volumes", mounts_read, NULL},         \
         {"hide_folder", setting_read, NULL},                                   \
         {"idempotent", setting_read, NULL},                                    \
     {                                                                          \
