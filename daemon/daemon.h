@@ -239,7 +239,8 @@ struct gbx_call *call_begin_now(struct actor *actor, const char *key);
 /* One that has entered, when a sandbox is free.  Returns as gbx_call_begin. */
 int call_begin(struct daemon *daemon, struct actor *actor, uint64_t until_ns,
                struct gbx_call **call, struct gbx_error *err);
-/* One more has run, for the metrics. */
+/* One more has run: its last line is whole, and the metrics know.  In a worker,
+ * since who hears what scripts print may be slow. */
 void call_count(struct daemon *daemon, struct actor *actor, int rc,
                 uint64_t wall_ns);
 /* It has failed: what is told to its caller, for the page. */

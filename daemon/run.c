@@ -209,7 +209,6 @@ struct gbx_call *call_begin_now(struct actor *actor, const char *key)
 
 void call_leave(struct actor *actor)
 {
-    voice_settle(&actor->voice);
     atomic_fetch_sub(&actor->running, 1);
 }
 
@@ -218,6 +217,7 @@ void call_count(struct daemon *daemon, struct actor *actor, int rc,
 {
     const uint64_t now_ns = daemon_now_ns();
 
+    voice_settle(&actor->voice);
     lately_note(&actor->lately, now_ns, wall_ns);
     lately_note(&daemon->lately, now_ns, wall_ns);
     actor->calls++;
