@@ -21,11 +21,14 @@ trap 'rm -rf "$folder"' EXIT
 cp "$libexec"/glovebox-init "$libexec"/glovebox-python \
     "$libexec"/glovebox-js "$libexec"/glovebox-js.gbx "$@" "$folder"
 chmod -R a+rX "$folder"
+mkdir "$folder/home"
+chown 65534:65534 "$folder/home"
 
 for story in "$@"; do
     for clones in '' GLOVEBOX_TEST_CLONES=1; do
         # shellcheck disable=SC2086
-        env GLOVEBOX_LIBEXEC="$folder" $clones \
+        env -u XDG_DATA_HOME HOME="$folder/home" \
+            GLOVEBOX_LIBEXEC="$folder" $clones \
             setpriv --reuid=65534 --regid=65534 --clear-groups \
             "$folder/$(basename "$story")"
     done
