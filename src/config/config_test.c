@@ -96,6 +96,8 @@ static const struct {
      {"it must be the name of an image, as \"python:3.11-slim\""}},
     {"{\"rules\": [{\"match\": \"a\",\n\"image\": []}]}",
      {"line 2: \"image\" is a list"}},
+    {"{\"defaults\": {\"user\": 1000}}",
+     {"it must be a user, as \"app\" or \"1000:1000\""}},
     {"{\"defaults\": {\"idempotent\": \"yes\"}}",
      {"\"idempotent\" is \"yes\"; it must be true or false"}},
     {"{\n\"comment\": 1}", {"line 2: \"comment\" must be a text"}},

@@ -90,6 +90,15 @@ static json_t *mounts(const struct gbx_script_config *script)
     return list;
 }
 
+static const char *text_of(const struct config_values *values,
+                           const struct config_key *key)
+{
+    const char *text;
+
+    memcpy(&text, (const char *)values + key->off, sizeof(text));
+    return text;
+}
+
 static json_t *show_value(const struct config_values *values,
                           const struct config_key *key)
 {
@@ -101,7 +110,7 @@ static json_t *show_value(const struct config_values *values,
     case NAMES:
         return names(values->script.host_calls);
     case TEXT:
-        return json_string(values->script.image);
+        return json_string(text_of(values, key));
     case MOUNTS:
         return mounts(&values->script);
     case SECRETS:

@@ -312,7 +312,11 @@ static int read_text(struct reader *reader, struct config_values *values,
     if (text == NULL || text[0] == '\0' ||
         strlen(text) != json_string_length(value) || strlen(text) > 1000)
         return unexpected(reader, key, value,
-                          "the name of an image, as \"python:3.11-slim\"");
+                          key->off ==
+                                  offsetof(struct config_values, script.user)
+                              ? "a user, as \"app\" or \"1000:1000\""
+                              : "the name of an image, as "
+                                "\"python:3.11-slim\"");
     kept = value_keep(reader, value);
     if (kept == NULL)
         return no_memory(reader);

@@ -72,9 +72,9 @@ int mounts_read(struct reading *reading, void *to, const char *key,
         {"floor", setting_read, NULL}, {"limits", setting_read, NULL},         \
         {"wipe", setting_read, NULL}, {"pool", setting_read, NULL},            \
         {"spin", setting_read, NULL}, {"start", setting_read, NULL},           \
-        {"image", image_read, NULL}, {"config", setting_read, NULL},           \
-        {"mounts", mounts_read, NULL}, {"volumes", mounts_read, NULL},         \
-        {"hide_folder", setting_read, NULL},                                   \
+        {"image", image_read, NULL}, {"user", setting_read, NULL},             \
+        {"config", setting_read, NULL}, {"mounts", mounts_read, NULL},         \
+        {"volumes", mounts_read, NULL}, {"hide_folder", setting_read, NULL},   \
         {"idempotent", setting_read, NULL},                                    \
     {                                                                          \
         "host_calls", setting_read, NULL                                       \
