@@ -163,10 +163,9 @@ void work_finish(struct daemon *daemon)
 /* Has it a sandbox? */
 static bool is_begun(const struct job *job)
 {
-    return job->link_call != NULL ? job->link_call->call != NULL
-           : job->request != NULL
-               ? job->upload != NULL && job->upload->form.call != NULL
-               : false;
+    return job->link_call != NULL
+               ? job->link_call->call != NULL
+               : job->upload != NULL && job->upload->form.call != NULL;
 }
 
 static void put_locked(struct work *w, struct job *job)

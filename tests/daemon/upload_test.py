@@ -106,6 +106,20 @@ class Upload(Daemon):
         for peer in [slow, *waits]:
             self.assertTrue(peer.recv(12).startswith(b"HTTP/1.1 200"))
 
+    def test_who_has_a_sandbox_finds_room_for_a_second_file(self):
+        server = self.start("--workers", 1)
+        body = self.form(("script", self.BOTH, "s.py"), ("a", bytes(90000), "a"),
+                         ("b", bytes(90000), "b"), ("t", b"x"))
+        self.assertEqual(self.post(server, body, "", FORM)[0], 200)
+        half = len(body) // 2
+        slow = self.begin(server, len(body), body[:half], query="", kind=FORM)
+        time.sleep(0.3)  # it has the only sandbox
+        wait = self.begin(server, len(body), body, query="", kind=FORM)
+        time.sleep(0.3)  # and one the only worker
+        slow.sendall(body[half:])
+        for peer in (slow, wait):
+            self.assertTrue(peer.recv(12).startswith(b"HTTP/1.1 200"))
+
     def test_who_goes_gives_the_sandbox_back(self):
         server = self.start()
         for part in (b"", bytes(1), bytes(100000)):
