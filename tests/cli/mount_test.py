@@ -107,6 +107,31 @@ class Acts:
             self.assertEqual(self.do(act, *mount), "EROFS", act)
         self.unchanged()
 
+    def test_a_pipe_of_the_hosts_is_not_written_to(self):
+        os.mkfifo(self.data / "fifo")
+        os.chmod(self.data / "fifo", 0o666)
+        pipe = os.open(self.data / "fifo", os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, pipe)
+        for target in "/data", "/tmp/data":
+            for how in "ro", "cow":
+                self.assertIn(
+                    self.do(f"fd = os.open('{target}/fifo', os.O_WRONLY |"
+                            " os.O_NONBLOCK); os.write(fd, b'guest')",
+                            *self.mount(self.data, target, how)),
+                    ("EACCES", "ENXIO"))
+                self.assertEqual(os.read(pipe, 9), b"")
+
+    def test_below_tmp_it_is_as_elsewhere(self):
+        mount = self.mount(self.data, "/tmp/data")
+        self.assertEqual(
+            self.do("out = open('/tmp/data/sub/deep').read() +"
+                    "' '.join(sorted(os.listdir('/tmp/data')))", *mount),
+            "deep\nabsolute inside name sub up")
+        for act in ("open('/tmp/data/name', 'w')", "os.mkdir('/tmp/data/d')",
+                    "os.chmod('/tmp/data/name', 0o777)"):
+            self.assertEqual(self.do(act, *mount), "EROFS", act)
+        self.unchanged()
+
     def test_changes_of_ones_own_never_reach_the_host(self):
         self.assertEqual(
             self.do("open('/data/name', 'a').write('guest')\n"
@@ -324,6 +349,29 @@ class InMicroVm(Scripts, Base):
 
 class InProcess(Scripts, Base):
     isolation = "process"
+
+    def test_a_root_does_not_open_pipes_of_what_lies_in_it(self):
+        root = self.folder / "root"
+        (root / "srv").mkdir(parents=True)
+        os.mkfifo(self.data / "fifo")
+        os.chmod(self.data / "fifo", 0o666)
+        pipe = os.open(self.data / "fifo", os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, pipe)
+        words = [w for name in ("/usr", "/lib", "/lib64")
+                 for w in self.mount(name, name)]
+        out, _ = self.glovebox(
+            "exec", "--isolation", "process", "--root", root, *words,
+            *self.mount(self.data, "/srv/data"), PYTHON, "-c",
+            "import os\n"
+            "try: os.open('/srv/data/fifo', os.O_WRONLY | os.O_NONBLOCK)\n"
+            "except OSError as e: print(e.strerror)\n"
+            "try: open('/srv/data/name', 'w')\n"
+            "except OSError as e: print(e.strerror)\n"
+            "print(open('/srv/data/name').read())\n"
+            "open('/srv/new', 'w')")
+        self.assertEqual(out, "No such device or address\n"
+                              "Read-only file system\nhost\n\n")
+        self.assertEqual(os.read(pipe, 9), b"")
 
 
 if __name__ == "__main__":

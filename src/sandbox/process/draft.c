@@ -166,10 +166,10 @@ static int own_root(struct draft *draft, const struct process *self,
     return 0;
 }
 
-static bool changes_grants(const struct process *self)
+static bool has_overlays(const struct process *self)
 {
     for (size_t i = 0; i < grant_count(self); i++)
-        if (self->grants->all[i].is_writable)
+        if (mount_is_overlaid(self, &self->grants->all[i]))
             return true;
     return false;
 }
@@ -180,7 +180,8 @@ static int grant(struct draft *draft, const struct process *self, size_t index,
                  struct gbx_error *err)
 {
     const struct grant *grant = &self->grants->all[index];
-    const enum operation_kind as = grant->is_writable    ? OPERATION_COW
+    const bool is_overlaid = mount_is_overlaid(self, grant);
+    const enum operation_kind as = is_overlaid           ? OPERATION_COW
                                    : self->brings_mounts ? OPERATION_MOUNT
                                                          : OPERATION_BIND;
     char link[32], path[PATH_MAX];
@@ -194,6 +195,8 @@ static int grant(struct draft *draft, const struct process *self, size_t index,
     path[got] = '\0';
     made = operation(draft, as, path, grant->target + 1,
                      OPERATION_GRANT | (grant->is_file ? OPERATION_FILE : 0u));
+    if (is_overlaid && !grant->is_writable)
+        made->flags |= OPERATION_SEALED;
     made->fd = self->brings_mounts ? INIT_FD_GRANT + (int)index : -1;
     made->dev = grant->dev;
     made->ino = grant->ino;
@@ -206,14 +209,14 @@ static void usual_root(struct draft *draft, const struct process *self,
 {
     struct plan *plan = draft->plan;
 
-    if (changes_grants(self))
+    if (has_overlays(self))
         stage(draft, self->limits.disk_bytes);
     view_files(plan->uid, plan->gid, see, draft);
     if (self->is_zygote) { /* each copy mounts its own there */
         operation(draft, OPERATION_DIR, "", "tmp", 0);
         if (self->brings_mounts && !has_folder)
             operation(draft, OPERATION_DIR, "", "script", 0);
-    } else if (!changes_grants(self)) {
+    } else if (!has_overlays(self)) {
         private_tmp(draft, self->limits.disk_bytes);
     }
 }

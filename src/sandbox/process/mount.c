@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "sandbox/process/birth.h"
+#include "sandbox/process/landlock.h"
 #include "sandbox/process/process.h"
 #include "sandbox/process/tmpfs.h"
 
@@ -91,10 +92,25 @@ int mount_find(struct process *self, struct shown *shown, const char *path,
                : find(self, shown, path, how, err);
 }
 
-/* Through an overlay nothing is seen that is mounted below. */
-static unsigned depth_of(const struct grant *grant)
+/*
+ * What may be changed is; and so is a folder where Landlock lets a guest write,
+ * as a fifo could be written to through a read-only mount.  In an overlay it is
+ * another one than the host's.
+ */
+bool mount_is_overlaid(const struct process *self, const struct grant *grant)
 {
-    return grant->is_writable ? 0 : AT_RECURSIVE;
+    static const char tmp[] = "/tmp/";
+
+    return grant->is_writable ||
+           (!grant->is_file &&
+            (self->root.fd >= 0 || landlock_abi() == 0 ||
+             strncmp(grant->target, tmp, sizeof(tmp) - 1) == 0));
+}
+
+/* Through an overlay nothing is seen that is mounted below. */
+static unsigned depth_of(const struct process *self, const struct grant *grant)
+{
+    return mount_is_overlaid(self, grant) ? 0 : AT_RECURSIVE;
 }
 
 int mount_find_granted(struct process *self, struct gbx_error *err)
@@ -107,8 +123,8 @@ int mount_find_granted(struct process *self, struct gbx_error *err)
         self->granted[i].fd = fcntl(grant->fd, F_DUPFD_CLOEXEC, 0);
         rc = self->granted[i].fd < 0
                  ? fail(err, GBX_EHOST, "keep %s open", grant->source)
-                 : find(self, &self->granted[i], grant->source, depth_of(grant),
-                        err);
+                 : find(self, &self->granted[i], grant->source,
+                        depth_of(self, grant), err);
     }
     return rc;
 }
@@ -157,7 +173,7 @@ int mount_bring(struct process *self, struct ends *ends, struct gbx_error *err)
     if (bring(&self->root, 0, &ends->root) < 0)
         return fail(err, GBX_EHOST, "show the root as the sandbox's own");
     for (size_t i = 0; i < grant_count(self); i++)
-        if (bring(&self->granted[i], depth_of(&self->grants->all[i]),
+        if (bring(&self->granted[i], depth_of(self, &self->grants->all[i]),
                   &ends->grants[i]) < 0)
             return fail(err, GBX_EHOST, "show %s as the sandbox's own",
                         self->grants->all[i].source);

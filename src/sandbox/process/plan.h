@@ -111,7 +111,7 @@ enum operation_kind {
                         is changed in the next two, and at target its /tmp */
     OPERATION_ROOT,  /* host path source, or mount `fd`, is the root, and what
                         is changed there lies in the stage */
-    OPERATION_COW,   /* the same of what is at target */
+    OPERATION_COW,   /* the same of what is at target; or nothing is changed */
 };
 
 #define OPERATION_OPTIONAL 1u /* a source that is not there is no error */
@@ -120,7 +120,8 @@ enum operation_kind {
 #define OPERATION_PUBLIC   8u /* a tmpfs of mode 1777, as /tmp is */
 /* Of the embedder's: source must still be dev and ino, if it is a path.  What
  * is missing on the way to target is made, and links there are followed. */
-#define OPERATION_GRANT 16u
+#define OPERATION_GRANT  16u
+#define OPERATION_SEALED 32u /* of OPERATION_COW: nothing can be changed */
 
 struct operation {
     uint32_t kind; /* enum operation_kind */

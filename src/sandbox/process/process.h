@@ -139,6 +139,9 @@ static inline size_t grant_count(const struct process *self)
     return self->grants != NULL ? self->grants->count : 0;
 }
 
+/* Is it seen through an overlay? */
+bool mount_is_overlaid(const struct process *self, const struct grant *grant);
+
 /* Does the host make its /tmp, and not init? */
 static inline bool mount_brings_tmp(const struct process *self)
 {

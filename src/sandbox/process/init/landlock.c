@@ -96,7 +96,8 @@ static void allow_mounts(int ruleset, const struct plan *plan, uint64_t rights)
     for (uint32_t i = 0; i < plan->operation_count; i++) {
         const struct operation *operation = &plan->operations[i];
 
-        if (operation->kind == OPERATION_COW)
+        if (operation->kind == OPERATION_COW &&
+            (operation->flags & OPERATION_SEALED) == 0)
             allow(ruleset, plan->text + operation->target,
                   operation->flags & OPERATION_FILE ? rights & of_file
                                                     : rights);

@@ -82,13 +82,26 @@ struct names {
     char lower[16], upper[16], work[16];
 };
 
-static int lay_over(const struct names *names)
+/* Without an upper layer nothing can be changed; there must be two, then. */
+static int set_layers(int fs, const struct names *names, bool is_sealed)
+{
+    char both[sizeof(names->lower) + sizeof(names->upper)];
+
+    if (is_sealed) {
+        snprintf(both, sizeof(both), "%s:%s", names->lower, names->upper);
+        return set(fs, "lowerdir", both);
+    }
+    return set(fs, "lowerdir", names->lower) < 0 ||
+                   set(fs, "upperdir", names->upper) < 0
+               ? -1
+               : set(fs, "workdir", names->work);
+}
+
+static int lay_over(const struct names *names, bool is_sealed)
 {
     int fs = fsopen("overlay", FSOPEN_CLOEXEC), fd = -1;
 
-    if (fs >= 0 && set(fs, "lowerdir", names->lower) == 0 &&
-        set(fs, "upperdir", names->upper) == 0 &&
-        set(fs, "workdir", names->work) == 0 &&
+    if (fs >= 0 && set_layers(fs, names, is_sealed) == 0 &&
         fsconfig(fs, FSCONFIG_SET_FLAG, "userxattr", NULL, 0) == 0 &&
         fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
         fd = fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
@@ -153,7 +166,8 @@ static int make_layer(const struct plan *plan, uint32_t index)
         0)
         refuse(plan, index, STEP_FOLDER);
     close(lower);
-    fd = is_file ? copy_file(&names, mode) : lay_over(&names);
+    fd = is_file ? copy_file(&names, mode)
+                 : lay_over(&names, of->flags & OPERATION_SEALED);
     if (fd < 0)
         refuse(plan, index, STEP_OVERLAY);
     return fd;
