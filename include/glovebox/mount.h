@@ -14,7 +14,8 @@
  * are asked for: so what the host changes there is seen, and nothing of them is
  * kept in a template but what a script has read while it was loaded.  Links in
  * it lead to where they lead in the sandbox.  What the caller may not read, the
- * sandbox may not.
+ * sandbox may not.  A source is not /, and neither in procfs nor has it that
+ * mounted below.
  *
  * A target is a path of the sandbox: absolute, without "..".  What is missing
  * on the way to it is made; links on the way are followed inside; a folder

@@ -18,6 +18,7 @@
 #include "runtime/runtime.h"
 #include "runtime/user/user.h"
 #include "sandbox/backend.h"
+#include "sandbox/grants/processes.h"
 
 #define PROGRAM_MEMORY_BYTES (512ull << 20)
 
@@ -163,7 +164,7 @@ static int settle(struct gbx_program *program, struct bundle *bundle,
         bundle->folder = found->folder;
     if (bundle->working_dir == NULL && bundle->folder != NULL)
         bundle->working_dir = "/script";
-    return 0;
+    return bundle->folder != NULL ? processes_refuse(bundle->folder, err) : 0;
 }
 
 /* A module runs in wasm, and nothing else does. */

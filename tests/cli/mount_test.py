@@ -206,6 +206,23 @@ class Acts:
             self.assertIn("cannot be read",
                           self.refused(*self.mount(closed, "/x")))
 
+    @unittest.skipUnless(os.geteuid() == 0, "only root mounts")
+    def test_the_hosts_processes_are_not_in_it(self):
+        proc = self.data / "sub"
+        subprocess.run(["mount", "-t", "proc", "proc", proc], check=True)
+        try:
+            self.assertIn(f"processes, at {proc}", self.refused(
+                *self.mount(self.data, "/data")))
+            self.assertIn("processes: ", self.refused(
+                *self.mount(proc, "/data")))
+            self.do("pass", *self.mount(self.file, "/data"))
+            script = self.data / "s.py"
+            script.write_text(SCRIPT)
+            _, err = self.glovebox("run", script, code=127)
+            self.assertIn(f"processes, at {proc}", err)
+        finally:
+            subprocess.run(["umount", proc], check=True)
+
     def test_wrong_words_are_wrong_usage(self):
         for text, said in (("data", "SOURCE:TARGET"),
                            ("data:relative", "SOURCE:TARGET"),
@@ -245,6 +262,25 @@ class Programs(Acts, Base):
         out, _ = self.glovebox("exec", *self.mount(target, "/opt/echo"),
                                "--workdir", "/opt", "/opt/echo", "y")
         self.assertEqual(out, "y\n")
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root mounts")
+    def test_a_root_has_not_the_hosts_processes(self):
+        root = self.folder / "root"
+        (root / "proc").mkdir(parents=True)
+        (root / "more").mkdir()
+        for name in "proc", "more":
+            subprocess.run(["mount", "-t", "proc", "proc", root / name],
+                           check=True)
+            self.addCleanup(subprocess.run, ["umount", root / name], check=True)
+        words = [w for name in ("/usr", "/lib", "/lib64")
+                 for w in self.mount(name, name)]
+        out, _ = self.glovebox(
+            "exec", "--root", root, *words, PYTHON, "-c",
+            "import os, sys\n"
+            "print([os.path.exists(f'{p}/{sys.argv[1]}')"
+            " for p in ('/proc', '/more')], os.path.exists('/proc/self'))",
+            os.getpid())
+        self.assertEqual(out, "[False, False] True\n")
 
     def test_it_lies_in_a_root(self):
         root = self.folder / "root"

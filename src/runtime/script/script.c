@@ -20,6 +20,7 @@
 #include "runtime/script/script.h"
 #include "runtime/script/secret.h"
 #include "runtime/user/user.h"
+#include "sandbox/grants/processes.h"
 #include "store/file.h"
 
 static uint64_t default_spin(void)
@@ -171,7 +172,8 @@ static int step_folder(struct gbx_script *script, struct gbx_error *err)
                     script->path);
     if (!script->file || !script->folder)
         return fail(err, GBX_EHOST, "no memory for a script");
-    return 0;
+    return script->config.hide_folder ? 0
+                                      : processes_refuse(script->folder, err);
 }
 
 /* The rules are those for the very path that is opened. */

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,6 +16,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/fd.h"
+#include "sandbox/grants/processes.h"
 
 #define TARGET_BYTES 1024u
 
@@ -118,6 +120,35 @@ static int take_target(struct grant *grant, const struct grants *grants,
     return check_others(grants, grant->target, err);
 }
 
+static int refuse_processes(const char *source, const char *place,
+                            struct gbx_error *err)
+{
+    return fail(err, GBX_EARGUMENT,
+                "a mount's source, %.100s, shows the host's processes%s%.100s: "
+                "that is not given away",
+                source, place[0] != '\0' ? ", at " : "", place);
+}
+
+/* What is mounted in it is shown, too. */
+static int check_below(const char *source, int fd, struct gbx_error *err)
+{
+    char link[32], path[PATH_MAX], place[PATH_MAX];
+    ssize_t got;
+    int rc;
+
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    got = readlink(link, path, sizeof(path) - 1);
+    if (got < 0)
+        return fail(err, GBX_EHOST, "look at %s", source);
+    path[got] = '\0';
+    rc = processes_below(path, place);
+    if (rc > 0)
+        return refuse_processes(source, place, err);
+    return rc < 0 ? fail(err, GBX_EHOST, "look at what is mounted below %s",
+                         source)
+                  : 0;
+}
+
 /* All of this computer, or what is no file but looks into processes. */
 static int check_whole(const char *source, int fd, const struct stat *st,
                        struct gbx_error *err)
@@ -133,11 +164,8 @@ static int check_whole(const char *source, int fd, const struct stat *st,
                     "folder in it",
                     source);
     if (fs.f_type == PROC_SUPER_MAGIC)
-        return fail(err, GBX_EARGUMENT,
-                    "a mount's source, %.120s, shows the host's processes: "
-                    "that is not given away",
-                    source);
-    return 0;
+        return refuse_processes(source, "", err);
+    return S_ISDIR(st->st_mode) ? check_below(source, fd, err) : 0;
 }
 
 static int take_source(struct grant *grant, const char *source,

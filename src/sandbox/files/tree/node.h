@@ -49,6 +49,7 @@ struct mount {
     int path; /* owned handle, O_PATH */
     int file; /* owned handle: a mount of one file has it open; or NONE */
     uint32_t number;
+    uint64_t dev;      /* st_dev of the host */
     char *origin;      /* owned: its path on the host; or NULL */
     uint32_t uid, gid; /* of the host, whose files are the guest's; or -1 */
 };

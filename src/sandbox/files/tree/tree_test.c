@@ -360,6 +360,28 @@ static int long_text(void *context, struct text *text)
 }
 
 /* They lie in the host's memory. */
+/* Of those that / shows, one is this. */
+static void the_hosts_processes_are_not_in_it(void **state)
+{
+    const int fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    struct node *node;
+    struct file *file;
+    char path[64];
+
+    (void)state;
+    assert_int_equal(tree_mount(t.tree, "/all", fd, MOUNT_SEALED), 0);
+    close(fd);
+    assert_int_equal(tree_look(t.tree, NULL, "/all/usr", 0, &node), 0);
+    node_put(node);
+    for (unsigned i = 0; i < 2; i++) {
+        snprintf(path, sizeof(path), i ? "/all/proc/%d/mem" : "/all/proc",
+                 getpid());
+        assert_int_equal(tree_look(t.tree, NULL, path, 0, &node), -ENOENT);
+        assert_int_equal(tree_open_file(t.tree, NULL, path, O_RDONLY, 0, &file),
+                         -ENOENT);
+    }
+}
+
 static void texts_have_a_limit_all_together(void **state)
 {
     struct file *files[3];
@@ -418,6 +440,7 @@ int main(void)
         TEST(a_text_is_made_when_it_is_read_from_its_start),
         TEST(devices_are_as_on_linux),
         TEST(a_host_that_changes_is_followed_but_never_left),
+        TEST(the_hosts_processes_are_not_in_it),
         TEST(texts_have_a_limit_all_together),
         TEST(files_of_the_host_have_a_limit),
     };

@@ -11,12 +11,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -165,6 +167,7 @@ int host_mount(struct tree *tree, struct mount **mount, int fd, bool is_foreign)
     }
     if (tree->seen != NULL)
         note_mount(tree, new, &st);
+    new->dev = st.st_dev;
     new->next = tree->mounts;
     new->number = ++tree->mount_count;
     new->uid = tree->host_uid;
@@ -216,13 +219,31 @@ static void translate(struct tree *tree, const struct mount *mount,
     st->st_gid = st->st_gid == mount->gid ? tree->gid : other_than(tree->gid);
 }
 
+/* On another file system than the mount's may be the host's processes: one of
+ * them is the caller, whose memory is a file there.  That is not there. */
+static int check_device(const struct mount *mount, int fd,
+                        const struct stat *st)
+{
+    struct statfs fs;
+
+    if (st->st_dev == mount->dev)
+        return 0;
+    if (fstatfs(fd, &fs) < 0)
+        return -errno;
+    return fs.f_type == PROC_SUPER_MAGIC ? -ENOENT : 0;
+}
+
 static int look(struct tree *tree, const struct mount *mount, int fd,
                 struct stat *st)
 {
+    int rc;
+
     if (fd < 0)
         return fd;
     if (fstat(fd, st) < 0)
         return -errno;
+    if ((rc = check_device(mount, fd, st)) < 0)
+        return rc;
     translate(tree, mount, st);
     return 0;
 }
@@ -287,6 +308,7 @@ int host_open(const struct node *node)
     bool is_dir = node->kind == NODE_DIR;
     auto_fd int fd = -1;
     struct stat st;
+    int rc;
 
     fd = open_node(node, OPEN_TO_READ | (is_dir ? O_DIRECTORY : 0));
     if (fd < 0)
@@ -295,7 +317,8 @@ int host_open(const struct node *node)
         return -errno;
     if (is_dir ? !S_ISDIR(st.st_mode) : !S_ISREG(st.st_mode))
         return -ENOENT;
-    return steal_fd(&fd);
+    rc = check_device(node->mount, fd, &st);
+    return rc < 0 ? rc : steal_fd(&fd);
 }
 
 int64_t host_read(int fd, const struct iovec *pieces, int count,
