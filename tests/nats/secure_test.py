@@ -121,7 +121,12 @@ class SecureTest(Cluster):
             self.assertLess(time.monotonic(), until, self.nodes(url).stderr)
             time.sleep(0.5)
         self.worker(url=url)
-        caller = self.caller(url=url)
+        caller = self.caller(url=url, is_up=False)
+        # A stream may have no leader yet; this caller connects once alone.
+        while caller.await_line("up 1", "down ").startswith("down"):
+            self.assertLess(time.monotonic(), until, caller.said)
+            time.sleep(0.5)
+            caller = self.caller(url=url, is_up=False)
         caller.load(1, self.echo())
         self.check(caller, 1)
         servers[0].end()  # whoever was connected there goes to another
