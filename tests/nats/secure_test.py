@@ -122,6 +122,7 @@ class SecureTest(Cluster):
             time.sleep(0.5)
         self.worker(url=url)
         caller = self.caller(url=url, is_up=False)
+        until = time.monotonic() + 60
         # A stream may have no leader yet; this caller connects once alone.
         while caller.await_line("up 1", "down ").startswith("down"):
             self.assertLess(time.monotonic(), until, caller.said)
