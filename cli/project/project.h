@@ -18,6 +18,7 @@
 #include <stddef.h>
 
 #include "glovebox/error.h"
+#include "glovebox/secret.h"
 
 #define PROJECT_FILE       "glovebox.toml"
 #define PROJECT_NAME_BYTES 64 /* of it, and of what is in it; with its zero */
@@ -66,7 +67,6 @@ int project_read_file(const char *path, size_t most, char **text, size_t *bytes,
  */
 #define PROJECT_SECRET_FD 5
 #define PROJECT_SECRETS   64
-#define SECRET_BYTES_MAX  (64u << 10)
 
 /* Are they there?  Returns 0; GBX_EFILE: a variable is not set, a file is not
  * there, or others may read it; GBX_ELIMIT. */

@@ -42,9 +42,9 @@ static int read_url(struct reader *reader, struct gbx_host_config *host,
 
     if (rc < 0)
         return rc;
-    host->url = value_keep(reader, value);
-    if (host->url == NULL)
-        return fail(reader->err, GBX_EHOST, "no memory for a configuration");
+    rc = value_keep(reader, &host->url, value);
+    if (rc < 0)
+        return rc;
     for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
         if (strncmp(host->url, schemes[i], strlen(schemes[i])) == 0)
             return 0;
@@ -120,6 +120,6 @@ int hosts_read(struct reader *reader, json_t *value)
                           CONFIG_HOSTS_MAX);
     config->hosts = calloc(json_array_size(value) + 1, sizeof(*config->hosts));
     if (config->hosts == NULL)
-        return fail(reader->err, GBX_EHOST, "no memory for a configuration");
+        return config_no_memory(reader);
     return read_list(reader, value, read_host);
 }

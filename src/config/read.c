@@ -131,10 +131,7 @@ static int read_match(struct reader *reader, struct config_rule *rule,
                           "\"match\" is \"%.60s\"; it starts at the file's own "
                           "folder, or at /, and has no \"..\" and no ~",
                           text);
-    rule->match = value_keep(reader, value);
-    return rule->match != NULL
-               ? 0
-               : fail(reader->err, GBX_EHOST, "no memory for a configuration");
+    return value_keep(reader, &rule->match, value);
 }
 
 static int read_actor(struct reader *reader, struct config_rule *rule,
@@ -146,10 +143,7 @@ static int read_actor(struct reader *reader, struct config_rule *rule,
                           "\"actor\" must be the name that an actor has, of 1 "
                           "to %u bytes",
                           CONFIG_ACTOR_MAX);
-    rule->actor = value_keep(reader, value);
-    return rule->actor != NULL
-               ? 0
-               : fail(reader->err, GBX_EHOST, "no memory for a configuration");
+    return value_keep(reader, &rule->actor, value);
 }
 
 static int read_rule_other(struct reader *reader, void *to, size_t number,
@@ -177,9 +171,7 @@ static int set_from(struct reader *reader, struct config_settings *settings)
     bytes = snprintf(text, sizeof(text), "%s, line %u", reader->config->name,
                      reader->line);
     settings->from = scratch_text(&reader->config->texts, text, (size_t)bytes);
-    return settings->from != NULL
-               ? 0
-               : fail(reader->err, GBX_EHOST, "no memory for a configuration");
+    return settings->from != NULL ? 0 : config_no_memory(reader);
 }
 
 static int check_pool(const struct reader *reader,
@@ -257,7 +249,7 @@ static int read_rules(struct reader *reader, json_t *value)
                           CONFIG_RULES_MAX);
     config->rules = calloc(json_array_size(value) + 1, sizeof(*config->rules));
     if (config->rules == NULL)
-        return fail(reader->err, GBX_EHOST, "no memory for a configuration");
+        return config_no_memory(reader);
     return read_list(reader, value, read_rule);
 }
 
@@ -314,7 +306,7 @@ json_t *read_json(struct reader *reader, const char *text, size_t bytes,
         return value;
     if (json_error_code(&why) == json_error_out_of_memory ||
         why.text[0] == '\0')
-        *rc = fail(reader->err, GBX_EHOST, "no memory for a configuration");
+        *rc = config_no_memory(reader);
     else if (reader->has_no_lines)
         *rc = value_fail(reader, "%s", why.text);
     else

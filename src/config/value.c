@@ -28,15 +28,16 @@ int value_fail(const struct reader *reader, const char *format, ...)
                 reader->config->name, reader->line, text);
 }
 
-static int no_memory(const struct reader *reader)
+int config_no_memory(const struct reader *reader)
 {
     return fail(reader->err, GBX_EHOST, "no memory for a configuration");
 }
 
-const char *value_keep(struct reader *reader, const json_t *value)
+int value_keep(struct reader *reader, const char **to, const json_t *value)
 {
-    return scratch_text(&reader->config->texts, json_string_value(value),
-                        json_string_length(value));
+    *to = scratch_text(&reader->config->texts, json_string_value(value),
+                       json_string_length(value));
+    return *to != NULL ? 0 : config_no_memory(reader);
 }
 
 /* The value as one would find it, for an error. */
@@ -234,7 +235,7 @@ static int read_names(struct reader *reader, struct config_values *values,
     names = scratch_take(&reader->config->texts,
                          (json_array_size(value) + 1) * sizeof(*names));
     if (names == NULL)
-        return no_memory(reader);
+        return config_no_memory(reader);
     place_enter(&reader->place);
     json_array_foreach(value, i, item)
     {
@@ -244,9 +245,8 @@ static int read_names(struct reader *reader, struct config_values *values,
             json_string_length(item) > 63)
             return unexpected(reader, key, item,
                               "a list of names, of 1 to 63 bytes each");
-        names[i] = value_keep(reader, item);
-        if (names[i] == NULL)
-            return no_memory(reader);
+        if (value_keep(reader, &names[i], item) < 0)
+            return GBX_EHOST;
         place_skip(&reader->place);
     }
     names[i] = NULL;
@@ -276,7 +276,7 @@ int value_path(struct reader *reader, const char **to, const char *key,
     if ((size_t)bytes >= sizeof(path))
         return value_fail(reader, "\"%s\" is longer than a path can be", key);
     *to = scratch_text(&reader->config->texts, path, (size_t)bytes);
-    return *to != NULL ? 0 : no_memory(reader);
+    return *to != NULL ? 0 : config_no_memory(reader);
 }
 
 /* What is in a template runs in our processes: so not by the word of a file
@@ -317,9 +317,8 @@ static int read_text(struct reader *reader, struct config_values *values,
                               ? "a user, as \"app\" or \"1000:1000\""
                               : "the name of an image, as "
                                 "\"python:3.11-slim\"");
-    kept = value_keep(reader, value);
-    if (kept == NULL)
-        return no_memory(reader);
+    if (value_keep(reader, &kept, value) < 0)
+        return GBX_EHOST;
     memcpy((char *)values + key->off, &kept, sizeof(kept));
     return 0;
 }
@@ -337,7 +336,7 @@ static int read_config(struct reader *reader, struct config_values *values,
         kept = scratch_text(&reader->config->texts, text, strlen(text));
     free(text);
     if (kept == NULL)
-        return no_memory(reader);
+        return config_no_memory(reader);
     memcpy((char *)values + key->off, &kept, sizeof(kept));
     return 0;
 }

@@ -64,8 +64,10 @@ int value_fail(const struct reader *reader, const char *format, ...)
 int value_read(struct reader *reader, struct config_settings *settings,
                enum config_field field, json_t *value);
 
-/* The text of a value, to keep; NULL: no memory. */
-const char *value_keep(struct reader *reader, const json_t *value);
+/* GBX_EHOST, and err says so. */
+int config_no_memory(const struct reader *reader);
+/* The text of a value, to keep.  Returns 0, or GBX_EHOST. */
+int value_keep(struct reader *reader, const char **to, const json_t *value);
 /* A path, to keep, from the file's folder on.  Returns as value_read. */
 int value_path(struct reader *reader, const char **to, const char *key,
                const char *text);

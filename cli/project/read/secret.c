@@ -150,7 +150,7 @@ static int check_variable(const char *name, const char *variable,
         return project_fail(err, GBX_EFILE,
                             "secret %s: the variable %s is not set", name,
                             variable);
-    return strlen(value) <= SECRET_BYTES_MAX
+    return strlen(value) <= GBX_SECRET_BYTES_MAX
                ? 0
                : project_fail(err, GBX_ELIMIT, "secret %s: more than 64 KiB",
                               name);
@@ -168,7 +168,7 @@ static int check_file(const char *name, const char *path, struct gbx_error *err)
                             S_ISREG(st.st_mode)
                                 ? "others may read it: chmod 600 it first"
                                 : "not a file");
-    return st.st_size <= SECRET_BYTES_MAX + 1
+    return st.st_size <= GBX_SECRET_BYTES_MAX + 1
                ? 0
                : project_fail(err, GBX_ELIMIT, "secret %s: more than 64 KiB",
                               name);

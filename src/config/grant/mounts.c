@@ -24,15 +24,16 @@ static int add(struct reader *reader, struct list *list, const json_t *item)
     const char *text = json_string_value(item);
     const struct gbx_error none = {.what = ""};
     struct gbx_error why = none;
-    char *own;
+    const char *own;
+    int rc;
 
     if (text == NULL || strlen(text) != json_string_length(item))
         return value_fail(reader, "\"mounts\" must be a list of "
                                   "\"SOURCE:TARGET[:ro|cow]\"");
-    own = (char *)(uintptr_t)value_keep(reader, item);
-    if (own == NULL)
-        return fail(reader->err, GBX_EHOST, "no memory for a configuration");
-    if (gbx_mount_parse(mount, own, &why) < 0)
+    rc = value_keep(reader, &own, item);
+    if (rc < 0)
+        return rc;
+    if (gbx_mount_parse(mount, (char *)(uintptr_t)own, &why) < 0)
         return value_fail(reader, "\"mounts\": %.180s", why.what);
     return value_path(reader, &mount->source, "mounts", mount->source);
 }
@@ -56,7 +57,7 @@ int mounts_read_value(struct reader *reader, struct config_values *values,
     list.all =
         scratch_take(&reader->config->texts, (count + 1) * sizeof(*list.all));
     if (list.all == NULL)
-        return fail(reader->err, GBX_EHOST, "no memory for a configuration");
+        return config_no_memory(reader);
     place_enter(&reader->place);
     json_array_foreach(value, i, item)
     {

@@ -7,18 +7,13 @@
  */
 #include <string.h>
 
-#include "base/error.h"
+#include "base/secret.h"
 #include "config/value.h"
 
 struct list {
     struct gbx_secret *all;
     size_t count;
 };
-
-static int no_memory(const struct reader *reader)
-{
-    return fail(reader->err, GBX_EHOST, "no memory for a configuration");
-}
 
 /* A file's name starts at the configuration's folder. */
 static int read_source(struct reader *reader, struct gbx_secret *secret,
@@ -28,10 +23,8 @@ static int read_source(struct reader *reader, struct gbx_secret *secret,
     char *joined;
     int rc;
 
-    if (text != NULL && strncmp(text, "env:", 4) == 0 && text[4] != '\0') {
-        secret->source = value_keep(reader, value);
-        return secret->source != NULL ? 0 : no_memory(reader);
-    }
+    if (text != NULL && strncmp(text, "env:", 4) == 0 && text[4] != '\0')
+        return value_keep(reader, &secret->source, value);
     if (text == NULL || strncmp(text, "file:", 5) != 0 || text[5] == '\0')
         return value_fail(reader,
                           "secret \"%s\" must be \"file:PATH\" or "
@@ -42,7 +35,7 @@ static int read_source(struct reader *reader, struct gbx_secret *secret,
         return rc;
     joined = scratch_take(&reader->config->texts, strlen(path) + 6);
     if (joined == NULL)
-        return no_memory(reader);
+        return config_no_memory(reader);
     strcpy(joined, "file:");
     strcpy(joined + 5, path);
     secret->source = joined;
@@ -52,20 +45,13 @@ static int read_source(struct reader *reader, struct gbx_secret *secret,
 static int add(struct reader *reader, struct list *list, const char *name,
                const json_t *value)
 {
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyz"
-                                  "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
     struct gbx_secret *secret = &list->all[list->count];
-    const size_t bytes = strlen(name);
 
-    if (bytes == 0 || bytes > GBX_SECRET_NAME_MAX ||
-        strspn(name, letters) != bytes)
-        return value_fail(reader,
-                          "secret \"%.70s\": a name has 1 to %d letters, "
-                          "digits, _, - or .",
-                          name, GBX_SECRET_NAME_MAX);
-    secret->name = scratch_text(&reader->config->texts, name, bytes);
+    if (!secret_is_name(name))
+        return value_fail(reader, SECRET_NAME_RULE, name, GBX_SECRET_NAME_MAX);
+    secret->name = scratch_text(&reader->config->texts, name, strlen(name));
     if (secret->name == NULL)
-        return no_memory(reader);
+        return config_no_memory(reader);
     list->count++;
     return read_source(reader, secret, value);
 }
@@ -89,7 +75,7 @@ int secrets_read_value(struct reader *reader, struct config_values *values,
     list.all =
         scratch_take(&reader->config->texts, (count + 1) * sizeof(*list.all));
     if (list.all == NULL)
-        return no_memory(reader);
+        return config_no_memory(reader);
     memset(list.all, 0, (count + 1) * sizeof(*list.all));
     place_enter(&reader->place);
     json_object_foreach(value, name, source)

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/secret.h"
 #include "base/utf8.h"
 #include "runtime/script/secret.h"
 #include "runtime/script/secret_source.h"
@@ -35,22 +36,15 @@ static const struct secret *find(const struct secrets *secrets,
 static int check(const struct gbx_secret *given, size_t count,
                  struct gbx_error *err)
 {
-    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                  "abcdefghijklmnopqrstuvwxyz0123456789_-.";
-
     if (count > GBX_SECRETS_MAX)
         return fail(err, GBX_ELIMIT, "a script has at most %d secrets, not %zu",
                     GBX_SECRETS_MAX, count);
     for (size_t i = 0; i < count; i++) {
         const char *name = given[i].name != NULL ? given[i].name : "";
-        const size_t bytes = strlen(name);
 
-        if (bytes == 0 || bytes > GBX_SECRET_NAME_MAX ||
-            strspn(name, letters) != bytes)
-            return fail(err, GBX_EARGUMENT,
-                        "secret \"%.70s\": a name has 1 to %d letters, digits, "
-                        "_, - or .",
-                        name, GBX_SECRET_NAME_MAX);
+        if (!secret_is_name(name))
+            return fail(err, GBX_EARGUMENT, SECRET_NAME_RULE, name,
+                        GBX_SECRET_NAME_MAX);
         if (given[i].source != NULL && given[i].value != NULL)
             return fail(err, GBX_EARGUMENT,
                         "secret \"%s\" has a value and a source", name);
