@@ -9,8 +9,7 @@
 #include "cli/cli.h"
 #include "cli/project/run/run.h"
 
-#define DRAIN_NS 10000000000ull
-#define ASK_MS   2000
+#define ASK_MS 2000
 
 enum { NOT_RUNNING = 3, NO_PROJECT = 4 }; /* as systemctl(1) status */
 
@@ -19,17 +18,12 @@ struct down_options {
     uint64_t drain_ns;
 };
 
-static const char file_text[] =
-    "The project; default: glovebox.toml here, or in a folder above";
-
 static const struct argp_option down_known[] = {
-    {"file", 'f', "FILE", 0, file_text, 0},
+    PROJECT_OPTION('f'),
     {"timeout", 't', "TIME", 0,
      "How long what runs may take to end; then it is killed; default 10s", 0},
     {0}};
-static const struct argp_option status_known[] = {
-    {"file", 'f', "FILE", 0, file_text, 0},
-    {0}};
+static const struct argp_option status_known[] = {PROJECT_OPTION('f'), {0}};
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -106,7 +100,7 @@ static int end(struct running *running, uint64_t drain_ns)
 int cli_down(int argc, char **argv)
 {
     static char name[] = "glovebox down";
-    struct down_options o = {.drain_ns = DRAIN_NS};
+    struct down_options o = {.drain_ns = PROJECT_DRAIN_NS};
     struct running running;
     int lock = -1, code;
 

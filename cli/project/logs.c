@@ -13,8 +13,7 @@ struct logs_options {
 };
 
 static const struct argp_option known[] = {
-    {"file", 'f' + 256, "FILE", 0,
-     "The project; default: glovebox.toml here, or in a folder above", 0},
+    PROJECT_OPTION('f' + 256),
     {"follow", 'f', NULL, 0, "And what comes, until the project ends", 0},
     {"tail", 'n', "N", 0, "The last lines alone", 0},
     {0}};

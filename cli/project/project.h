@@ -72,6 +72,16 @@ int project_read_file(const char *path, size_t most, char **text, size_t *bytes,
  * there, or others may read it; GBX_ELIMIT. */
 int project_check_secrets(const struct project *project, struct gbx_error *err);
 
+/* Of the commands' tables of options: which project, by this key. */
+#define PROJECT_OPTION(key)                                                    \
+    {                                                                          \
+        "file", key, "FILE", 0,                                                \
+            "The project; default: glovebox.toml here, or in a folder above",  \
+            0                                                                  \
+    }
+/* What runs may take to end, unless it is said. */
+#define PROJECT_DRAIN_NS 10000000000ull
+
 int cli_up(int argc, char **argv);
 int cli_down(int argc, char **argv);
 int cli_ps(int argc, char **argv);

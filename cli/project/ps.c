@@ -18,8 +18,7 @@ struct ps_options {
 };
 
 static const struct argp_option known[] = {
-    {"file", 'f', "FILE", 0,
-     "The project; default: glovebox.toml here, or in a folder above", 0},
+    PROJECT_OPTION('f'),
     {"json", 'j', NULL, 0, "For programs", 0},
     {0}};
 

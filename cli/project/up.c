@@ -14,7 +14,6 @@
 #include "cli/image/image.h"
 #include "cli/project/run/run.h"
 
-#define DRAIN_NS 10000000000ull /* as down */
 #define POOLS_NS 10000000000ull /* then it is up, and that is said */
 
 enum { OPTION_FOREGROUND = 256, OPTION_CHECK };
@@ -26,8 +25,7 @@ struct up_options {
 };
 
 static const struct argp_option known[] = {
-    {"file", 'f', "FILE", 0,
-     "The project; default: glovebox.toml here, or in a folder above", 0},
+    PROJECT_OPTION('f'),
     {"detach", 'd', NULL, 0, "In the background: the default", 0},
     {"foreground", OPTION_FOREGROUND, NULL, 0,
      "Stay, print the log, and end it all at Ctrl-C", 0},
@@ -291,7 +289,7 @@ static int bring_up(const struct project *project, const struct up_options *o)
 int cli_up(int argc, char **argv)
 {
     static char name[] = "glovebox up";
-    struct up_options o = {.drain_ns = DRAIN_NS};
+    struct up_options o = {.drain_ns = PROJECT_DRAIN_NS};
     struct project project;
     struct gbx_error err;
     char *path, text[100];
