@@ -6,17 +6,16 @@ usage: exec_process_test.py PROGRAM
 """
 import json
 import os
-import pathlib
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import unittest
 
-PROGRAM = os.path.abspath(sys.argv.pop(1))
+from program import PROGRAM, Program
+
 PYTHON = "/usr/bin/python3"
 
 
@@ -32,13 +31,7 @@ if lacking():
     sys.exit(77)
 
 
-class Base(unittest.TestCase):
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = pathlib.Path(folder.name)
-        self.folder.chmod(0o755)
-
+class Base(Program):
     def words(self, *words):
         return [PROGRAM, "exec", "--isolation", "process", *map(str, words)]
 

@@ -13,35 +13,23 @@ import signal
 import struct
 import subprocess
 import sys
-import tempfile
 import time
 import unittest
 
-PROGRAM = os.path.abspath(sys.argv.pop(1))
+from program import PROGRAM, Program, no_kvm
+
 FOLDER = pathlib.Path(sys.argv.pop(1)).resolve()
 PYTHON = "/usr/bin/python3"
 SCRIPT = "def process(c): return {'out': 1}\n"
 
 
-def kvm_is_missing():
-    run = subprocess.run([PROGRAM, "doctor", "--json"], capture_output=True)
-    found = {c["name"]: c for c in json.loads(run.stdout)["checks"]}
-    return found["KVM"]["state"] != "ok" and found["KVM"]["found"]
-
-
-NO_KVM = kvm_is_missing()
+NO_KVM = no_kvm()
 if NO_KVM:
     print(f"no micro-VM here: {NO_KVM}")
     sys.exit(77)
 
 
-class Base(unittest.TestCase):
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = pathlib.Path(folder.name)
-        self.folder.chmod(0o755)
-
+class Base(Program):
     def glovebox(self, *words, stdin=b"", code=0, **options):
         run = subprocess.run([PROGRAM, *map(str, words)], input=stdin,
                              capture_output=True, timeout=60, **options)

@@ -9,10 +9,10 @@ import os
 import pathlib
 import subprocess
 import sys
-import tempfile
 import unittest
 
-PROGRAM = os.path.abspath(sys.argv.pop(1))
+from program import PROGRAM, Program, no_kvm
+
 PYTHON = "/usr/bin/python3"
 
 # A script that does what its input says, and sends what that calls `out`.
@@ -28,25 +28,15 @@ def process(c):
 """
 
 
-def lacking():
-    run = subprocess.run([PROGRAM, "doctor", "--json"], capture_output=True,
-                         check=False)
-    found = {c["name"]: c for c in json.loads(run.stdout)["checks"]}
-    return found["KVM"]["state"] != "ok" and found["KVM"]["found"]
-
-
-NO_KVM = lacking()
+NO_KVM = no_kvm()
 needs_kvm = unittest.skipIf(NO_KVM, f"no micro-VM here: {NO_KVM}")
 
 
-class Base(unittest.TestCase):
+class Base(Program):
     """data/{name,sub/deep}, links out of it, a file, and a script."""
 
     def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = pathlib.Path(folder.name)
-        self.folder.chmod(0o755)
+        super().setUp()
         self.data = self.folder / "data"
         (self.data / "sub").mkdir(parents=True)
         (self.data / "name").write_text("host\n")
@@ -60,13 +50,6 @@ class Base(unittest.TestCase):
         scripts.mkdir()
         self.script = scripts / "do.py"
         self.script.write_text(SCRIPT)
-
-    def glovebox(self, *words, code=0):
-        run = subprocess.run([PROGRAM, *map(str, words)], text=True,
-                             capture_output=True, timeout=60, check=False)
-        self.assertEqual(run.returncode, code,
-                         f"{words}\n{run.stdout[-2000:]}\n{run.stderr}")
-        return run.stdout, run.stderr
 
     def mount(self, what, target, how=""):
         return ["--mount", f"{what}:{target}{how and ':' + how}"]

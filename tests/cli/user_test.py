@@ -7,15 +7,14 @@ usage: user_test.py PROGRAM
 import json
 import os
 import pathlib
-import subprocess
 import sys
-import tempfile
 import unittest
+
+from program import Program, no_kvm
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "image"))
 from images import Image, write_layout
 
-PROGRAM = os.path.abspath(sys.argv.pop(1))
 PYTHON = "/usr/bin/python3"
 PASSWD = "root:x:0:0::/root:/bin/sh\napp:x:1000:1001::/app:/bin/sh\n"
 GROUP = "root:x:0:\nstaff:x:50:\n"
@@ -45,33 +44,19 @@ RIGHTS = ("import os, socket\n"
           "can(socket.sethostname, 'x')]\n")
 
 
-def has_kvm():
-    run = subprocess.run([PROGRAM, "doctor", "--json"], capture_output=True,
-                         check=False)
-    return {c["name"]: c["state"]
-            for c in json.loads(run.stdout)["checks"]}["KVM"] == "ok"
+HAS_KVM = not no_kvm()
 
 
-HAS_KVM = has_kvm()
-
-
-class Base(unittest.TestCase):
+class Base(Program):
     def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = pathlib.Path(folder.name)
-        self.folder.chmod(0o755)
+        super().setUp()
         self.root = self.folder / "root"
         (self.root / "etc").mkdir(parents=True)
         (self.root / "etc/passwd").write_text(PASSWD)
         (self.root / "etc/group").write_text(GROUP)
 
     def glovebox(self, *words, code=0):
-        run = subprocess.run([PROGRAM, *map(str, words)], text=True,
-                             capture_output=True, timeout=60, check=False)
-        self.assertEqual(run.returncode, code,
-                         f"{words}\n{run.stdout[-2000:]}\n{run.stderr}")
-        return run.stdout if code == 0 else run.stderr
+        return super().glovebox(*words, code=code)[code != 0]
 
     def image(self, **config):
         layout = write_layout(self.folder / "layout", {"latest": Image(

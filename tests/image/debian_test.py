@@ -7,12 +7,10 @@ usage: debian_test.py PROGRAM CALLER
 """
 import glob
 import os
-import pathlib
 import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import unittest
 
 import images
@@ -67,13 +65,9 @@ def bootstrap(tar):
 
 @unittest.skipIf(any(shutil.which(name) is None for name in TOOLS),
                  "it takes " + ", ".join(TOOLS))
-class Debian(unittest.TestCase):
+class Debian(images.Stored):
     def setUp(self):
-        folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-        self.addCleanup(folder.cleanup)
-        self.folder = pathlib.Path(folder.name)
-        os.chmod(self.folder, 0o755)
-        self.env = {**os.environ, "XDG_DATA_HOME": str(self.folder / "data")}
+        super().setUp()
         self.script = self.folder / "x.py"
         self.script.write_text(SCRIPT)
 

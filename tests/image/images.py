@@ -11,8 +11,10 @@ import pathlib
 import socket
 import subprocess
 import tarfile
+import tempfile
 import threading
 import time
+import unittest
 
 OCI = "application/vnd.oci.image."
 INDEX = OCI + "index.v1+json"
@@ -252,6 +254,17 @@ def serve_docker_registry(folder):
     server.kill()
     server.wait()
     raise AssertionError("docker-registry did not start")
+
+
+class Stored(unittest.TestCase):
+    """Each with a folder, and a store of its own in it."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        os.chmod(self.folder, 0o755)
+        self.env = {**os.environ, "XDG_DATA_HOME": str(self.folder / "data")}
 
 
 class Caller:

@@ -7,10 +7,8 @@ usage: side_test.py PROGRAM CALLER
 """
 import json
 import os
-import pathlib
 import subprocess
 import sys
-import tempfile
 import unittest
 
 import images
@@ -32,7 +30,7 @@ def isolations():
                                                  os.R_OK | os.W_OK)
 
 
-class Side(unittest.TestCase):
+class Side(images.Stored):
     @classmethod
     def setUpClass(cls):
         cls.base = images.host_python()
@@ -44,11 +42,7 @@ class Side(unittest.TestCase):
             for text in (b"one", b"two"))
 
     def setUp(self):
-        folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-        self.addCleanup(folder.cleanup)
-        self.folder = pathlib.Path(folder.name)
-        os.chmod(self.folder, 0o755)
-        self.env = {**os.environ, "XDG_DATA_HOME": str(self.folder / "data")}
+        super().setUp()
         self.script = self.folder / "read.py"
         self.script.write_text(READ)
 

@@ -344,3 +344,13 @@ int box_possible(void **state)
     }
     return 0;
 }
+
+const char *box_at(const char *top, const char *name)
+{
+    static char paths[4][160];
+    static unsigned turn;
+    char *path = paths[turn++ % 4];
+
+    snprintf(path, sizeof(paths[0]), "%s/%s", top, name);
+    return path;
+}

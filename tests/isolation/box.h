@@ -74,6 +74,9 @@ int box_processes(void);
 /* Group setup: skips everything, with a reason, where no sandbox can be. */
 int box_possible(void **state);
 
+/* A name below a test's folder; static, one of four by turns. */
+const char *box_at(const char *top, const char *name);
+
 extern const struct backend *box_backend;
 
 /* Where the programs under test lie. */

@@ -22,12 +22,7 @@ static char top[] = "/tmp/glovebox-test-XXXXXX";
 
 static const char *at(const char *name)
 {
-    static char paths[4][128];
-    static unsigned turn;
-    char *path = paths[turn++ % 4];
-
-    snprintf(path, sizeof(paths[0]), "%s/%s", top, name);
-    return path;
+    return box_at(top, name);
 }
 
 static int make_file(const char *name, const char *text)

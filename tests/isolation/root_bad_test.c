@@ -17,10 +17,7 @@ static char top[] = "/tmp/glovebox-test-XXXXXX";
 
 static const char *at(const char *name)
 {
-    static char path[160];
-
-    snprintf(path, sizeof(path), "%s/%s", top, name);
-    return path;
+    return box_at(top, name);
 }
 
 static int setup(void **state)

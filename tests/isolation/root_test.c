@@ -19,10 +19,7 @@ static char root[] = "/tmp/glovebox-test-XXXXXX";
 
 static const char *at(const char *name)
 {
-    static char path[128];
-
-    snprintf(path, sizeof(path), "%s/%s", root, name);
-    return path;
+    return box_at(root, name);
 }
 
 static int make_file(const char *name)
